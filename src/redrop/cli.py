@@ -1,0 +1,224 @@
+"""The ``redrop`` command. The workflow's rules call these verbs; so can a person.
+
+Heavy libraries are imported inside the verbs, so ``redrop --help`` and a mistyped option answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from redrop.errors import ConfigError, RedropError
+from redrop.spec import RunSpec
+from redrop.study import Plan, check_schema, merge_config, read_yaml, resolve
+
+EXIT_STOPPED = 143
+"""A run that was asked to stop (SIGTERM) and left a checkpoint: what a scheduler calls requeue-able."""
+
+
+def project_folder() -> Path:
+    """The folder with config/ and workflow/: the current one, or the checkout that this package is in."""
+    for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
+        if (folder / "config" / "studies").is_dir():
+            return folder
+    raise ConfigError(
+        f"{Path.cwd()} has no config/studies; run redrop in the project's folder or pass --project"
+    )
+
+
+def read_config(texts: list[str], project: Path) -> dict[str, Any]:
+    """config/config.yaml with each of ``texts`` (a YAML file, or JSON text) read over it in order."""
+    config = read_yaml(project / "config" / "config.yaml")
+    for text in texts:
+        over = json.loads(text) if text.lstrip().startswith("{") else read_yaml(Path(text))
+        config = merge_config(config, over)
+    check_schema(config, "config", project, "config")
+    return config
+
+
+def read_plan(arguments: argparse.Namespace) -> Plan:
+    """The config that the command line names, resolved into runs."""
+    project = arguments.project or project_folder()
+    plan = resolve(read_config(arguments.config, project), project)
+    study = getattr(arguments, "study", None)
+    if study is not None and study not in plan.studies:
+        raise ConfigError(
+            f"--study: {study!r} is not in the config (known: {', '.join(plan.studies)})"
+        )
+    return plan
+
+
+def fetch(arguments: argparse.Namespace) -> None:
+    """Get a data set's raw files."""
+    from redrop import data
+
+    record = data.fetch(arguments.name, arguments.to, arguments.mirror)
+    for file in record.files:
+        print(f"{arguments.to / file.file}: {file.bytes:,} bytes from {file.origin}")
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Encode a data set's raw files."""
+    from redrop import data
+
+    corpus = data.prepare(arguments.name, arguments.raw, arguments.to)
+    print(
+        f"{arguments.to}: {len(corpus.train):,} characters to train on, "
+        f"{len(corpus.val):,} to validate on, {corpus.vocab_size} symbols"
+    )
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train one run, from its checkpoint if it has one."""
+    from redrop.runtime.launch import run
+
+    text = arguments.spec
+    if not text.lstrip().startswith("{"):
+        try:
+            text = Path(text).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--spec: {error}") from error
+    stop = {"asked": False}
+    signal.signal(signal.SIGTERM, lambda *_: stop.update(asked=True))
+    finished = run(
+        RunSpec.from_json(text),
+        out=arguments.out,
+        data_root=arguments.data,
+        checkpoint_folder=arguments.checkpoint or arguments.out / "checkpoint",
+        checkpoint_seconds=arguments.checkpoint_every,
+        device_name=arguments.device,
+        should_stop=lambda: stop["asked"],
+    )
+    if not finished:
+        sys.exit(EXIT_STOPPED)
+
+
+def collect(arguments: argparse.Namespace) -> None:
+    """Gather finished runs into one table in long form."""
+    from redrop.analysis import build
+
+    folder = arguments.results / "runs"
+    wanted = None
+    if arguments.config is not None:
+        plan = read_plan(arguments)
+        names = [arguments.study] if arguments.study else list(plan.specs)
+        wanted = {run for name in names for run in plan.specs[name]}
+    if arguments.study:
+        folder = folder / arguments.study
+    results = build.collect(folder, wanted, arguments.out)
+    print(f"{arguments.out}: {len(results.records)} runs")
+    if results.left_out:
+        print(
+            f"{results.left_out} other runs in {folder} belong to no row of this config: left out"
+        )
+
+
+def present(arguments: argparse.Namespace) -> None:
+    """Build a study's tables or figures from the runs that there are."""
+    from redrop.analysis import build
+
+    plan = read_plan(arguments)
+    wanted = None if arguments.all_runs else set(plan.specs[arguments.study])
+    results = build.load(arguments.results / "runs", wanted, arguments.study)
+    make = build.build_tables if arguments.verb == "table" else build.build_figures
+    study = plan.studies[arguments.study]
+    for path in make(results, study, arguments.out, plan.label, arguments.name or None):
+        print(path)
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    """Say what the config asks for, before anything is spent."""
+    from redrop.runtime.plan import summary
+
+    print(summary(read_plan(arguments)))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="redrop", description=__doc__.split("\n")[0])
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="verb")
+
+    def verb(name: str, function: Any) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=function.__doc__, description=function.__doc__)
+        made.set_defaults(function=function)
+        return made
+
+    def config_options(made: argparse.ArgumentParser, default: Any) -> None:
+        made.add_argument(
+            "--config",
+            action="append",
+            default=default,
+            metavar="FILE",
+            help="read this YAML file (or JSON text) over config/config.yaml; may be repeated",
+        )
+        made.add_argument("--project", type=Path, help="the folder with config/ and workflow/")
+
+    made = verb("fetch", fetch)
+    made.add_argument("name", help="the data set")
+    made.add_argument("--to", type=Path, required=True, help="folder for the raw files")
+    made.add_argument("--mirror", help="folder with copies of data sets; default: REDROP_MIRROR")
+
+    made = verb("prepare", prepare)
+    made.add_argument("name", help="the data set")
+    made.add_argument("--raw", type=Path, required=True, help="folder that `redrop fetch` filled")
+    made.add_argument("--to", type=Path, required=True, help="folder for the prepared files")
+
+    made = verb("train", train)
+    made.add_argument("--spec", required=True, help="a spec.json, or its text")
+    made.add_argument("--out", type=Path, required=True, help="the run's folder")
+    made.add_argument(
+        "--data",
+        type=Path,
+        default=Path("results/data"),
+        help="folder of prepared data sets; what is missing is fetched (default: %(default)s)",
+    )
+    made.add_argument(
+        "--checkpoint", type=Path, help="folder for checkpoints; default: OUT/checkpoint"
+    )
+    made.add_argument(
+        "--checkpoint-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="default: %(default)s",
+    )
+    made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+    made = verb("collect", collect)
+    made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
+    made.add_argument("--study", help="only this study")
+    made.add_argument("--out", type=Path, required=True, help="the csv file to write")
+    config_options(made, None)
+
+    for name in ("table", "figure"):
+        made = verb(name, present)
+        made.add_argument("name", nargs="*", help=f"only these {name}s")
+        made.add_argument("--study", required=True)
+        made.add_argument(
+            "--results", type=Path, default=Path("results"), help="default: %(default)s"
+        )
+        made.add_argument("--out", type=Path, required=True, help="the folder to write to")
+        made.add_argument(
+            "--all-runs", action="store_true", help="every run found, not only those of the config"
+        )
+        config_options(made, [])
+
+    made = verb("plan", plan)
+    made.add_argument("--study", help="only this study")
+    config_options(made, [])
+    return top
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; an error that redrop foresaw is one line on standard error, exit status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    arguments = parser().parse_args(argv)
+    try:
+        arguments.function(arguments)
+    except RedropError as error:
+        sys.exit(f"redrop {arguments.verb}: {error}")

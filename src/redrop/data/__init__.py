@@ -1,0 +1,93 @@
+"""Character corpora: where each comes from, how it is encoded, and how to get it back.
+
+A data set is one module of this package with `NAME`, `DESCRIPTION`, `LICENSE`,
+`fetch(folder, mirror) -> SourceRecord` and `prepare(raw_folder, folder) -> Corpus`. To add one,
+write the module and add its name to `_MODULES`. Modules are imported on first use, because the
+Snakefile imports this package in every job.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from redrop.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from redrop.data.corpus import Corpus
+    from redrop.data.provenance import SourceRecord
+
+__all__ = ["DataSet", "fetch", "get", "load", "names", "prepare"]
+
+MIRROR_VARIABLE = "REDROP_MIRROR"
+
+_MODULES = ("pride_prejudice", "python_code", "python_docs", "tiny_shakespeare", "wikitext2")
+
+
+class DataSet(Protocol):
+    """What every data set module offers."""
+
+    NAME: str
+    DESCRIPTION: str
+    LICENSE: str
+
+    def fetch(self, folder: Path, mirror: Path | None) -> SourceRecord:
+        """Leave the raw files and, last, source.json in `folder`."""
+
+    def prepare(self, raw_folder: Path, folder: Path) -> Corpus:
+        """Encode the raw files into train.npy, val.npy and, last, meta.json in `folder`."""
+
+
+def names() -> tuple[str, ...]:
+    """Names of all data sets, sorted."""
+    return _MODULES
+
+
+def get(name: str) -> DataSet:
+    """The data set called `name`; raises ConfigError, with the closest name, when there is none."""
+    if name not in _MODULES:
+        close = difflib.get_close_matches(name.lower().replace("-", "_"), _MODULES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"unknown data set {name!r}.{hint} Known: {', '.join(_MODULES)}.")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def fetch(name: str, folder: str | Path, mirror: str | Path | None = None) -> SourceRecord:
+    """Get the raw files of `name` into `folder`, with a source.json that says where they came from.
+
+    `mirror` is a folder of copies that is asked before the original address; None takes the one
+    that REDROP_MIRROR names, if it does. Raises DataError when the data cannot be had or is wrong.
+    """
+    data_set = get(name)
+    chosen = mirror if mirror is not None else os.environ.get(MIRROR_VARIABLE) or None
+    return data_set.fetch(Path(folder), None if chosen is None else Path(chosen))
+
+
+def prepare(name: str, raw_folder: str | Path, folder: str | Path) -> Corpus:
+    """Encode the raw files that `fetch` left in `raw_folder` into a prepared corpus in `folder`.
+
+    Raises DataError when a raw file is missing or no longer what source.json says.
+    """
+    return get(name).prepare(Path(raw_folder), Path(folder))
+
+
+def load(name_or_folder: str | Path, root: str | Path | None = None) -> Corpus:
+    """A prepared corpus, verified: the one in a folder or, with `root`, data set NAME in root/NAME.
+
+    Raises ConfigError for an unknown name and DataError when the prepared files are missing or
+    inconsistent.
+    """
+    from redrop.data.corpus import load_corpus
+
+    if root is not None:
+        return load_corpus(Path(root) / get(str(name_or_folder)).NAME)
+    folder = Path(name_or_folder)
+    if str(name_or_folder) in _MODULES and not folder.is_dir():
+        raise DataError(
+            f"{name_or_folder} is a data set, and no folder of that name is here: "
+            f"give its prepared folder, or make one with `redrop prepare {name_or_folder}`."
+        )
+    return load_corpus(folder)

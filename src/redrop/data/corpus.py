@@ -1,0 +1,284 @@
+"""The character corpus: a text as numbers, split into training and validation.
+
+The preparation is nanoGPT's for characters: the vocabulary is the sorted set of all characters of
+the whole text, the first int(0.9 n) characters are for training and the rest for validation,
+unless the data set has a split of its own.
+
+A prepared folder holds train.npy and val.npy (uint16, one number a character) and, written last,
+meta.json. The same text gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from redrop.data.files import atomic_path, write_json
+from redrop.errors import DataError
+
+META_FILE = "meta.json"
+FORMAT = 1
+TRAIN_FRACTION = 0.9
+MIN_SPLIT = 2
+"""Characters that a split needs: one to read and one to predict."""
+MAX_VOCAB = 2**16
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """An encoded text. The arrays are read-only: copy or convert them to change them."""
+
+    name: str
+    """The data set."""
+    train: np.ndarray = field(repr=False)
+    """uint16, shape [n_train]: character numbers in the order of the text."""
+    val: np.ndarray = field(repr=False)
+    """uint16, shape [n_val]."""
+    vocab: tuple[str, ...] = field(repr=False)
+    """Character of each number, sorted by code point."""
+    sha256: str
+    """Of the encoded corpus: sizes and vocabulary, then both arrays (see `fingerprint`)."""
+    origin: str
+    """Where the raw text came from: `mirror`, `download`, `interpreter`, ..."""
+    edition: str
+    """Which of several texts of that name it is."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of different characters."""
+        return len(self.vocab)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Character numbers of `text`, uint16, shape [len(text)].
+
+        Raises DataError naming the first character that is not in the vocabulary.
+        """
+        return _encode(text, self.vocab)
+
+    def decode(self, ids: Sequence[int] | np.ndarray) -> str:
+        """The text of character numbers; raises DataError for a number outside the vocabulary."""
+        numbers = np.asarray(ids, dtype=np.int64).reshape(-1)
+        wrong = numbers[(numbers < 0) | (numbers >= len(self.vocab))]
+        if wrong.size:
+            raise DataError(f"{wrong[0]} is no character number: {self.name} has {len(self.vocab)}")
+        return "".join(np.array(self.vocab, dtype=object)[numbers])
+
+
+def fingerprint(train: np.ndarray, val: np.ndarray, vocab: Sequence[str]) -> str:
+    """sha256, in hex, of `{"n_train":N,"n_val":M,"vocab":"..."}`, train, val (little-endian)."""
+    head = {"n_train": len(train), "n_val": len(val), "vocab": "".join(vocab)}
+    digest = hashlib.sha256(json.dumps(head, separators=(",", ":")).encode("ascii"))
+    for array in (train, val):
+        digest.update(np.ascontiguousarray(array, dtype="<u2").tobytes())
+    return digest.hexdigest()
+
+
+def decode_utf8(raw: bytes, what: str | Path) -> str:
+    """The text of `raw`, newlines and any byte-order mark untouched.
+
+    Raises DataError naming `what` and the byte offset when it is not UTF-8.
+    """
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{what} is not UTF-8 text: byte 0x{raw[error.start]:02x} at offset {error.start} "
+            f"({error.reason}). Fetch the file again or convert it to UTF-8."
+        ) from error
+
+
+def prepare_corpus(
+    text: str,
+    folder: Path,
+    *,
+    name: str,
+    origin: str,
+    edition: str,
+    validation: str | None = None,
+    notes: Mapping[str, object] | None = None,
+) -> Corpus:
+    """Encode `text` into `folder` and return the corpus, read back and verified.
+
+    With `validation`, `text` is all training text; without, it is split nine to one. `notes` are
+    further facts about the preparation, JSON values, kept in meta.json. Raises DataError when the
+    text is empty, too short, or has more than 65,536 different characters.
+    """
+    train_text, val_text = _split(text, validation, name)
+    vocab = tuple(sorted(set(train_text) | set(val_text)))
+    if len(vocab) > MAX_VOCAB:
+        raise DataError(f"{name} has {len(vocab)} different characters, at most {MAX_VOCAB} fit.")
+    train, val = _encode(train_text, vocab), _encode(val_text, vocab)
+    meta = {
+        "format": FORMAT,
+        "name": name,
+        "origin": origin,
+        "edition": edition,
+        "n_train": len(train),
+        "n_val": len(val),
+        "vocab": "".join(vocab),
+        "sha256": fingerprint(train, val, vocab),
+        "notes": dict(notes or {}),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    # An older meta.json must not vouch for new arrays if this is interrupted.
+    (folder / META_FILE).unlink(missing_ok=True)
+    _write_array(folder / "train.npy", train)
+    _write_array(folder / "val.npy", val)
+    write_json(folder / META_FILE, meta)
+    return load_corpus(folder)
+
+
+def load_corpus(folder: str | Path) -> Corpus:
+    """The corpus prepared in `folder`, verified against its meta.json.
+
+    Raises DataError naming the file and the command that makes it again when a file is missing,
+    truncated, or does not fit the others.
+    """
+    folder = Path(folder)
+    meta = _read_meta(folder)
+    again = f"Run `redrop prepare {meta['name']}` again."
+    vocab = tuple(meta["vocab"])
+    if not vocab or list(vocab) != sorted(set(vocab)):
+        raise DataError(
+            f"{folder / META_FILE}: the vocabulary is not a sorted set of characters. {again}"
+        )
+    arrays = []
+    for split in ("train", "val"):
+        path = folder / f"{split}.npy"
+        array = _read_array(path, meta[f"n_{split}"], again)
+        if array.max() >= len(vocab):
+            raise DataError(
+                f"{path} holds character number {array.max()}, the vocabulary has {len(vocab)}. "
+                f"{again}"
+            )
+        arrays.append(array)
+    actual = fingerprint(*arrays, vocab)
+    if actual != meta["sha256"]:
+        raise DataError(
+            f"{folder}: train.npy, val.npy and the vocabulary do not match {META_FILE}: expected "
+            f"sha256 {meta['sha256']}, actual {actual}. {again}"
+        )
+    return Corpus(
+        name=meta["name"],
+        train=arrays[0],
+        val=arrays[1],
+        vocab=vocab,
+        sha256=actual,
+        origin=meta["origin"],
+        edition=meta["edition"],
+    )
+
+
+def toy_text(n: int, seed: int) -> str:
+    """`n` characters of generated sentences, for tests and demonstrations only, never as real data.
+
+    Number agrees between determiner, noun and verb (`a small cat sees`, `two small cats see`), so
+    there is structure beyond letter counts to learn. The same (n, seed) gives the same text.
+    """
+    if n < 0:
+        raise ValueError(f"n must not be negative, got {n}")
+    draw = random.Random(seed)
+    sentences: list[str] = []
+    length = 0
+    while length < n:
+        sentence = _toy_sentence(draw)
+        sentences.append(sentence)
+        length += len(sentence)
+    return "".join(sentences)[:n]
+
+
+def _toy_sentence(draw: random.Random) -> str:
+    def phrase(plural: bool) -> str:
+        determiner = draw.choice(("two", "many")) if plural else draw.choice(("a", "the"))
+        adjective = draw.choice(("small", "red", "quiet"))
+        return f"{determiner} {adjective} {draw.choice(('cat', 'dog', 'bird'))}{'s' * plural}"
+
+    plural = draw.random() < 0.5
+    verb = draw.choice(("see", "hear", "follow")) + ("" if plural else "s")
+    return f"{phrase(plural)} {verb} {phrase(draw.random() < 0.5)}.\n"
+
+
+def _split(text: str, validation: str | None, name: str) -> tuple[str, str]:
+    if not text:
+        raise DataError(f"the text of {name} is empty. Run `redrop fetch {name}` again.")
+    if validation is None:
+        cut = int(len(text) * TRAIN_FRACTION)
+        train, val = text[:cut], text[cut:]
+    else:
+        train, val = text, validation
+    for split, part in (("training", train), ("validation", val)):
+        if len(part) < MIN_SPLIT:
+            raise DataError(
+                f"the text of {name} is too short: {len(part)} characters for {split}, at least "
+                f"{MIN_SPLIT} are needed. Run `redrop fetch {name}` again."
+            )
+    return train, val
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def _encode(text: str, vocab: Sequence[str]) -> np.ndarray:
+    """Numbers of the characters of `text` in the sorted `vocab`, uint16."""
+    points, known = _code_points(text), _code_points("".join(vocab))
+    ids = np.minimum(np.searchsorted(known, points), len(known) - 1)
+    unknown = np.flatnonzero(known[ids] != points)
+    if unknown.size:
+        at = int(unknown[0])
+        raise DataError(
+            f"character {text[at]!r} at position {at} is not among the corpus's {len(known)}."
+        )
+    return ids.astype(np.uint16)
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.lib.format.write_array(stream, array.astype("<u2"), version=(1, 0), allow_pickle=False)
+
+
+def _read_array(path: Path, length: int, again: str) -> np.ndarray:
+    try:
+        with path.open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            trailing = stream.read(1)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing. {again}") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} is damaged or truncated ({error}). {again}") from error
+    if array.dtype != np.uint16 or array.shape != (length,) or trailing:
+        raise DataError(
+            f"{path} should hold {length} numbers of type uint16 in one dimension, but holds "
+            f"{array.dtype} of shape {list(array.shape)}{' and more' if trailing else ''}. {again}"
+        )
+    array = array.astype(np.uint16, copy=False)
+    array.setflags(write=False)
+    return array
+
+
+def _read_meta(folder: Path) -> dict:
+    path = folder / META_FILE
+    # Without a readable meta.json the folder's name is the best guess at the data set's.
+    again = f"Run `redrop prepare {folder.name}`."
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing: no prepared corpus is there. {again}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}). {again}") from error
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise DataError(f"{path} is not a corpus description of format {FORMAT}. {again}")
+    texts = ("name", "origin", "edition", "vocab", "sha256")
+    wrong = [key for key in texts if not isinstance(meta.get(key), str)]
+    for key in ("n_train", "n_val"):
+        if not isinstance(meta.get(key), int) or meta[key] < MIN_SPLIT:
+            wrong.append(key)
+    if wrong:
+        raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
+    return meta

@@ -1,0 +1,62 @@
+"""Pride and Prejudice by Jane Austen, the second character corpus of the dropout papers' authors.
+
+Two editions are known. `authors` is the authors' own copy of Project Gutenberg's book 1342: it
+starts at the first illustration, after a byte-order mark, and ends with the Gutenberg footer. It is
+kept as it is, since they trained on it so; only mirrors have it. `public` is GITenberg's copy,
+which anyone can download. The edition in use is recorded with the data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redrop.data.provenance import SourceRecord, read_source, write_source
+from redrop.data.sources import RemoteFile, fetch_file
+
+if TYPE_CHECKING:
+    from redrop.data.corpus import Corpus
+
+NAME = "pride_prejudice"
+DESCRIPTION = "Pride and Prejudice by Jane Austen (Project Gutenberg, book 1342)"
+LICENSE = "public domain in the USA; the Gutenberg footer is under the Project Gutenberg License"
+
+EDITIONS = {
+    "dc63cf989db49c8ea2f17403500c72edb26c8e4aa4c22804f78999258a41494e": "authors",
+    "48e0522844402a86a3ea98f0947ba85ea54838db3c59022299298ed968a5a163": "public",
+}
+"""sha256 of the raw file -> edition."""
+TEXT = RemoteFile(
+    name="pride_prejudice.txt",
+    url="https://raw.githubusercontent.com/GITenberg/Pride-and-Prejudice_1342/"
+    "81db45c9c48c592f0b77f01fc59e677ad0a5634e/1342-0.txt",
+    sha256="48e0522844402a86a3ea98f0947ba85ea54838db3c59022299298ed968a5a163",
+    size=724725,
+    mirror=("char/pg1342.txt", "char/1342-0.txt"),
+    mirror_sha256=tuple(EDITIONS),
+)
+
+
+def fetch(folder: Path, mirror: Path | None) -> SourceRecord:
+    """Leave pride_prejudice.txt and source.json in `folder`; raises DataError when it cannot.
+
+    The edition follows from the file's sum, wherever it came from.
+    """
+    file = fetch_file(TEXT, folder, mirror)
+    return write_source(folder, SourceRecord(NAME, EDITIONS[file.sha256], (file,)))
+
+
+def prepare(raw_folder: Path, folder: Path) -> Corpus:
+    """Encode the text as it is, split nine to one as nanoGPT does; returns the Corpus."""
+    from redrop.data.corpus import decode_utf8, prepare_corpus
+
+    source = read_source(raw_folder, NAME, (TEXT.name,))
+    path = raw_folder / TEXT.name
+    return prepare_corpus(
+        decode_utf8(path.read_bytes(), path),
+        folder,
+        name=NAME,
+        origin=source.origin,
+        edition=source.edition,
+        notes={"raw_sha256": source.sha256},
+    )

@@ -1,0 +1,82 @@
+"""Python source: the first modules, by name, of the running Python's standard library.
+
+The raw file is the top-level `*.py` files of the standard library folder whose module the
+interpreter lists as its own (so no tests, no site-packages, nothing a machine added), sorted by
+name and joined by an empty line, whole files until 1,100,000 characters are reached. Preparation
+keeps printable ASCII and newlines (`ascii_rule`).
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redrop.data.interpreter import fetch_text
+from redrop.data.provenance import SourceRecord, read_source
+from redrop.errors import DataError
+
+if TYPE_CHECKING:
+    from redrop.data.corpus import Corpus
+
+NAME = "python_code"
+DESCRIPTION = "standard library sources of the running Python, without download"
+LICENSE = "PSF License Agreement"
+
+TEXT_FILE = "stdlib.txt"
+ENOUGH_CHARACTERS = 1_100_000
+
+
+def fetch(folder: Path, mirror: Path | None) -> SourceRecord:
+    """Leave stdlib.txt and source.json in `folder`; `mirror` is not needed."""
+    return fetch_text(NAME, TEXT_FILE, folder, _sources)
+
+
+def prepare(raw_folder: Path, folder: Path) -> Corpus:
+    """Encode the sources, split nine to one; returns the Corpus."""
+    from redrop.data.ascii_rule import to_ascii
+    from redrop.data.corpus import decode_utf8, prepare_corpus
+
+    source = read_source(raw_folder, NAME, (TEXT_FILE,))
+    path = raw_folder / TEXT_FILE
+    text, changed = to_ascii(decode_utf8(path.read_bytes(), path))
+    return prepare_corpus(
+        text,
+        folder,
+        name=NAME,
+        origin=source.origin,
+        edition=source.edition,
+        notes={"raw_sha256": source.sha256, **changed},
+    )
+
+
+def _sources() -> tuple[str, str]:
+    folder = Path(sysconfig.get_path("stdlib"))
+    texts: list[str] = []
+    used: list[str] = []
+    length = 0
+    for path in sorted(folder.glob("*.py"), key=lambda path: path.name):
+        if length >= ENOUGH_CHARACTERS:
+            break
+        if path.stem in sys.stdlib_module_names:
+            texts.append(_read_source_file(path))
+            used.append(path.name)
+            length += len(texts[-1])
+    if length < ENOUGH_CHARACTERS:
+        raise DataError(
+            f"{folder} holds only {length} characters of Python source, {ENOUGH_CHARACTERS} are "
+            f"needed: run `redrop fetch {NAME}` with a Python that has its library as source."
+        )
+    return "\n".join(texts), f"standard library, {len(used)} files, {used[0]} to {used[-1]}"
+
+
+def _read_source_file(path: Path) -> str:
+    import tokenize
+
+    try:
+        # Honours a file's own coding line, and gives plain newlines on every system.
+        with tokenize.open(path) as stream:
+            return stream.read()
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as Python source ({error}).") from error

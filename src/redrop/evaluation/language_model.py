@@ -1,0 +1,56 @@
+"""Loss of a character language model, without dropout: on a whole split, or on given windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+EVALUATION_BATCH = 16
+"""Windows a forward pass: fixed, because the last bit of a loss depends on it; small, to stay in cache."""
+
+
+def split_windows(n_characters: int, block_size: int) -> np.ndarray:
+    """Starts of the non-overlapping windows of ``block_size`` inputs (and one more target) of a split."""
+    return np.arange((n_characters - 1) // block_size) * block_size
+
+
+def spread_windows(n_characters: int, block_size: int, count: int) -> np.ndarray:
+    """``count`` starts spread evenly over a split, first and last window included."""
+    last = n_characters - block_size - 1
+    return np.linspace(0, last, count).round().astype(np.int64)
+
+
+def take(
+    tokens: np.ndarray, starts: np.ndarray, block_size: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets, int64 (windows, block_size) each, of the windows that begin at ``starts``."""
+    windows = np.lib.stride_tricks.sliding_window_view(tokens, block_size + 1)[starts]
+    both = torch.from_numpy(windows.astype(np.int64))
+    if device.type != "cpu":
+        both = both.pin_memory().to(device, non_blocking=True)
+    return both[:, :-1], both[:, 1:]
+
+
+def _batches(starts: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for begin in range(0, len(starts), size):
+        yield starts[begin : begin + size]
+
+
+@torch.no_grad()
+def mean_loss(
+    model: torch.nn.Module, tokens: np.ndarray, starts: np.ndarray, batch: int = EVALUATION_BATCH
+) -> float:
+    """Mean cross entropy in nats a character over the windows at ``starts``, float32, no dropout."""
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    total = 0.0
+    for chunk in _batches(starts, batch):
+        x_BT, y_BT = take(tokens, chunk, model.spec.block_size, device)
+        losses = F.cross_entropy(model(x_BT).flatten(0, 1), y_BT.flatten(), reduction="sum")
+        total += losses.double().item()
+    model.train(training)
+    return total / (len(starts) * model.spec.block_size)

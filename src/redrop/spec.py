@@ -1,0 +1,365 @@
+"""A run is a value: everything that decides its result, frozen, with an id made from its content.
+
+``RunSpec`` is the only thing that crosses from configuration to training. Two specs are equal exactly
+when their canonical JSON is, and the first eight hex digits of its SHA-256 are part of the run's folder
+name, so an edited setting is a new run and an old one is never reused by mistake.
+
+This module is read by the Snakefile in every job: standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import re
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from redrop.errors import ConfigError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def suggest(name: object, allowed: typing.Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` when ``name`` is close to an allowed name, else an empty text."""
+    close = difflib.get_close_matches(str(name), list(allowed), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def check_choice(key: str, value: object, allowed: typing.Collection[str]) -> None:
+    """Refuse a value outside ``allowed``, naming the key, the value and what is allowed."""
+    if value not in allowed:
+        names = ", ".join(sorted(allowed))
+        raise ConfigError(f"{key}: {value!r} is not one of {names}{suggest(value, allowed)}")
+
+
+def check_range(key: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Refuse a number outside [low, high] (NaN included)."""
+    if not low <= value <= high:
+        bound = f"in [{low}, {high}]" if high != float("inf") else f"at least {low}"
+        raise ConfigError(f"{key}: {value!r} is out of range; it must be {bound}")
+
+
+def check_name(key: str, value: str) -> None:
+    """Refuse a name that could not be a part of a path or a command line."""
+    if not NAME.fullmatch(value):
+        raise ConfigError(
+            f"{key}: {value!r} is not a name; use letters, digits, '.', '_' and '-', "
+            "and begin with a letter or a digit"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """What a run reads."""
+
+    corpus: str
+    """Name of a character corpus, see ``redrop.data``."""
+
+    def __post_init__(self) -> None:
+        check_name("data.corpus", self.corpus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualGPTSpec:
+    """The decoder of paper B (arXiv 2410.01019); ``redrop.models.residual_gpt`` gives the equations."""
+
+    name: str = "residual_gpt"
+    """Which model class this is."""
+    residual_stream: str
+    """``pre-norm``: x = x + f(LN(x)); ``normalised``: the stream itself is replaced by LN(x) first."""
+    n_layer: int
+    """Pairs of an attention and an MLP sub-layer. A block holds one pair, two of them with skip-4."""
+    n_head: int
+    """Attention heads; divides ``n_embd``."""
+    n_embd: int
+    """Width."""
+    block_size: int
+    """Context length in characters."""
+    embedding_dropout: float
+    """Rate on the summed token and position embeddings."""
+    attention_dropout: float
+    """Rate on the attention probabilities."""
+    attention_output_dropout: float
+    """Rate after the attention's output projection."""
+    mlp_dropout: float
+    """Rate after the MLP's output projection."""
+    skip1_dropout: float
+    """Rate on the skip around one sub-layer."""
+    skip2_dropout: float | None
+    """Rate on the skip around two sub-layers; null: there is no such skip."""
+    skip4_dropout: float | None
+    """Rate on the skip around four sub-layers; null: there is no such skip (and blocks are single)."""
+    activation: str
+    """``gelu`` (exact) or ``relu``."""
+    bias: str
+    """``none``, or ``notebook``: everywhere but in query, key and value."""
+    tied_embedding: bool
+    """Whether the output layer shares the token embedding's matrix."""
+    attention_scale: str
+    """Scores are divided by the root of the ``head`` width or of the ``model`` width."""
+    initialisation: str
+    """``nanogpt``: N(0, 0.02), residual projections smaller; ``torch``: each layer's default."""
+    initialisation_seed: str
+    """``run``: torch's generator seeded with the run's seed itself, as nanoGPT does; ``stream``: derived."""
+    last_mlp_input: str
+    """``own``, or ``second``: the last MLP of a double block reads the second sub-layer's input."""
+
+    def __post_init__(self) -> None:
+        check_choice("model.name", self.name, MODELS)
+        check_choice("model.residual_stream", self.residual_stream, ("pre-norm", "normalised"))
+        check_choice("model.activation", self.activation, ("gelu", "relu"))
+        check_choice("model.bias", self.bias, ("none", "notebook"))
+        check_choice("model.attention_scale", self.attention_scale, ("head", "model"))
+        check_choice("model.initialisation", self.initialisation, ("nanogpt", "torch"))
+        check_choice("model.initialisation_seed", self.initialisation_seed, ("run", "stream"))
+        check_choice("model.last_mlp_input", self.last_mlp_input, ("own", "second"))
+        for key in ("n_layer", "n_head", "n_embd", "block_size"):
+            check_range(f"model.{key}", getattr(self, key), 1)
+        for key in dataclasses.asdict(self):
+            rate = getattr(self, key)
+            if key.endswith("_dropout") and rate is not None:
+                check_range(f"model.{key}", rate, 0.0, 1.0)
+        if self.n_embd % self.n_head:
+            raise ConfigError(
+                f"model.n_embd: {self.n_embd} is not a multiple of model.n_head ({self.n_head})"
+            )
+        if self.skip4_dropout is not None and self.n_layer % 2:
+            raise ConfigError(
+                f"model.n_layer: {self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
+            )
+
+    @property
+    def pairs_per_block(self) -> int:
+        """Attention/MLP pairs in a block: two where a skip spans four sub-layers."""
+        return 1 if self.skip4_dropout is None else 2
+
+    @property
+    def n_block(self) -> int:
+        """Number of blocks, as the authors count them."""
+        return self.n_layer // self.pairs_per_block
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveSpec:
+    """What is minimised."""
+
+    name: str = "ce"
+    """``ce``: cross entropy."""
+
+    def __post_init__(self) -> None:
+        check_choice("objective.name", self.name, ("ce",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserSpec:
+    """AdamW (Loshchilov & Hutter, 2019) and what is done to its gradients."""
+
+    name: str = "adamw"
+    """Which optimiser."""
+    beta1: float
+    """Decay of the first moment."""
+    beta2: float
+    """Decay of the second moment."""
+    eps: float
+    """Added to the root of the second moment."""
+    weight_decay: float
+    """Decoupled weight decay."""
+    decay: str
+    """``matrices``: weight decay on parameters with two or more axes only; ``all``: on every one."""
+    clip_norm: float | None
+    """Gradients are scaled down to this norm; null: never."""
+
+    def __post_init__(self) -> None:
+        check_choice("optimiser.name", self.name, ("adamw",))
+        check_choice("optimiser.decay", self.decay, ("matrices", "all"))
+        check_range("optimiser.beta1", self.beta1, 0.0, 1.0)
+        check_range("optimiser.beta2", self.beta2, 0.0, 1.0)
+        check_range("optimiser.eps", self.eps, 0.0)
+        check_range("optimiser.weight_decay", self.weight_decay, 0.0)
+        if self.clip_norm is not None:
+            check_range("optimiser.clip_norm", self.clip_norm, 1e-12)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSpec:
+    """How long, in what batches, at which learning rate."""
+
+    iterations: int
+    """Optimiser updates that the schedule spans."""
+    stop_at: int | None
+    """Train only this head of the schedule; null: all of it."""
+    batch_size: int
+    """Windows of ``block_size`` characters an update."""
+    shape: str
+    """``cosine``: from ``learning_rate`` to ``min_learning_rate`` over the iterations; ``constant``."""
+    learning_rate: float
+    """The highest learning rate."""
+    min_learning_rate: float
+    """The learning rate at the last iteration of a cosine."""
+    warmup: int
+    """Iterations of linear rise from 0."""
+    precision: str
+    """``fp32`` (TF32 matrix products on CUDA), or ``bf16`` autocast."""
+
+    def __post_init__(self) -> None:
+        check_choice("schedule.shape", self.shape, ("cosine", "constant"))
+        check_choice("schedule.precision", self.precision, ("fp32", "bf16"))
+        check_range("schedule.iterations", self.iterations, 1)
+        check_range("schedule.batch_size", self.batch_size, 1)
+        check_range("schedule.warmup", self.warmup, 0)
+        check_range("schedule.learning_rate", self.learning_rate, 0.0)
+        check_range("schedule.min_learning_rate", self.min_learning_rate, 0.0, self.learning_rate)
+        if self.stop_at is not None:
+            check_range("schedule.stop_at", self.stop_at, 1, self.iterations)
+
+    @property
+    def last_iteration(self) -> int:
+        """Updates that are really made."""
+        return self.iterations if self.stop_at is None else self.stop_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSpec:
+    """What is measured while training; it never touches the streams that training draws from."""
+
+    every: int
+    """Iterations between two rows of the curve; iteration 0 and the last are always in it."""
+    sampled_batches: int
+    """Random batches of each split that are scored besides the whole split, as the authors do; 0: none."""
+
+    def __post_init__(self) -> None:
+        check_range("evaluation.every", self.every, 1)
+        check_range("evaluation.sampled_batches", self.sampled_batches, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSpec:
+    """Which trainer computes the run: results are bitwise reproducible within one engine."""
+
+    name: str = "single"
+    """``single``: one model, ``redrop.training.loop``."""
+    lanes: int = 1
+    """Models trained together."""
+
+    def __post_init__(self) -> None:
+        check_choice("engine.name", self.name, ("single",))
+        check_range("engine.lanes", self.lanes, 1, 1)
+
+
+MODELS: dict[str, type] = {"residual_gpt": ResidualGPTSpec}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One training run, complete."""
+
+    study: str
+    """The study that asked for it."""
+    protocol: str
+    """Which reading of the paper it belongs to, such as ``authors`` or ``matched``."""
+    config: str
+    """The configuration's name, unique within study and protocol."""
+    seed: int
+    """Every random stream of the run is derived from it."""
+    data: DataSpec
+    model: ResidualGPTSpec
+    objective: ObjectiveSpec
+    optimiser: OptimiserSpec
+    schedule: ScheduleSpec
+    evaluation: EvaluationSpec
+    engine: EngineSpec
+
+    def __post_init__(self) -> None:
+        for key in ("study", "protocol", "config"):
+            check_name(key, getattr(self, key))
+        check_range("seed", self.seed, 0, 2**63 - 1)
+
+    @property
+    def task(self) -> str:
+        """What ``runs.csv`` calls the task: the corpus, for a language model."""
+        return self.data.corpus
+
+    @property
+    def run(self) -> str:
+        """The run's id and folder name: configuration, seed and hash."""
+        return f"{self.protocol}-{self.config}-{self.task}-s{self.seed}-{self.hash8}"
+
+    @property
+    def hash8(self) -> str:
+        """First eight hex digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    def to_json(self) -> str:
+        """Canonical form: sorted keys, no spaces."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunSpec:
+        """Build a spec from nested values; raises ``ConfigError`` naming key, value and what is allowed."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"a run spec is a mapping of settings, not {values!r}")
+        name = values.get("model", {}).get("name", "residual_gpt")
+        check_choice("model.name", name, MODELS)
+        return _build(cls, values, "", {"model": MODELS[name]})
+
+    @classmethod
+    def from_json(cls, text: str) -> RunSpec:
+        """The inverse of ``to_json`` (spacing and key order do not matter)."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"the run spec is not JSON: {error}") from error
+        return cls.from_dict(values)
+
+
+def _build(cls: type, values: Any, prefix: str, choose: dict[str, type] | None = None) -> Any:
+    """Build dataclass ``cls`` from a mapping, checking keys and types by its annotations."""
+    where = prefix.rstrip(".") or "run spec"
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: {values!r} is not a mapping of settings")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in values:
+        if key not in fields:
+            names = ", ".join(prefix + name for name in fields)
+            hint = suggest(key, fields)
+            raise ConfigError(f"{prefix}{key}: unknown setting (known: {names}){hint}")
+    hints = typing.get_type_hints(cls)
+    made = {}
+    for key, field in fields.items():
+        if key not in values:
+            if field.default is dataclasses.MISSING:
+                raise ConfigError(f"{prefix}{key}: missing")
+            continue
+        kind = (choose or {}).get(key, hints[key])
+        if dataclasses.is_dataclass(kind):
+            made[key] = _build(kind, values[key], f"{prefix}{key}.")
+        else:
+            made[key] = _coerce(f"{prefix}{key}", values[key], kind)
+    return cls(**made)
+
+
+def _coerce(key: str, value: Any, kind: Any) -> Any:
+    """Return ``value`` as ``kind`` (so that 0 and 0.0 give one hash), or refuse it."""
+    if isinstance(kind, types.UnionType):
+        if value is None:
+            return None
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+        if value is not None and not isinstance(value, (int, float, str)):
+            raise ConfigError(f"{key}: {value!r} is not a {kind.__name__} or null")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is float and number:
+        return float(value)
+    if kind is int and number and float(value).is_integer():
+        return int(value)
+    if kind in (bool, str) and isinstance(value, kind):
+        return value
+    raise ConfigError(f"{key}: {value!r} is not a {kind.__name__}")

@@ -1,0 +1,290 @@
+"""From config/*.yaml to run specs: reads studies, applies selections, refuses what is not allowed.
+
+A study file gives settings with sources, protocols and rows; the config selects protocols, seeds and
+corpora and may override settings. Both are checked twice: their form against workflow/schemas/, their
+values by ``RunSpec``. Read by the Snakefile in every job, so nothing heavy is imported.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from redrop.errors import ConfigError
+from redrop.spec import RunSpec, suggest
+
+SOURCES = ("stated", "authors-code", "inferred", "chosen")
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice (YAML itself would keep the last one in silence)."""
+
+
+def _mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            place = key_node.start_mark
+            raise ConfigError(f"{place.name}, line {place.line + 1}: {key!r} is given twice")
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file; raises ``ConfigError`` naming file and line."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return yaml.load(file, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
+
+
+@cache
+def _schema(name: str, root: Path) -> dict[str, Any]:
+    return read_yaml(root / "workflow" / "schemas" / f"{name}.schema.yaml")
+
+
+def check_schema(value: Any, schema: str, root: Path, where: str) -> None:
+    """Check ``value`` against workflow/schemas/<schema>.schema.yaml; names the key, the value, the rule."""
+    validator = jsonschema.Draft202012Validator(_schema(schema, root))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    if error is None:
+        return
+    key = ".".join(str(part) for part in error.absolute_path) or "top level"
+    hint = ""
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = [name for name in error.instance if name not in known]
+        hint = f" (allowed: {', '.join(known)})" + "".join(suggest(name, known) for name in unknown)
+    raise ConfigError(f"{where}: {key}: {error.message}{hint}")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value and where it comes from."""
+
+    value: Any
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Rows that are drawn together; ``rate`` names the setting on the x axis, None if there is none."""
+
+    name: str
+    title: str
+    rate: str | None
+    configs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One reading of a paper: settings common to its rows, and the rows."""
+
+    name: str
+    title: str
+    settings: dict[str, Setting]
+    rows: dict[str, dict[str, Setting]]
+    tags: dict[str, frozenset[str]]
+    sweeps: dict[str, Sweep]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file, read and checked."""
+
+    name: str
+    title: str
+    protocols: dict[str, Protocol] = field(default_factory=dict)
+
+    def protocol(self, name: str) -> Protocol:
+        """The protocol of that name; raises ``ConfigError`` with the known ones."""
+        if name not in self.protocols:
+            known = ", ".join(self.protocols)
+            raise ConfigError(
+                f"study {self.name}: no protocol {name!r} (known: {known}){suggest(name, self.protocols)}"
+            )
+        return self.protocols[name]
+
+
+def _row_settings(row: dict[str, Any], columns: dict[str, list[str]], source: str, where: str):
+    settings: dict[str, Setting] = {}
+    for key, value in row.items():
+        if key in ("config", "tags", "settings"):
+            continue
+        if key not in columns:
+            known = ", ".join(["config", "tags", "settings", *columns])
+            raise ConfigError(
+                f"{where}: unknown key {key!r} (known: {known}){suggest(key, columns)}"
+            )
+        for target in columns[key]:
+            settings[target] = Setting(value, source)
+    for key, value in row.get("settings", {}).items():
+        settings[key] = Setting(value, source)
+    return settings
+
+
+def load_study(path: Path, root: Path) -> Study:
+    """Read a study file; ``root`` is the project folder, which holds the schemas."""
+    raw = read_yaml(path)
+    check_schema(raw, "study", root, str(path))
+    base = {key: Setting(**value) for key, value in raw["settings"].items()}
+    protocols: dict[str, Protocol] = {}
+    for name, part in raw["protocols"].items():
+        where = f"{path}: protocol {name}"
+        origin = raw["protocols"].get(part.get("rows_from"), part)
+        own = {key: Setting(**value) for key, value in part.get("settings", {}).items()}
+        rows: dict[str, dict[str, Setting]] = {}
+        tags: dict[str, frozenset[str]] = {}
+        for row in origin.get("rows", []):
+            config = row["config"]
+            if config in rows:
+                raise ConfigError(f"{where}: configuration {config!r} is given twice")
+            rows[config] = _row_settings(
+                row, raw["columns"], part["rows_source"], f"{where}: {config}"
+            )
+            for key in part.get("overrides", []):
+                rows[config].pop(key, None)
+            tags[config] = frozenset(row.get("tags", []))
+        if not rows:
+            raise ConfigError(f"{where}: no rows; give `rows` or a known protocol in `rows_from`")
+        sweeps = {
+            key: Sweep(key, value["title"], value["rate"], tuple(value["configs"]))
+            for key, value in origin.get("sweeps", {}).items()
+        }
+        for sweep in sweeps.values():
+            for config in sweep.configs:
+                if config not in rows:
+                    raise ConfigError(
+                        f"{where}: sweep {sweep.name} names {config!r}, which is no row"
+                        + suggest(config, rows)
+                    )
+        protocols[name] = Protocol(name, part["title"], {**base, **own}, rows, tags, sweeps)
+    return Study(raw["study"], raw["title"], protocols)
+
+
+def _nested(settings: dict[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        section, _, name = key.partition(".")
+        if not name:
+            raise ConfigError(f"{key}: a setting is written section.name, such as model.n_layer")
+        tree.setdefault(section, {})[name] = value
+    return tree
+
+
+def make_spec(
+    study: Study, protocol: str, config: str, corpus: str, seed: int, override: dict[str, Any]
+) -> RunSpec:
+    """The run of one row, corpus and seed, with ``override`` settings on top of everything."""
+    part = study.protocol(protocol)
+    settings = {key: setting.value for key, setting in part.settings.items()}
+    settings |= {key: setting.value for key, setting in part.rows[config].items()}
+    unknown = [key for key in override if key not in settings]
+    if unknown:
+        raise ConfigError(
+            f"study {study.name}: unknown setting {unknown[0]!r} (known: {', '.join(settings)})"
+            + suggest(unknown[0], settings)
+        )
+    settings |= override
+    values = {
+        "study": study.name,
+        "protocol": protocol,
+        "config": config,
+        "seed": seed,
+        "data": {"corpus": corpus},
+        **_nested(settings),
+    }
+    try:
+        return RunSpec.from_dict(values)
+    except ConfigError as error:
+        raise ConfigError(f"study {study.name}, {protocol}/{config}: {error}") from error
+
+
+def select(study: Study, selections: list[dict[str, Any]]) -> list[RunSpec]:
+    """All runs that the selections ask for, in order, each once."""
+    from redrop import data
+
+    specs: dict[str, RunSpec] = {}
+    for selection in selections:
+        override = selection.get("settings", {})
+        for corpus in selection["corpora"]:
+            data.get(corpus)
+        for name in selection["protocols"]:
+            protocol = study.protocol(name)
+            patterns = selection.get("configs", ["*"])
+            for pattern in patterns:
+                if not fnmatch.filter(protocol.rows, pattern):
+                    raise ConfigError(
+                        f"study {study.name}, protocol {name}: no configuration matches {pattern!r}"
+                        + suggest(pattern, protocol.rows)
+                    )
+            wanted = [
+                config
+                for config in protocol.rows
+                if any(fnmatch.fnmatchcase(config, pattern) for pattern in patterns)
+                and protocol.tags[config] <= set(selection.get("tags", []))
+            ]
+            for corpus in selection["corpora"]:
+                for config in wanted:
+                    for seed in selection["seeds"]:
+                        spec = make_spec(study, name, config, corpus, seed, override)
+                        specs[spec.run] = spec
+    return list(specs.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A config, resolved: where results go and which runs make them up."""
+
+    results: Path
+    label: str | None
+    mirror: str | None
+    studies: dict[str, Study]
+    specs: dict[str, dict[str, RunSpec]]
+    """Study name -> run id -> spec."""
+
+    def all_specs(self) -> list[RunSpec]:
+        """Every run of every study."""
+        return [spec for runs in self.specs.values() for spec in runs.values()]
+
+
+def resolve(config: dict[str, Any], root: Path) -> Plan:
+    """Check a config and expand it; ``root`` is the project folder (config/studies, workflow/schemas)."""
+    check_schema(config, "config", root, "config")
+    studies, specs = {}, {}
+    for name, selections in config["studies"].items():
+        path = root / "config" / "studies" / f"{name}.yaml"
+        if not path.exists():
+            known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+            raise ConfigError(
+                f"config: studies.{name}: unknown study (known: {', '.join(known)})"
+                + suggest(name, known)
+            )
+        studies[name] = load_study(path, root)
+        specs[name] = {spec.run: spec for spec in select(studies[name], selections)}
+    return Plan(Path(config["results"]), config["label"], config["mirror"], studies, specs)
+
+
+def merge_config(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """``over`` read over ``base`` as Snakemake does it: mappings are merged, all else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = merge_config(old, value) if both else value
+    return merged
