@@ -47,9 +47,7 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
     plan = resolve(read_config(arguments.config, project), project)
     study = getattr(arguments, "study", None)
     if study is not None and study not in plan.studies:
-        raise ConfigError(
-            f"--study: {study!r} is not in the config (known: {', '.join(plan.studies)})"
-        )
+        raise ConfigError(f"--study: {study!r} is not in the config (known: {', '.join(plan.studies)})")
     return plan
 
 
@@ -59,7 +57,7 @@ def fetch(arguments: argparse.Namespace) -> None:
 
     record = data.fetch(arguments.name, arguments.to, arguments.mirror)
     for file in record.files:
-        print(f"{arguments.to / file.file}: {file.bytes:,} bytes from {file.origin}")
+        print(f"{file.path}: {file.path.stat().st_size:,} bytes from {file.origin}")
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -113,9 +111,7 @@ def collect(arguments: argparse.Namespace) -> None:
     results = build.collect(folder, wanted, arguments.out)
     print(f"{arguments.out}: {len(results.records)} runs")
     if results.left_out:
-        print(
-            f"{results.left_out} other runs in {folder} belong to no row of this config: left out"
-        )
+        print(f"{results.left_out} other runs in {folder} belong to no row of this config: left out")
 
 
 def present(arguments: argparse.Namespace) -> None:
@@ -177,9 +173,7 @@ def parser() -> argparse.ArgumentParser:
         default=Path("results/data"),
         help="folder of prepared data sets; what is missing is fetched (default: %(default)s)",
     )
-    made.add_argument(
-        "--checkpoint", type=Path, help="folder for checkpoints; default: OUT/checkpoint"
-    )
+    made.add_argument("--checkpoint", type=Path, help="folder for checkpoints; default: OUT/checkpoint")
     made.add_argument(
         "--checkpoint-every",
         type=float,
@@ -199,9 +193,7 @@ def parser() -> argparse.ArgumentParser:
         made = verb(name, present)
         made.add_argument("name", nargs="*", help=f"only these {name}s")
         made.add_argument("--study", required=True)
-        made.add_argument(
-            "--results", type=Path, default=Path("results"), help="default: %(default)s"
-        )
+        made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
         made.add_argument("--out", type=Path, required=True, help="the folder to write to")
         made.add_argument(
             "--all-runs", action="store_true", help="every run found, not only those of the config"

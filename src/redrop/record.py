@@ -60,9 +60,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise RecordError(f"{path}: no such file") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RecordError(
-            f"{path}: damaged ({error}); delete its folder and run the run again"
-        ) from error
+        raise RecordError(f"{path}: damaged ({error}); delete its folder and run the run again") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,7 @@ def read_yaml(path: Path) -> Any:
     """Read a YAML file; raises ``ConfigError`` naming file and line."""
     try:
         with path.open(encoding="utf-8") as file:
-            return yaml.load(file, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+            return yaml.load(file, Loader=_UniqueKeyLoader)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -128,9 +128,7 @@ def _row_settings(row: dict[str, Any], columns: dict[str, list[str]], source: st
             continue
         if key not in columns:
             known = ", ".join(["config", "tags", "settings", *columns])
-            raise ConfigError(
-                f"{where}: unknown key {key!r} (known: {known}){suggest(key, columns)}"
-            )
+            raise ConfigError(f"{where}: unknown key {key!r} (known: {known}){suggest(key, columns)}")
         for target in columns[key]:
             settings[target] = Setting(value, source)
     for key, value in row.get("settings", {}).items():
@@ -154,9 +152,7 @@ def load_study(path: Path, root: Path) -> Study:
             config = row["config"]
             if config in rows:
                 raise ConfigError(f"{where}: configuration {config!r} is given twice")
-            rows[config] = _row_settings(
-                row, raw["columns"], part["rows_source"], f"{where}: {config}"
-            )
+            rows[config] = _row_settings(row, raw["columns"], part["rows_source"], f"{where}: {config}")
             for key in part.get("overrides", []):
                 rows[config].pop(key, None)
             tags[config] = frozenset(row.get("tags", []))
@@ -272,8 +268,7 @@ def resolve(config: dict[str, Any], root: Path) -> Plan:
         if not path.exists():
             known = sorted(p.stem for p in path.parent.glob("*.yaml"))
             raise ConfigError(
-                f"config: studies.{name}: unknown study (known: {', '.join(known)})"
-                + suggest(name, known)
+                f"config: studies.{name}: unknown study (known: {', '.join(known)})" + suggest(name, known)
             )
         studies[name] = load_study(path, root)
         specs[name] = {spec.run: spec for spec in select(studies[name], selections)}

@@ -51,7 +51,8 @@ def test_encoding_agrees_with_nanogpt_s_dictionary(tmp_path):
 def test_a_split_of_its_own_shares_one_vocabulary(tmp_path):
     corpus = prepare("abab", tmp_path, validation="abz")
     assert corpus.vocab == ("a", "b", "z")
-    assert corpus.decode(corpus.train) == "abab" and corpus.decode(corpus.val) == "abz"
+    assert corpus.decode(corpus.train) == "abab"
+    assert corpus.decode(corpus.val) == "abz"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=20))
@@ -89,7 +90,8 @@ def test_unknown_characters_and_numbers_are_named(tmp_path):
     for wrong in (2, -1):
         with pytest.raises(DataError, match=f"{wrong} is no character number"):
             corpus.decode([0, wrong])
-    assert corpus.encode("").shape == (0,) and corpus.decode([]) == ""
+    assert corpus.encode("").shape == (0,)
+    assert corpus.decode([]) == ""
 
 
 def test_the_arrays_cannot_be_changed_by_accident(tmp_path):
@@ -99,7 +101,7 @@ def test_the_arrays_cannot_be_changed_by_accident(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "a", "ab", "ten chars."])
 def test_empty_and_short_texts_are_refused(tmp_path, text):
-    with pytest.raises(DataError, match="empty|too short"):
+    with pytest.raises(DataError, match=r"empty|too short"):
         prepare(text, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -111,7 +113,7 @@ def test_a_vocabulary_beyond_uint16_is_refused(tmp_path):
 
 
 def test_invalid_utf8_names_the_byte(tmp_path):
-    with pytest.raises(DataError, match="raw.txt is not UTF-8 text: byte 0xff at offset 3"):
+    with pytest.raises(DataError, match=r"raw.txt is not UTF-8 text: byte 0xff at offset 3"):
         decode_utf8(b"abc\xffdef", "raw.txt")
     assert decode_utf8(b"\xef\xbb\xbfa\r\nb\r", "raw.txt") == "\ufeffa\r\nb\r"
 
@@ -135,12 +137,11 @@ def test_a_missing_or_damaged_file_is_named_with_the_remedy(prepared, name, dama
     if damage == "missing":
         path.unlink()
     else:
-        path.write_bytes(
-            {"empty": b"", "truncated": content[:-3], "extended": content + b"x"}[damage]
-        )
+        path.write_bytes({"empty": b"", "truncated": content[:-3], "extended": content + b"x"}[damage])
     with pytest.raises(DataError) as caught:
         load_corpus(prepared)
-    assert name in str(caught.value) and "redrop prepare toy" in str(caught.value)
+    assert name in str(caught.value)
+    assert "redrop prepare toy" in str(caught.value)
 
 
 def test_a_folder_that_does_not_exist_says_how_to_make_it(tmp_path):
@@ -204,17 +205,19 @@ def test_an_interrupted_second_preparation_does_not_pass_as_the_first(prepared, 
 def test_mixed_preparations_are_refused(prepared, tmp_path):
     prepare(TEXT[::-1], tmp_path / "other")
     shutil.copy(tmp_path / "other/val.npy", prepared / "val.npy")
-    with pytest.raises(DataError, match="do not match meta.json"):
+    with pytest.raises(DataError, match=r"do not match meta.json"):
         load_corpus(prepared)
 
 
 def test_toy_text_has_its_length_its_seed_and_agreement():
-    assert len(TEXT) == 2_000 and toy_text(2_000, 1) == TEXT != toy_text(2_000, 2)
+    assert len(TEXT) == 2_000
+    assert toy_text(2_000, 1) == TEXT != toy_text(2_000, 2)
     assert toy_text(0, 1) == ""
     assert TEXT.startswith(toy_text(100, 1))
     for line in TEXT.splitlines()[:-1]:
         determiner, _, noun, verb, *_ = line.split()
         plural = determiner in ("two", "many")
-        assert noun.endswith("s") == plural and verb.endswith("s") != plural
-    with pytest.raises(ValueError):
+        assert noun.endswith("s") == plural
+        assert verb.endswith("s") != plural
+    with pytest.raises(ValueError, match="negative"):
         toy_text(-1, 1)

@@ -27,9 +27,7 @@ from redrop.errors import ConfigError, DataError
 
 MIRROR = os.environ.get("REDROP_MIRROR")
 SOURCE_ROOT = Path(data.__file__).parents[2]
-needs_mirror = pytest.mark.skipif(
-    not MIRROR, reason="set REDROP_MIRROR to a folder with the real files"
-)
+needs_mirror = pytest.mark.skipif(not MIRROR, reason="set REDROP_MIRROR to a folder with the real files")
 
 
 @pytest.fixture(autouse=True)
@@ -71,12 +69,15 @@ def source_json(folder: Path) -> dict:
 @pytest.mark.parametrize("name", data.names())
 def test_every_data_set_offers_the_same_things(name):
     module = data.get(name)
-    assert module.NAME == name and module.DESCRIPTION and module.LICENSE
-    assert callable(module.fetch) and callable(module.prepare)
+    assert name == module.NAME
+    assert module.DESCRIPTION
+    assert module.LICENSE
+    assert callable(module.fetch)
+    assert callable(module.prepare)
 
 
 def test_an_unknown_name_lists_the_names_and_suggests_one():
-    with pytest.raises(ConfigError, match="'tiny-shakespear'. Did you mean 'tiny_shakespeare'?"):
+    with pytest.raises(ConfigError, match=r"'tiny-shakespear'. Did you mean 'tiny_shakespeare'?"):
         data.get("tiny-shakespear")
     with pytest.raises(ConfigError, match="Known: pride_prejudice, python_code") as caught:
         data.get("zzz")
@@ -101,7 +102,8 @@ def test_tiny_shakespeare_against_an_independent_count(tmp_path):
     corpus = data.prepare("tiny_shakespeare", tmp_path / "raw", tmp_path / "prepared")
     text = (Path(MIRROR) / "char/tinyshakespeare.txt").read_bytes().decode("ascii")
     assert len(corpus.train) + len(corpus.val) == len(text) == 1_115_394
-    assert len(corpus.train) == 1_003_854 and len(corpus.val) == 111_540  # nanoGPT's own output
+    assert len(corpus.train) == 1_003_854
+    assert len(corpus.val) == 111_540
     counts = Counter(text)
     assert corpus.vocab_size == len(counts) == 65
     assert list(corpus.vocab) == sorted(counts)
@@ -131,14 +133,16 @@ def test_the_authors_pride_and_prejudice_is_kept_as_it_is(tmp_path):
     assert (record.edition, record.origin) == ("authors", "mirror")
     corpus = data.prepare("pride_prejudice", tmp_path / "raw", tmp_path / "prepared")
     text = (Path(MIRROR) / "char/pg1342.txt").read_bytes().decode("utf-8")
-    assert text[0] == "\ufeff" and "Gutenberg" in text[-1000:]
+    assert text[0] == "\ufeff"
+    assert "Gutenberg" in text[-1000:]
     assert corpus.decode(corpus.train) + corpus.decode(corpus.val) == text
-    assert corpus.edition == "authors" and corpus.vocab == tuple(sorted(set(text)))
+    assert corpus.edition == "authors"
+    assert corpus.vocab == tuple(sorted(set(text)))
 
 
 def test_an_unknown_pride_and_prejudice_is_refused(tmp_path):
     mirror = make_mirror(tmp_path / "m", {"char/pg1342.txt": b"It is a truth"})
-    with pytest.raises(DataError, match="edition .* not known"):
+    with pytest.raises(DataError, match=r"edition .* not known"):
         data.fetch("pride_prejudice", tmp_path / "raw", mirror)
     assert list((tmp_path / "raw").iterdir()) == []
 
@@ -150,7 +154,7 @@ def test_both_editions_of_pride_and_prejudice_are_told_apart():
 
 @pytest.mark.parametrize("name", ["tiny_shakespeare", "pride_prejudice", "wikitext2"])
 def test_offline_without_a_mirror_nothing_is_made_up(tmp_path, name):
-    with pytest.raises(DataError, match="https://.*REDROP_MIRROR"):
+    with pytest.raises(DataError, match=r"https://.*REDROP_MIRROR"):
         data.fetch(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -189,9 +193,7 @@ def test_wikitext2_keeps_its_own_split(tmp_path, wikitext_mirror):
         (parquet_bytes(text=["", ""]), "no text"),
     ],
 )
-def test_a_wikitext2_file_without_a_sum_must_be_parquet_text(
-    tmp_path, wikitext_mirror, content, message
-):
+def test_a_wikitext2_file_without_a_sum_must_be_parquet_text(tmp_path, wikitext_mirror, content, message):
     name = "wikitext-2/validation-00000-of-00001.parquet"
     train = "wikitext-2/train-00000-of-00001.parquet"
     files = {train: (wikitext_mirror / train).read_bytes(), name: content}
@@ -210,7 +212,8 @@ def test_interpreter_texts_are_plain_and_large_enough(tmp_path, name):
     corpus = data.prepare(name, tmp_path / "raw", tmp_path / "prepared")
     assert set(corpus.vocab) <= {"\n", *map(chr, range(32, 127))}
     assert len(corpus.train) + len(corpus.val) > {"python_docs": 3e5, "python_code": 1.09e6}[name]
-    assert corpus.origin == "interpreter" and sys.version.split()[0] in corpus.edition
+    assert corpus.origin == "interpreter"
+    assert sys.version.split()[0] in corpus.edition
     assert source_json(tmp_path / "raw")["edition"] == corpus.edition
 
 
@@ -244,10 +247,10 @@ def test_a_fetched_interpreter_text_is_not_replaced_by_another_pythons(tmp_path,
 
 def test_a_python_without_its_texts_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
-    with pytest.raises(DataError, match="no pydoc_data.*redrop fetch python_docs"):
+    with pytest.raises(DataError, match=r"no pydoc_data.*redrop fetch python_docs"):
         data.fetch("python_docs", tmp_path)
     monkeypatch.setattr(python_code.sysconfig, "get_path", lambda name: str(tmp_path))
-    with pytest.raises(DataError, match="holds only 0 characters.*redrop fetch python_code"):
+    with pytest.raises(DataError, match=r"holds only 0 characters.*redrop fetch python_code"):
         data.fetch("python_code", tmp_path)
 
 
@@ -257,7 +260,8 @@ def test_python_code_takes_only_the_library_s_own_modules(tmp_path, monkeypatch)
     monkeypatch.setattr(python_code.sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr(python_code, "ENOUGH_CHARACTERS", 3)
     text, address = python_code._sources()
-    assert text == "a\n\nb" and address == "standard library, 2 files, abc.py to zipapp.py"
+    assert text == "a\n\nb"
+    assert address == "standard library, 2 files, abc.py to zipapp.py"
 
 
 def test_the_validation_tenth_of_the_docs_repeats_no_training_paragraph(tmp_path):

@@ -145,17 +145,14 @@ def load_corpus(folder: str | Path) -> Corpus:
     again = f"Run `redrop prepare {meta['name']}` again."
     vocab = tuple(meta["vocab"])
     if not vocab or list(vocab) != sorted(set(vocab)):
-        raise DataError(
-            f"{folder / META_FILE}: the vocabulary is not a sorted set of characters. {again}"
-        )
+        raise DataError(f"{folder / META_FILE}: the vocabulary is not a sorted set of characters. {again}")
     arrays = []
     for split in ("train", "val"):
         path = folder / f"{split}.npy"
         array = _read_array(path, meta[f"n_{split}"], again)
         if array.max() >= len(vocab):
             raise DataError(
-                f"{path} holds character number {array.max()}, the vocabulary has {len(vocab)}. "
-                f"{again}"
+                f"{path} holds character number {array.max()}, the vocabulary has {len(vocab)}. {again}"
             )
         arrays.append(array)
     actual = fingerprint(*arrays, vocab)
@@ -232,9 +229,7 @@ def _encode(text: str, vocab: Sequence[str]) -> np.ndarray:
     unknown = np.flatnonzero(known[ids] != points)
     if unknown.size:
         at = int(unknown[0])
-        raise DataError(
-            f"character {text[at]!r} at position {at} is not among the corpus's {len(known)}."
-        )
+        raise DataError(f"character {text[at]!r} at position {at} is not among the corpus's {len(known)}.")
     return ids.astype(np.uint16)
 
 

@@ -11,9 +11,7 @@ from redrop.data.files import atomic_path
 from redrop.data.provenance import FetchedFile, SourceRecord, complete_record, write_source
 
 
-def fetch_text(
-    name: str, file_name: str, folder: Path, make: Callable[[], tuple[str, str]]
-) -> SourceRecord:
+def fetch_text(name: str, file_name: str, folder: Path, make: Callable[[], tuple[str, str]]) -> SourceRecord:
     """Write the text that `make` returns, with what it was made from, unless it is there already.
 
     A complete folder is left alone even when another Python made it, so that a new interpreter

@@ -1,4 +1,4 @@
-"""Pride and Prejudice by Jane Austen, the second character corpus of the dropout papers' authors.
+"""Pride and Prejudice by Jane Austen, the authors' second character corpus beside Tiny Shakespeare.
 
 Two editions are known. `authors` is the authors' own copy of Project Gutenberg's book 1342: it
 starts at the first illustration, after a byte-order mark, and ends with the Gutenberg footer. It is

@@ -68,9 +68,7 @@ def write_source(folder: Path, record: SourceRecord) -> SourceRecord:
         }
         for file in record.files
     ]
-    write_json(
-        folder / SOURCE_FILE, {"name": record.name, "edition": record.edition, "files": files}
-    )
+    write_json(folder / SOURCE_FILE, {"name": record.name, "edition": record.edition, "files": files})
     return record
 
 

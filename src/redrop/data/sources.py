@@ -116,9 +116,7 @@ def _from_mirror(
     return FetchedFile(path, actual, "mirror", size, relative)
 
 
-def _confirm_mirror_copy(
-    remote: RemoteFile, source: Path, expected: str | None, actual: str
-) -> None:
+def _confirm_mirror_copy(remote: RemoteFile, source: Path, expected: str | None, actual: str) -> None:
     if expected is None:
         raise DataError(
             f"{source} is not listed in the mirror's {MIRROR_SUMS} (expected sha256: none listed, "
@@ -151,9 +149,7 @@ def _mirror_sums(root: Path) -> dict[str, str]:
     return sums
 
 
-def _from_address(
-    remote: RemoteFile, folder: Path, root: Path | None, check: Check | None
-) -> FetchedFile:
+def _from_address(remote: RemoteFile, folder: Path, root: Path | None, check: Check | None) -> FetchedFile:
     """The file from its original address; raises DataError when it cannot be had or is wrong."""
     path = folder / remote.name
     with atomic_path(path) as temporary:
@@ -199,8 +195,7 @@ def _download(remote: RemoteFile, path: Path, root: Path | None) -> None:
         except (requests.RequestException, ConnectionError, TimeoutError) as error:
             if pause is None or _is_final(error):
                 raise DataError(
-                    f"cannot get {remote.name} from {remote.url}: {_reason(error)}. "
-                    f"{_by_hand(remote, root)}"
+                    f"cannot get {remote.name} from {remote.url}: {_reason(error)}. {_by_hand(remote, root)}"
                 ) from error
             time.sleep(pause)
 

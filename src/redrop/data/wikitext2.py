@@ -36,9 +36,7 @@ def _remote(split: str, sha256: str | None, size: int | None) -> RemoteFile:
     )
 
 
-TRAIN = _remote(
-    "train", "e83889baabc497075506f91975be5fac0d45c5290b6b20582c8cd1e853d0c9f7", 6357543
-)
+TRAIN = _remote("train", "e83889baabc497075506f91975be5fac0d45c5290b6b20582c8cd1e853d0c9f7", 6357543)
 # No sum is published for this one: it must read as parquet, then its sum is recorded.
 VALIDATION = _remote("validation", None, None)
 

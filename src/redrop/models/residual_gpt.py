@@ -68,9 +68,7 @@ class Attention(nn.Module):
         qkv = self.c_attn(x_BTC).view(B, T, 3, self.spec.n_head, C // self.spec.n_head)
         q_BHTD, k_BHTD, v_BHTD = qkv.permute(2, 0, 3, 1, 4)
         if masks is None or self.spec.attention_dropout == 0.0:
-            y_BHTD = F.scaled_dot_product_attention(
-                q_BHTD, k_BHTD, v_BHTD, is_causal=True, scale=self.scale
-            )
+            y_BHTD = F.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD, is_causal=True, scale=self.scale)
         else:
             # Written out because the mask is ours; on a CPU it is also faster than the fused call.
             scores_BHTT = (q_BHTD * self.scale) @ k_BHTD.transpose(-2, -1)

@@ -55,9 +55,7 @@ def ready_corpus(name: str, root: Path) -> tuple[Corpus, dict]:
         data.prepare(name, raw, folder)
     corpus = load_corpus(folder)
     if corpus.name != name:
-        raise DataError(
-            f"{folder}: holds {corpus.name!r}, not {name!r}; delete it and prepare again"
-        )
+        raise DataError(f"{folder}: holds {corpus.name!r}, not {name!r}; delete it and prepare again")
     return corpus, {"name": name, "origin": corpus.origin, "edition": corpus.edition}
 
 
@@ -110,9 +108,7 @@ def run(
     write_json(out / SPEC, json.loads(spec.to_json()))
     write_curve(out / CURVE, outcome.curve)
     write_json(out / PROVENANCE, provenance(device.type, source, cost))
-    document = metrics_document(
-        spec, outcome.status, outcome.reason, data_record(corpus), outcome.metrics
-    )
+    document = metrics_document(spec, outcome.status, outcome.reason, data_record(corpus), outcome.metrics)
     write_json(out / METRICS, document)
     Checkpoint(checkpoint_folder, spec.run).delete()
     last = outcome.metrics["val_loss_last"].value

@@ -8,6 +8,7 @@ checkpoint holds the streams' positions.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from redrop.data.corpus import Corpus
+from redrop.errors import DataError
 from redrop.evaluation.language_model import mean_loss, split_windows, spread_windows, take
 from redrop.models.residual_gpt import ResidualGPT, build
 from redrop.record import DIVERGED, DONE, Metric
@@ -65,6 +67,12 @@ class Evaluator:
     def __init__(self, spec: RunSpec, corpus: Corpus) -> None:
         self.corpus = corpus
         self.block_size = spec.model.block_size
+        shortest = min(len(corpus.train), len(corpus.val))
+        if shortest <= self.block_size:
+            raise DataError(
+                f"corpus {corpus.name}: a split has {shortest} characters, too few for windows of "
+                f"model.block_size = {self.block_size}; use a longer text or a shorter block"
+            )
         self.val_starts = split_windows(len(corpus.val), self.block_size)
         count = max(1, len(self.val_starts) // TRAIN_SAMPLE)
         self.train_starts = spread_windows(len(corpus.train), self.block_size, count)
@@ -101,9 +109,7 @@ class Evaluator:
             return None if row is None else row[key]
 
         def loss(value: float | None, n: int, split: str, how: str) -> Metric:
-            return Metric(
-                value=value, n=n, split=split, higher_is_better=False, signature=f"{unit}, {how}"
-            )
+            return Metric(value=value, n=n, split=split, higher_is_better=False, signature=f"{unit}, {how}")
 
         gap = None if last is None else last["val_loss"] - last["train_loss"]
         metrics = {
@@ -217,7 +223,7 @@ class Trainer:
         if self.spec.schedule.precision == "bf16":
             return "bf16 lost precision; try schedule.precision: fp32"
         if self.iteration <= max(10, self.spec.schedule.warmup):
-            return "it happened while warming up; try a lower schedule.learning_rate"
+            return "it happened in the first iterations; try a lower schedule.learning_rate"
         if clip is None:
             return "gradients are not clipped; try optimiser.clip_norm: 1.0"
         return "the learning rate is too high for this model; try a lower schedule.learning_rate"
@@ -256,7 +262,8 @@ def train(
         initial=first,
         unit="it",
         desc=spec.run,
-        mininterval=0.5 if progress else 15.0,
+        mininterval=0.5 if sys.stderr.isatty() else 15.0,  # a log file needs few lines
+        disable=not progress,
         dynamic_ncols=True,
     )
     with bar:
@@ -272,10 +279,10 @@ def train(
                 if reason is not None:
                     break
                 bar.set_postfix(loss=f"{losses[-1]:.4f}", refresh=False)
-            if due and not (trainer.curve and trainer.curve[-1]["iteration"] == i):
-                if trainer.evaluate()["val_loss"] is None:
-                    reason = f"the validation loss is not finite at iteration {i}"
-                    break
+            measured = bool(trainer.curve) and trainer.curve[-1]["iteration"] == i  # before it was resumed
+            if due and not measured and trainer.evaluate()["val_loss"] is None:
+                reason = f"the validation loss is not finite at iteration {i}"
+                break
             if save:
                 checkpoint.save(i, trainer.state())
                 saved = time.perf_counter()
@@ -306,8 +313,8 @@ def data_record(corpus: Corpus) -> dict[str, Any]:
         "sha256": corpus.sha256,
         "edition": corpus.edition,
         "vocab_size": corpus.vocab_size,
-        "train_characters": int(len(corpus.train)),
-        "val_characters": int(len(corpus.val)),
+        "train_characters": len(corpus.train),
+        "val_characters": len(corpus.val),
     }
 
 

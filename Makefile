@@ -1,0 +1,66 @@
+# Everything sets itself up: a virtual environment in .venv, made anew when the lock file changes.
+PYTHON ?= python3
+BIN := .venv/bin
+CONFIG ?= config/config.yaml
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Large buffers are kept instead of being returned to the system after each operation (fewer page faults).
+export MALLOC_MMAP_MAX_ := 0
+export MALLOC_TRIM_THRESHOLD_ := 100000000000
+export MALLOC_TOP_PAD_ := 67108864
+
+.PHONY: help setup demo test lint bench soak report format clean-demo
+
+help:
+	@echo "make demo     every configuration of paper B at toy size, to a report (minutes, offline)"
+	@echo "make test     the test suite"
+	@echo "make lint     ruff, snakefmt, snakemake --lint"
+	@echo "make bench    time of a training step, beside a nanoGPT-style one"
+	@echo "make soak     long checks: heads of the authors' curves, runs killed at random moments"
+	@echo "make report   tables and figures of the runs that exist so far (CONFIG=$(CONFIG))"
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"redrop needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup
+	snakemake --configfile config/demo.yaml --quiet rules
+	snakemake --configfile config/demo.yaml --quiet all --report results/demo/report.html
+	@echo
+	@echo "The demo's report: $(CURDIR)/results/demo/report.html"
+	@echo "Its tables:        $(CURDIR)/results/demo/residual/tables/"
+	@echo "Its figures:       $(CURDIR)/results/demo/residual/figures/"
+
+test: setup
+	pytest -q
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+format: setup
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+bench: setup
+	python tests/benchmarks/step.py --json results/benchmarks/step.json
+
+soak: setup
+	python tests/soak/soak.py --out results/published/soak
+
+report: setup
+	for study in $$(ls config/studies | sed 's/.yaml//'); do \
+	  redrop collect --config $(CONFIG) --study $$study --out results/$$study/runs.csv && \
+	  redrop table --config $(CONFIG) --study $$study --out results/$$study/tables && \
+	  redrop figure --config $(CONFIG) --study $$study --out results/$$study/figures || exit 1; \
+	done
+
+clean-demo:
+	rm -rf results/demo

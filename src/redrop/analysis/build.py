@@ -1,0 +1,115 @@
+"""The commands' entry points: gather runs, build a study's tables and figures from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redrop.analysis.names import (
+    FIGURES,
+    TABLES,
+    Protocols,
+    check_names,
+    figure_names,
+    figure_plan,
+    implementation,
+    table_names,
+)
+from redrop.study import Study
+
+if TYPE_CHECKING:
+    from redrop.analysis.collect import Results
+    from redrop.analysis.reported import Reported
+
+__all__ = ["build_figures", "build_tables", "collect", "figure_names", "load", "table_names"]
+
+
+def load(folder: Path, wanted: set[str] | None = None, study: str | None = None) -> Results:
+    """The runs below ``folder``, or those of one study (in its folder there if it has one)."""
+    from redrop.analysis.collect import Results
+
+    folder = Path(folder)
+    if study is not None and (folder / study).is_dir():
+        folder = folder / study
+    results = Results.load(folder, wanted)
+    return results if study is None else results.of_study(study)
+
+
+def collect(folder: Path, wanted: set[str] | None, out_csv: Path) -> Results:
+    """Read every run below ``folder`` and write runs.csv."""
+    results = load(folder, wanted)
+    results.write_runs_csv(Path(out_csv))
+    return results
+
+
+def find_reported(study: Study, path: Path | None) -> Reported:
+    """The authors' figures: of ``path``, else of config/reported/ here or in the checkout."""
+    from redrop.analysis.reported import NOTHING, read_reported
+
+    if path is not None:
+        return read_reported(path, study)
+    for folder in (Path.cwd(), Path(__file__).resolve().parents[3]):
+        path = folder / "config" / "reported" / f"{study.name}.csv"
+        if path.exists():
+            return read_reported(path, study)
+    return NOTHING
+
+
+def build_tables(
+    results: Results,
+    study: Study,
+    out_dir: Path,
+    label: str | None,
+    names: Iterable[str] | None = None,
+    *,
+    reported: Path | None = None,
+    protocols: Protocols | None = None,
+) -> list[Path]:
+    """Write a study's tables; returns the paths.
+
+    ``label``: text that marks what is not a real result. ``names``: only these tables.
+    ``reported``: csv of the authors' figures. ``protocols``: these rather than the ones that have
+    runs.
+    """
+    from redrop.analysis.tables.render import write_table
+
+    names = list(names) if names is not None else table_names()
+    check_names("table", names, TABLES)
+    figures = find_reported(study, reported)
+    paths = []
+    for name in names:
+        table = implementation(TABLES[name])(results, study, figures, protocols)
+        paths += write_table(table, Path(out_dir), label)
+    return paths
+
+
+def build_figures(
+    results: Results,
+    study: Study,
+    out_dir: Path,
+    label: str | None,
+    names: Iterable[str] | None = None,
+    *,
+    reported: Path | None = None,
+    protocols: Protocols | None = None,
+) -> list[Path]:
+    """Write a study's figures, each with its caption in a .txt file; returns the figures' paths.
+
+    ``names``: only these kinds (``curves``) or file stems (``authors-curves-skip-1``); the rest as
+    in ``build_tables``.
+    """
+    from redrop.analysis.figures.write import draw_and_write
+    from redrop.analysis.sections import corpora
+
+    found = corpora(results, study, protocols)
+    plan = figure_plan(study, {name: found[name] for name in found if name in study.protocols})
+    if names is not None:
+        names = list(names)
+        check_names("figure", names, [*FIGURES, *(entry.stem for entry in plan)])
+        plan = [entry for entry in plan if entry.stem in names or entry.figure in names]
+    figures = find_reported(study, reported)
+    paths = []
+    for entry in plan:
+        paths += draw_and_write(entry, results, study, figures, Path(out_dir), label)
+    return paths

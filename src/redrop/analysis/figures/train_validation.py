@@ -1,0 +1,78 @@
+"""Training against validation loss at the end of a run: every configuration's gap at a glance."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.figures import style
+from redrop.analysis.figures.series import absent_text, seeds_text
+from redrop.analysis.reported import Reported
+from redrop.analysis.sections import Section, groups
+from redrop.analysis.settings import show
+from redrop.analysis.summary import MINUS
+from redrop.study import Study
+
+ROW_HEIGHT = 0.19
+"""Inches a configuration."""
+
+
+def train_validation(
+    results: Results,
+    study: Study,
+    protocol: str,
+    task: str,
+    reported: Reported | None = None,
+    sweep: str | None = None,
+) -> tuple[Figure, str]:
+    """A line a configuration, from mean training to mean validation loss; seeds are dots."""
+    del reported, sweep
+    every = groups(results, study, Section(protocol, task))
+    rows = [group for group in every if group.done]
+    figure = style.new_figure(0.75 * style.DOUBLE, 1.1 + ROW_HEIGHT * max(4, len(rows)))
+    figure.suptitle(f"Training and validation loss at the end ({protocol}, {task})")
+    axes = figure.subplots()
+    axes.set_xlabel(f"loss at the last iteration ({style.NATS})")
+    if not rows:
+        axes.text(0.5, 0.5, "no finished run", ha="center", transform=axes.transAxes)
+        axes.set_yticks([])
+        return figure, _caption(protocol, task, every, rows)
+    for position, group in enumerate(rows):
+        train, val = group.summary("train_loss_last").mean, group.summary("val_loss_last").mean
+        axes.plot([train, val], [position, position], color=style.GREY, linewidth=1.0, zorder=2)
+        for metric, filled, label in (
+            ("train_loss_last", False, "training"),
+            ("val_loss_last", True, "validation"),
+        ):
+            axes.plot(
+                [record.value(metric) for record in group.done],
+                [position] * len(group.done),
+                linestyle="none",
+                marker="o",
+                markersize=4.0,
+                markeredgecolor=style.OURS,
+                markerfacecolor=style.OURS if filled else "white",
+                markeredgewidth=0.8,
+                alpha=0.85,
+                label=label if position == 0 else None,
+                zorder=3,
+            )
+        gap = f"{val - train:+.3f}".replace("-", MINUS)
+        side = axes.get_yaxis_transform()
+        axes.text(1.02, position, gap, transform=side, va="center", ha="left", fontsize=7)
+    axes.text(1.02, 1.0, "mean gap", transform=axes.transAxes, va="bottom", ha="left", fontsize=7)
+    axes.set_yticks(range(len(rows)), [group.config for group in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure, _caption(protocol, task, every, rows)
+
+
+def _caption(protocol: str, task: str, every: list[Group], rows: list[Group]) -> str:
+    budgets = sorted({group.spec.schedule.last_iteration for group in rows})
+    return (
+        f"Training (hollow) and validation loss (filled) at the last iteration in {style.NATS}, both "
+        f"without dropout, protocol {protocol} on {task}; {seeds_text(every)}"
+        + (f", budget {', '.join(map(show, budgets))} iterations" if budgets else "")
+        + ". Dots are single seeds; the line joins the two means, whose gap is at the right."
+        + absent_text(every)
+    )

@@ -1,0 +1,46 @@
+"""Draw a figure and write it as svg, pdf and png, with its caption beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from redrop.analysis.collect import Results
+from redrop.analysis.figures import style
+from redrop.analysis.names import FIGURE_SUFFIXES, FIGURES, FigureName, implementation
+from redrop.analysis.reported import Reported
+from redrop.record import replacing, write_text
+from redrop.study import Study
+
+
+def write_figure(figure: Figure, stem: Path, title: str) -> list[Path]:
+    """Write ``<stem>.{svg,pdf,png}``, each whole or not at all; equal figures, equal bytes."""
+    stem = Path(stem)
+    paths = []
+    for suffix in FIGURE_SUFFIXES:
+        path = stem.parent / f"{stem.name}.{suffix}"
+        metadata = {"Title": title, **style.METADATA[suffix]}
+        with style.applied(), replacing(path) as part:
+            figure.savefig(part, format=suffix, dpi=style.PNG_DPI, metadata=metadata)
+        paths.append(path)
+    return paths
+
+
+def draw_and_write(
+    entry: FigureName,
+    results: Results,
+    study: Study,
+    reported: Reported,
+    folder: Path,
+    label: str | None,
+) -> list[Path]:
+    """Draw one figure of the plan, its caption to ``<stem>.txt``; returns the figure's paths."""
+    draw = implementation(FIGURES[entry.figure])
+    with style.applied():
+        figure, caption = draw(results, study, entry.protocol, entry.task, reported, entry.sweep)
+        style.add_label(figure, label)
+    paths = write_figure(figure, folder / entry.stem, f"{study.title}: {entry.stem}")
+    text = caption if label is None else f"{label}. {caption}"
+    write_text(folder / f"{entry.stem}.txt", text + "\n")
+    return paths

@@ -1,0 +1,94 @@
+"""Which tables and figures there are, and what their files are called.
+
+The Snakefile asks this in every job, so nothing heavy is imported: a table or figure is named here
+and its function is imported when it is built.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redrop.errors import ConfigError
+from redrop.spec import suggest
+from redrop.study import Study
+
+TABLES = {
+    "replication": "redrop.analysis.tables.replication:replication",
+    "signatures": "redrop.analysis.tables.signatures:signatures",
+    "protocol": "redrop.analysis.tables.protocol:protocol",
+}
+"""Table name -> where its function is."""
+
+SWEEP_FIGURES = {"curves": "redrop.analysis.figures.curves:curves"}
+"""Figures drawn once for every sweep of a protocol."""
+
+RATE_FIGURES = {"final-loss": "redrop.analysis.figures.final_loss:final_loss"}
+"""Figures drawn once for a protocol that has a sweep over a rate."""
+
+PROTOCOL_FIGURES = {"train-validation": "redrop.analysis.figures.train_validation:train_validation"}
+"""Figures drawn once for every protocol."""
+
+FIGURES = {**SWEEP_FIGURES, **RATE_FIGURES, **PROTOCOL_FIGURES}
+"""Figure name -> where its function is."""
+
+TABLE_SUFFIXES = ("csv", "html", "tex", "md")
+FIGURE_SUFFIXES = ("svg", "pdf", "png")
+
+Protocols = Iterable[str] | Mapping[str, Iterable[str]]
+"""Names of protocols, or protocol -> the corpora that it was run on."""
+
+
+@dataclass(frozen=True)
+class FigureName:
+    """One figure to draw and the stem of its files."""
+
+    stem: str
+    figure: str
+    protocol: str
+    task: str | None
+    """The corpus; None: the only one that there is."""
+    sweep: str | None
+
+
+def implementation(where: str) -> Callable[..., Any]:
+    """Import the function that a registry entry such as ``package.module:function`` names."""
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def table_names() -> list[str]:
+    """File stems of a study's tables."""
+    return list(TABLES)
+
+
+def figure_plan(study: Study, protocols: Protocols) -> list[FigureName]:
+    """Every figure of the protocols; several corpora put the corpus into the file names."""
+    plan: list[FigureName] = []
+    for name in protocols:
+        protocol = study.protocol(name)
+        tasks = list(protocols[name]) if isinstance(protocols, Mapping) else [None]
+        has_rate = any(sweep.rate for sweep in protocol.sweeps.values())
+        for task in tasks:
+            prefix = f"{name}-{task}" if len(tasks) > 1 else name
+            for figure in SWEEP_FIGURES:
+                for sweep in protocol.sweeps:
+                    plan.append(FigureName(f"{prefix}-{figure}-{sweep}", figure, name, task, sweep))
+            for figure in (*(RATE_FIGURES if has_rate else ()), *PROTOCOL_FIGURES):
+                plan.append(FigureName(f"{prefix}-{figure}", figure, name, task, None))
+    return plan
+
+
+def figure_names(study: Study, protocols: Protocols) -> list[str]:
+    """File stems of a study's figures; pass protocol -> corpora where there may be several."""
+    return [entry.stem for entry in figure_plan(study, protocols)]
+
+
+def check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a table or figure that does not exist."""
+    known = list(dict.fromkeys(known))
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{kind}: no {kind} {name!r} (known: {', '.join(known)}){suggest(name, known)}")

@@ -1,0 +1,107 @@
+"""The authors' own figures: config/reported/<study>.csv, one row a configuration and metric."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from redrop.errors import ConfigError
+from redrop.record import RunRecord
+from redrop.spec import suggest
+from redrop.study import Study
+
+COLUMNS = ["study", "protocol", "config", "metric", "value", "source"]
+
+METRICS = ("val_loss_last", "val_loss_best", "train_loss_last")
+"""Metrics that may be given; an unknown one would never be shown."""
+
+AUTHORS_CORPUS = "tiny_shakespeare"
+"""The corpus that the authors' figures of this project are for."""
+
+FREE = ("engine.", "evaluation.", "schedule.precision")
+"""Settings in which a run may differ from its row and still be compared with the authors' figure:
+they say how it is computed and measured, not what is trained (the authors used bf16, the study
+fp32)."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Figures by protocol, configuration and metric."""
+
+    values: dict[tuple[str, str, str], float]
+    """An unknown figure is absent."""
+    sources: tuple[str, ...]
+    """Where they are from, each source once."""
+
+    def value(self, protocol: str, config: str, metric: str) -> float:
+        """The authors' figure, NaN where it is not known."""
+        return self.values.get((protocol, config, metric), math.nan)
+
+
+NOTHING = Reported({}, ())
+
+
+def read_reported(path: Path, study: Study) -> Reported:
+    """Read and check the file; raises ``ConfigError`` naming file, line and what is wrong."""
+    values: dict[tuple[str, str, str], float] = {}
+    sources: dict[str, None] = {}
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames != COLUMNS:
+                raise ConfigError(
+                    f"{path}: line 1: the columns must be {','.join(COLUMNS)}, "
+                    f"not {','.join(reader.fieldnames or [])}"
+                )
+            for row in reader:
+                where = f"{path}: line {reader.line_num}"
+                key = _key(row, study, where)
+                if key in values:
+                    raise ConfigError(f"{where}: {'/'.join(key)} is given twice")
+                if row["value"]:
+                    values[key] = _number(row["value"], where)
+                    sources[row["source"]] = None
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text ({error})") from error
+    return Reported(values, tuple(sources))
+
+
+def comparable(record: RunRecord, changed: dict[str, object]) -> bool:
+    """Whether a run that ``changed`` these settings of its row can be held against the authors'."""
+    real = [key for key in changed if not key.startswith(FREE)]
+    return record.spec.task == AUTHORS_CORPUS and not real
+
+
+def _key(row: dict[str, str], study: Study, where: str) -> tuple[str, str, str]:
+    if None in row or None in row.values():
+        raise ConfigError(f"{where}: it must have {len(COLUMNS)} cells")
+    if row["study"] != study.name:
+        raise ConfigError(f"{where}: study is {row['study']!r}; this file is of {study.name!r}")
+    if not row["source"]:
+        raise ConfigError(f"{where}: source is empty; say where the figure is from")
+    known = {
+        "protocol": study.protocols,
+        "config": study.protocols[row["protocol"]].rows if row["protocol"] in study.protocols else (),
+        "metric": METRICS,
+    }
+    for column, names in known.items():
+        if row[column] not in names:
+            raise ConfigError(
+                f"{where}: unknown {column} {row[column]!r} (known: {', '.join(names)})"
+                + suggest(row[column], names)
+            )
+    return row["protocol"], row["config"], row["metric"]
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: value {text!r} is not a number") from error
+    if not math.isfinite(value):
+        raise ConfigError(f"{where}: value {text!r} is not finite; leave it empty if not known")
+    return value

@@ -1,0 +1,1 @@
+"""The tables: one function each, named in ``redrop.analysis.names``."""

@@ -1,0 +1,107 @@
+"""Every setting of every protocol: its value, its source, and what these runs changed of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redrop.analysis.collect import Results
+from redrop.analysis.names import Protocols
+from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.sections import corpora
+from redrop.analysis.settings import flat, overrides, show, study_spec
+from redrop.analysis.tables.table import Builder, Table
+from redrop.study import Protocol, Setting, Study
+
+COLUMNS = ["Setting", "Value", "Source", "Applies to", "Note"]
+
+CAPTION = (
+    "Sources: stated in the paper; authors-code, read in or established from the authors' repository; "
+    "inferred from their records; chosen by us. A line marked as an override is not in the study file: "
+    "it was found by comparing the runs with it."
+)
+ALL, REST = "all rows", "the other rows"
+OVERRIDE = "override of the config that made these runs"
+
+
+def protocol(
+    results: Results,
+    study: Study,
+    reported: Reported = NOTHING,
+    protocols: Protocols | None = None,
+) -> Table:
+    """One line a setting and value; a value that only some rows have names them."""
+    del reported
+    builder = Builder(COLUMNS, frozenset(COLUMNS))
+    for name in corpora(results, study, protocols):
+        if name not in study.protocols:
+            continue
+        part = study.protocols[name]
+        changed = _overridden(results, study, name)
+        for key in part.settings | dict.fromkeys(changed):
+            lines = _lines(part, key) if key in part.settings else []
+            lines += [
+                (Setting(value, "chosen", f"{OVERRIDE}; the study file has {was}"), where)
+                for (value, was), where in changed.get(key, {}).items()
+            ]
+            for setting, where in lines:
+                _add(builder, name, f"{name}: {part.title}", key, setting, where)
+    return builder.table("protocol", f"{study.title}: settings and their sources", CAPTION)
+
+
+def _lines(part: Protocol, key: str) -> list[tuple[Setting, str]]:
+    """The setting's values and the rows that have each."""
+    special: dict[Setting, list[str]] = {}
+    for config, settings in part.rows.items():
+        if key in settings:
+            special.setdefault(settings[key], []).append(config)
+    named = sum(len(configs) for configs in special.values())
+    lines = [(setting, ", ".join(configs)) for setting, configs in special.items()]
+    if named < len(part.rows):
+        lines.insert(0, (part.settings[key], REST if named else ALL))
+    elif len(special) == 1:
+        lines = [(setting, ALL) for setting in special]
+    return lines
+
+
+def _overridden(results: Results, study: Study, name: str) -> dict[str, dict[tuple[Any, str], str]]:
+    """Setting -> (the runs' value, the study's as text) -> which runs."""
+    found: dict[str, dict[tuple[Any, str], dict[str, None]]] = {}
+    configs: set[str] = set()
+    for record in results.records:
+        spec = record.spec
+        if (spec.study, spec.protocol) != (study.name, name):
+            continue
+        own = study_spec(study, name, spec.config, spec.task, spec.seed)
+        if own is None:
+            continue
+        configs.add(spec.config)
+        was = flat(own)
+        for key, value in overrides(study, spec).items():
+            place = value, show(was.get(key))
+            found.setdefault(key, {}).setdefault(place, {})[spec.config] = None
+    return {
+        key: {
+            place: "all runs" if set(where) == configs else "runs of " + ", ".join(where)
+            for place, where in values.items()
+        }
+        for key, values in found.items()
+    }
+
+
+def _add(builder: Builder, name: str, section: str, key: str, setting: Setting, where: str) -> None:
+    cells = {
+        "Setting": key,
+        "Value": show(setting.value),
+        "Source": setting.source,
+        "Applies to": where,
+        "Note": setting.note,
+    }
+    raw = {
+        "protocol": name,
+        "setting": key,
+        "value": "null" if setting.value is None else setting.value,
+        "source": setting.source,
+        "applies_to": where,
+        "note": setting.note,
+    }
+    builder.row(section, cells, raw, [])

@@ -1,0 +1,183 @@
+"""Our last validation losses beside the authors', for every configuration of every protocol."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.names import Protocols
+from redrop.analysis.reported import NOTHING, Reported, comparable
+from redrop.analysis.sections import Section, groups, sections
+from redrop.analysis.settings import (
+    flat,
+    overrides,
+    show,
+    show_drop,
+    show_settings,
+    study_spec,
+)
+from redrop.analysis.summary import DASH, MINUS
+from redrop.analysis.tables.table import Builder, Table
+from redrop.study import Study
+
+COLUMNS = [
+    "Configuration",
+    "Stream",
+    "Pairs",
+    "Attn/MLP",
+    "Skip-1",
+    "Skip-2",
+    "Skip-4",
+    "Iterations",
+    "n",
+    "Last",
+    "Best",
+    "Iteration of best",
+    "Authors' last",
+    "Ours - authors'",
+]
+TEXT = frozenset({"Configuration", "Stream", "Attn/MLP"})
+
+NOT_RUN = "No run of this configuration is finished."
+NOT_A_ROW = "Not a row of the study file (any more)."
+ONLY_FIGURE = "The authors' figure stands alone: no run of ours is finished."
+
+
+def replication(
+    results: Results,
+    study: Study,
+    reported: Reported = NOTHING,
+    protocols: Protocols | None = None,
+) -> Table:
+    """One row a configuration; see the caption for what its cells are."""
+    builder = Builder(COLUMNS, TEXT)
+    for section in sections(results, study, protocols):
+        for group in groups(results, study, section):
+            _add(builder, study, section, group, reported)
+    return builder.table("replication", f"{study.title}: losses", _caption(reported))
+
+
+def _caption(reported: Reported) -> str:
+    text = (
+        "Cross entropy on the validation split, nats a character, without dropout: mean ± sample "
+        "standard deviation over the n seeds that finished; one seed shows no deviation. Last: at the "
+        "last iteration, which is what the paper quotes. Best: lowest of the run's evaluations. Pairs: "
+        "attention/MLP pairs, of which a skip-4 block holds two. "
+    )
+    if not reported.values:
+        return text + "No figures of the authors were given, so theirs and the difference are dashes."
+    return text + (
+        "The authors' figures are single runs of one seed, scored on random batches; where they recorded "
+        f"no such run there is a dash. Source: {'; '.join(reported.sources)}."
+    )
+
+
+def _add(builder: Builder, study: Study, section: Section, group: Group, reported: Reported) -> None:
+    spec = group.spec or study_spec(study, group.protocol, group.config, group.task)
+    settings = flat(spec) if spec else {}
+    last, best = group.summary("val_loss_last"), group.summary("val_loss_best")
+    when = group.summary("iteration_of_best")
+    theirs = reported.value(group.protocol, group.config, "val_loss_last")
+    ours_comparable, why_not = _comparable(study, group)
+    known = math.isfinite(theirs)
+    show_difference = known and ours_comparable and last.n > 0
+    difference = last.mean - theirs if show_difference else math.nan
+
+    notes = [("Last", note) for note in _run_notes(study, group)]
+    if known and not group.records:
+        notes.append(("Ours - authors'", ONLY_FIGURE))
+    elif known and why_not:
+        notes.append(("Ours - authors'", why_not))
+    cells = {
+        "Configuration": group.config,
+        **_setting_cells(settings),
+        "Iterations": show(spec.schedule.last_iteration) if spec else DASH,
+        "n": str(last.n) if last.n else DASH,
+        "Last": last.show(),
+        "Best": best.show(),
+        "Iteration of best": f"{when.mean:,.0f}" if when.n else DASH,
+        "Authors' last": f"{theirs:.4f}" if known else DASH,
+        "Ours - authors'": f"{difference:+.4f}".replace("-", MINUS) if show_difference else DASH,
+    }
+    raw: dict[str, Any] = {
+        "study": study.name,
+        "protocol": group.protocol,
+        "task": group.task,
+        "config": group.config,
+        **{key: settings.get(key) for key in _RAW_SETTINGS},
+        "iterations": spec.schedule.last_iteration if spec else None,
+        "n": last.n,
+        "n_diverged": len(group.diverged),
+        "n_missing": group.missing,
+    }
+    for metric in ("val_loss_last", "val_loss_best", "iteration_of_best", "train_loss_last"):
+        summary = group.summary(metric)
+        raw |= {f"{metric}_mean": summary.mean, f"{metric}_sd": summary.sd}
+    raw |= {
+        "authors_val_loss_last": theirs,
+        "authors_val_loss_best": reported.value(group.protocol, group.config, "val_loss_best"),
+        "authors_train_loss_last": reported.value(group.protocol, group.config, "train_loss_last"),
+        "comparable": ours_comparable,
+        "difference": difference,
+    }
+    builder.row(section.title(study), cells, raw, notes)
+
+
+_RAW_SETTINGS = [
+    "model.residual_stream",
+    "model.n_layer",
+    "model.embedding_dropout",
+    "model.attention_dropout",
+    "model.attention_output_dropout",
+    "model.mlp_dropout",
+    "model.skip1_dropout",
+    "model.skip2_dropout",
+    "model.skip4_dropout",
+]
+
+
+def _setting_cells(settings: dict[str, Any]) -> dict[str, str]:
+    if not settings:
+        return dict.fromkeys(COLUMNS[1:7], DASH)
+    return {
+        "Stream": settings["model.residual_stream"],
+        "Pairs": show(settings["model.n_layer"]),
+        "Attn/MLP": show_drop(settings),
+        "Skip-1": show(settings["model.skip1_dropout"]),
+        "Skip-2": show(settings["model.skip2_dropout"]),
+        "Skip-4": show(settings["model.skip4_dropout"]),
+    }
+
+
+def _comparable(study: Study, group: Group) -> tuple[bool, str]:
+    """Whether all finished runs are at the authors' size and corpus, and if not, the footnote."""
+    for record in group.done:
+        if study_spec(study, group.protocol, group.config, group.task) is None:
+            return False, NOT_A_ROW
+        changed = overrides(study, record.spec)
+        if not comparable(record, changed):
+            what = f"run on {group.task}" + (f" with {show_settings(changed)}" if changed else "")
+            return False, f"Not at the authors' size or corpus, so no difference is taken: {what}."
+    return bool(group.done), ""
+
+
+def _run_notes(study: Study, group: Group) -> list[str]:
+    """Footnotes on which runs the cells are made of."""
+    protocol = study.protocols.get(group.protocol)
+    is_row = protocol is not None and group.config in protocol.rows
+    notes = [] if is_row else [NOT_A_ROW]
+    tags = protocol.tags[group.config] if protocol and is_row else frozenset()
+    if not group.records and not group.missing and tags:
+        names = ", ".join(sorted(tags))
+        notes.append(f"Not run: only a config that names the tag {names} asks for it.")
+    elif not group.records:
+        notes.append(NOT_RUN)
+    elif group.missing:
+        asked = len(group.records) + group.missing
+        notes.append(f"{group.missing} of the {asked} runs asked for are missing.")
+    if group.diverged:
+        seeds = ", ".join(str(record.spec.seed) for record in group.diverged)
+        left = "the cells average the others" if group.done else "there is nothing to average"
+        notes.append(f"{len(group.diverged)} of {len(group.records)} runs diverged (seed {seeds}); {left}.")
+    return notes

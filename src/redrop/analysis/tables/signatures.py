@@ -1,0 +1,89 @@
+"""Which configurations overfit, diverge or converge slowly, by the rules in ``signatures``."""
+
+from __future__ import annotations
+
+from redrop.analysis import signatures as rules
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.names import Protocols
+from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.sections import groups, sections
+from redrop.analysis.summary import DASH, summarise
+from redrop.analysis.tables.table import Builder, Table
+from redrop.study import Study
+
+COLUMNS = [
+    "Configuration",
+    "n",
+    "Train",
+    "Validation",
+    "Gap",
+    "Iteration of best",
+    "Overfitting",
+    "Divergence",
+    "Slow",
+]
+
+CAPTION = (
+    "Losses are nats a character at the last iteration, mean ± sample standard deviation over the n "
+    "seeds that finished; gap: validation minus train. Verdicts are k of the judged seeds. Overfitting: "
+    f"the validation loss ends over {rules.OVERFITTING_RISE:.0%} above its best while the training loss "
+    "fell. Divergence: the loss ceased to be a number, or rose from its minimum above the untrained "
+    f"loss. Slow: the validation loss still fell by over {rules.LATE_DROP:.0%} in the last "
+    f"{rules.LATE_PART:.0%} of the iterations, or at half of them had made less than "
+    f"{rules.HALF_SHARE:.0%} of the drop that the best configuration (lowest mean last loss) of the same "
+    "protocol, corpus and budget had made by then."
+)
+NOT_RUN = "No run of this configuration is finished."
+NOT_JUDGED = "Diverged runs are not judged for overfitting and slow convergence."
+
+
+def signatures(
+    results: Results,
+    study: Study,
+    reported: Reported = NOTHING,
+    protocols: Protocols | None = None,
+) -> Table:
+    """One row a configuration; the authors' figures play no part."""
+    del reported
+    builder = Builder(COLUMNS, frozenset({"Configuration"}))
+    for section in sections(results, study, protocols):
+        rows = groups(results, study, section)
+        found = rules.group_signatures(results, rows)
+        for group in rows:
+            _add(builder, section.title(study), group, found[group.config])
+    return builder.table("signatures", f"{study.title}: failure signatures", CAPTION)
+
+
+def _add(builder: Builder, section: str, group: Group, found: list[rules.Signature]) -> None:
+    notes = [("n", NOT_RUN)] if not found else []
+    if group.diverged:
+        notes.append(("Divergence", NOT_JUDGED))
+    counts = {
+        name: rules.count([getattr(run, name) for run in found])
+        for name in ("overfitting", "divergence", "slow")
+    }
+    gap, when = group.summary("gap_last"), group.summary("iteration_of_best")
+    cells = {
+        "Configuration": group.config,
+        "n": str(len(group.done)) if found else DASH,
+        "Train": group.summary("train_loss_last").show(),
+        "Validation": group.summary("val_loss_last").show(),
+        "Gap": gap.show(),
+        "Iteration of best": f"{when.mean:,.0f}" if when.n else DASH,
+        **{name.capitalize(): f"{k} of {n}" if n else DASH for name, (k, n) in counts.items()},
+    }
+    raw = {
+        "study": group.study,
+        "protocol": group.protocol,
+        "task": group.task,
+        "config": group.config,
+        "n": len(group.done),
+        "gap_last_mean": gap.mean,
+        "gap_last_sd": gap.sd,
+        "iteration_of_best_mean": when.mean,
+    }
+    for name, (k, n) in counts.items():
+        raw |= {f"{name}_k": k, f"{name}_n": n}
+    for name in ("rise", "train_change", "late_drop", "half_drop", "half_reference"):
+        raw[f"{name}_mean"] = summarise(getattr(run, name) for run in found).mean
+    builder.row(section, cells, raw, notes)

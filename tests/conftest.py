@@ -1,0 +1,66 @@
+"""Fixtures that most tests share: small specs, a small corpus, and the real data where it is offered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from redrop.data import fetch, prepare
+from redrop.data.corpus import Corpus, prepare_corpus, toy_text
+from redrop.study import Study, load_study
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The checkout."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def residual() -> Study:
+    """The study of paper B."""
+    return load_study(PROJECT / "config/studies/residual.yaml", PROJECT)
+
+
+@pytest.fixture(scope="session")
+def toy_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """A generated text of 6,000 characters, prepared."""
+    folder = tmp_path_factory.mktemp("data") / "toy"
+    return prepare_corpus(toy_text(6000, 0), folder, name="toy", origin="generated", edition="toy")
+
+
+def _folder_from(variable: str, holds: str) -> Path:
+    folder = os.environ.get(variable)
+    if not folder:
+        pytest.skip(f"{variable} is not set: it names the folder that holds {holds}")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """A folder with copies of the real data sets."""
+    return _folder_from("REDROP_MIRROR", "copies of the data sets")
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """A folder with the authors' recorded losses."""
+    return _folder_from("REDROP_REFERENCE", "residual/nanogpt_runs.csv, the authors' records")
+
+
+@pytest.fixture(scope="session")
+def shakespeare(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """The real Tiny Shakespeare, prepared."""
+    folder = tmp_path_factory.mktemp("shakespeare")
+    fetch("tiny_shakespeare", folder / "raw", mirror)
+    return prepare("tiny_shakespeare", folder / "raw", folder / "prepared")

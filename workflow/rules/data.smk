@@ -1,0 +1,38 @@
+# Data sets: raw files from the mirror or their address, then numbers.
+
+
+localrules:
+    fetch,
+
+
+rule fetch:
+    """Get a data set's raw files; on a cluster this runs on the head node, which has a network."""
+    output:
+        source=f"{RESULTS}/downloads/{{dataset}}/source.json",
+    log:
+        f"{RESULTS}/logs/fetch-{{dataset}}.log",
+    retries: 2
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    params:
+        mirror=f"--mirror {PLAN.mirror}" if PLAN.mirror else "",
+    shell:
+        "python -m redrop fetch {wildcards.dataset} --to $(dirname {output.source:q}) {params.mirror} > {log:q} 2>&1"
+        " || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule prepare:
+    """Encode a data set's raw files."""
+    input:
+        source=rules.fetch.output.source,
+    output:
+        meta=f"{RESULTS}/data/{{dataset}}/meta.json",
+    log:
+        f"{RESULTS}/logs/prepare-{{dataset}}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    shell:
+        "python -m redrop prepare {wildcards.dataset} --raw $(dirname {input.source:q}) --to $(dirname {output.meta:q})"
+        " > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"

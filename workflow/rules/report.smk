@@ -1,0 +1,93 @@
+# From finished runs to csv, tables and figures. These rules wait for all runs of a study; to present
+# what exists so far, call the same verbs by hand (`make report`).
+
+
+rule collect:
+    """All runs of a study in one long table."""
+    input:
+        run_files,
+    output:
+        f"{RESULTS}/{{study}}/runs.csv",
+    log:
+        f"{RESULTS}/logs/{{study}}/collect.log",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    params:
+        runs=study_runs,
+        config=config_text,
+        results=results_folder,
+    shell:
+        "python -m redrop collect --results {params.results:q} --study {wildcards.study} --config {params.config:q}"
+        " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule tables:
+    """The paper's table, the protocol, the failure signatures; as csv, html, LaTeX and Markdown."""
+    input:
+        rules.collect.output,
+    output:
+        report(
+            directory(f"{RESULTS}/{{study}}/tables"),
+            patterns=["{table}.html"],
+            caption="../report/table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"table": "{table}"},
+        ),
+    log:
+        f"{RESULTS}/logs/{{study}}/tables.log",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    params:
+        config=config_text,
+        results=results_folder,
+    shell:
+        "python -m redrop table --results {params.results:q} --study {wildcards.study} --config {params.config:q}"
+        " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule figures:
+    """Losses over iterations, over dropout rates, train against validation; as svg, pdf and png."""
+    input:
+        rules.collect.output,
+    output:
+        report(
+            directory(f"{RESULTS}/{{study}}/figures"),
+            patterns=["{figure}.svg"],
+            caption="../report/figure.rst",
+            category="{study}",
+            subcategory="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        f"{RESULTS}/logs/{{study}}/figures.log",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    params:
+        config=config_text,
+        results=results_folder,
+    shell:
+        "python -m redrop figure --results {params.results:q} --study {wildcards.study} --config {params.config:q}"
+        " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule runs_csv:
+    """All runs of all studies in one long table."""
+    input:
+        expand(rules.collect.output, study=PLAN.studies),
+    output:
+        f"{RESULTS}/runs.csv",
+    log:
+        f"{RESULTS}/logs/collect.log",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    params:
+        config=config_text,
+        results=results_folder,
+    shell:
+        "python -m redrop collect --results {params.results:q} --config {params.config:q}"
+        " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"

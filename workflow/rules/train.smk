@@ -1,0 +1,30 @@
+# One run, one job: it knows its own settings and nothing else of the config.
+
+
+rule train:
+    """Train one run. Checkpoints are not declared: Snakemake would delete them when a job fails."""
+    input:
+        data=prepared_data,
+    output:
+        metrics=f"{RESULTS}/runs/{{study}}/{{run}}/metrics.json",
+        curve=f"{RESULTS}/runs/{{study}}/{{run}}/curve.jsonl",
+        spec=f"{RESULTS}/runs/{{study}}/{{run}}/spec.json",
+        provenance=f"{RESULTS}/runs/{{study}}/{{run}}/provenance.json",
+    log:
+        f"{RESULTS}/logs/{{study}}/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{study}}/{{run}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+    params:
+        spec=run_spec,
+        results=results_folder,
+    shell:
+        "python -m redrop train --spec {params.spec:q} --out $(dirname {output.metrics:q})"
+        " --data {params.results:q}/data"
+        " --checkpoint {params.results:q}/checkpoints/{wildcards.study}/{wildcards.run}"
+        " > {log:q} 2>&1 || {{ status=$?; tail -n 5 {log:q} >&2; exit $status; }}"
