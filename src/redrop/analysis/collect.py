@@ -6,6 +6,7 @@ counted; where no config says which runs count, two runs that claim the same pla
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -163,7 +164,7 @@ class Results:
         settings.
         """
         records = self._groups.get((study, protocol, config, task), [])
-        for one, other in zip(records, records[1:], strict=False):
+        for one, other in itertools.pairwise(records):
             _refuse_mixture(one, other)
         missing = self._missing[f"{protocol}-{config}-{task}"]
         return Group(study, protocol, config, task, tuple(records), missing)
