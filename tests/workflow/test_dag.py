@@ -59,7 +59,8 @@ def jobs(project: Path, folder: Path, config: dict[str, Any], *words: str) -> di
     """How often each rule would run."""
     printed = snakemake(project, folder, config, "--dry-run", *words)
     table = printed.partition("Job stats:")[2].partition("\n\n")[0]
-    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+    counts = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
+    return {rule: int(n) for rule, n in counts if rule != "total"}
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +112,8 @@ def test_it_leaves_all_that_it_promises(finished: Path, project: Path) -> None:
     for table in ("replication", "signatures", "protocol"):
         for kind in ("csv", "html", "tex", "md"):
             assert (finished / f"results/residual/tables/{table}.{kind}").stat().st_size > 0
-    figures = {path.suffix for path in (finished / "results/residual/figures").iterdir()}
-    assert figures == {".svg", ".pdf", ".png"}
+    figures = {path.suffix for path in (finished / "results/residual/figures").glob("[!.]*")}
+    assert figures == {".svg", ".pdf", ".png", ".txt"}
     assert (finished / "results/runs.csv").read_text().count("val_loss_last") == 2
     checkpoints = finished / "results/checkpoints"
     assert not checkpoints.exists() or not [p for p in checkpoints.rglob("*") if p.is_file()]
@@ -158,7 +159,8 @@ def test_a_removed_configuration_trains_nothing(state: Callable, folder: Path, p
     state(folder)
     planned = jobs(project, folder, config_of(configs=["a2r025"]))
     assert "train" not in planned
-    assert planned["tables"] == 1 or state in (without_metadata, without_either)
+    remembers = state in (as_left, without_data)  # else nothing says that the table had one row more
+    assert planned.get("tables", 0) == int(remembers)
 
 
 @pytest.mark.parametrize("state", [as_left, without_metadata])

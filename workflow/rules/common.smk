@@ -61,9 +61,14 @@ def study_runs(wildcards):
 
 
 def study_targets(study):
-    """What a study is finished with."""
+    """What a study is finished with.
+
+    The runs are named although the tables need them: Snakemake does not make a missing file that stands
+    between files which look up to date, as a new run does where its memory (.snakemake/) is gone.
+    """
+    runs = [f"{RESULTS}/runs/{study}/{run}/metrics.json" for run in PLAN.specs[study]]
     folders = [f"{RESULTS}/{study}/{part}" for part in ("tables", "figures")]
-    return [f"{RESULTS}/{study}/runs.csv", *folders]
+    return [*runs, f"{RESULTS}/{study}/runs.csv", *folders]
 
 
 def config_text(wildcards=None):
