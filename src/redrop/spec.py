@@ -242,13 +242,16 @@ class EngineSpec:
     """Which trainer computes the run: results are bitwise reproducible within one engine."""
 
     name: str = "single"
-    """``single``: one model, ``redrop.training.loop``."""
+    """``single``: one model, ``redrop.training.single``; ``sweep``: several, ``redrop.training.sweep``."""
     lanes: int = 1
-    """Models trained together."""
+    """Models trained together; a pack with fewer runs is filled up, so a run alone gives the same bytes."""
 
     def __post_init__(self) -> None:
-        check_choice("engine.name", self.name, ("single",))
-        check_range("engine.lanes", self.lanes, 1, 1)
+        check_choice("engine.name", self.name, ("single", "sweep"))
+        if self.name == "single":
+            check_range("engine.lanes", self.lanes, 1, 1)
+        else:
+            check_range("engine.lanes", self.lanes, 2)
 
 
 MODELS: dict[str, type] = {"residual_gpt": ResidualGPTSpec}

@@ -25,7 +25,7 @@ from redrop.record import write_json
 from redrop.runtime.provenance import device_name
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec
-from redrop.training.loop import Trainer
+from redrop.training.single import SingleTrainer
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -153,14 +153,14 @@ def main() -> None:
     rows, rate = [], matmul_gflops(device)
     for config in ("a2r0", "a2r025", "a2r25_2", "a2r2_4"):
         spec = make_spec(study, "authors", config, "tiny_shakespeare", 0, {})
-        trainer = Trainer(spec, corpus, device)
+        trainer = SingleTrainer(spec, corpus, device)
         plain = plain_step(spec, corpus, device)
         for _ in range(20):
             plain()
             trainer.step()
         pairs = [(timed(plain, device), timed(trainer.step, device)) for _ in range(options.iterations)]
         begin = time.perf_counter()
-        trainer.evaluate()
+        trainer.losses()
         evaluation = time.perf_counter() - begin
         ours = statistics.median(b for _, b in pairs)
         rows.append(

@@ -16,11 +16,14 @@ import torch.nn.functional as F
 
 from redrop.data.corpus import Corpus
 from redrop.errors import DataError
+from redrop.evaluation.language_model import mean_loss
 from redrop.models.residual_gpt import build, without_dropout
 from redrop.record import metrics_document
 from redrop.spec import RunSpec
-from redrop.training.loop import Evaluator, Outcome, Stopped, Trainer, data_record, make_optimiser, train
+from redrop.training.lane import Evaluation, Outcome
+from redrop.training.loop import Stopped, data_record
 from redrop.training.schedule import learning_rate
+from redrop.training.single import SingleTrainer, make_optimiser, train
 from redrop.training.streams import NumpyStream
 from support import small_spec, spec_of
 
@@ -112,7 +115,7 @@ def test_against_a_plain_loop(toy_corpus: Corpus) -> None:
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(spec.schedule, i)
         optimiser.step()
-    trainer = Trainer(spec, toy_corpus, CPU)
+    trainer = SingleTrainer(spec, toy_corpus, CPU)
     losses = [trainer.step().item() for _ in range(8)]
     assert losses[-1] == pytest.approx(loss.item(), abs=1e-5)
     for ours, plain in zip(trainer.model.parameters(), model.parameters(), strict=True):
@@ -141,7 +144,7 @@ def test_it_learns(toy_corpus: Corpus) -> None:
 
 
 def test_evaluation_covers_the_split_once_and_the_sample_is_spread(toy_corpus: Corpus) -> None:
-    evaluator = Evaluator(small_spec(), toy_corpus)
+    evaluator = Evaluation(small_spec(), toy_corpus)
     n = (len(toy_corpus.val) - 1) // 16
     assert evaluator.val_starts.tolist() == [16 * i for i in range(n)]
     starts = evaluator.train_starts
@@ -160,8 +163,9 @@ def test_the_loss_is_the_mean_over_every_character(toy_corpus: Corpus) -> None:
         logits = model(val[None, start : start + 16])[0].double()
         picked = logits.log_softmax(-1)[torch.arange(16), val[start + 1 : start + 17]]
         total, count = total - picked.sum().item(), count + 16
-    row = Evaluator(spec, toy_corpus)(model)
-    assert row["val_loss"] == pytest.approx(total / count, abs=1e-6)
+    evaluation = Evaluation(spec, toy_corpus)
+    loss = mean_loss(model, toy_corpus.val, evaluation.val_starts)
+    assert loss == pytest.approx(total / count, abs=1e-6)
 
 
 def test_metrics_say_what_they_are(toy_corpus: Corpus) -> None:

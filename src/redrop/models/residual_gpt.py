@@ -34,7 +34,7 @@ def inverted_dropout(x: torch.Tensor, rate: float, masks: MaskStream | None) -> 
     if masks is None or rate == 0.0:
         return x
     if rate == 1.0:
-        return torch.zeros_like(x)
+        return x * 0.0  # not a constant: what feeds it keeps a gradient, of zeros, and its weight decay
     return x * masks.mask(x.shape, rate, 1.0 / (1.0 - rate))
 
 

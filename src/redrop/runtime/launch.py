@@ -25,7 +25,8 @@ from redrop.record import (
 from redrop.runtime.provenance import provenance
 from redrop.spec import RunSpec
 from redrop.training.checkpoint import Checkpoint
-from redrop.training.loop import Stopped, data_record, single_thread, train
+from redrop.training.loop import Stopped, data_record, single_thread
+from redrop.training.single import train
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -62,14 +61,19 @@ class MaskStream:
 
         ``rate`` is strictly between 0 and 1: the two ends need no random numbers.
         """
+        mask = torch.empty(shape, device=self.device)
+        self.fill(mask, rate, keep_value)
+        return mask
+
+    def fill(self, mask: torch.Tensor, rate: float, keep_value: float) -> None:
+        """The same, written into a contiguous float32 tensor."""
         if self._numpy is None:
-            keep = torch.rand(shape, generator=self._torch, device=self.device) >= rate
-            return keep.to(torch.float32).mul_(keep_value)
-        count = math.prod(shape)
+            mask.uniform_(generator=self._torch).ge_(rate).mul_(keep_value)
+            return
+        count = mask.numel()
         words = self._numpy.bits.random_raw((count + 3) // 4).view(np.uint16)[:count]
         threshold = np.uint16(min(round((1.0 - rate) * WORDS), WORDS - 1))
-        keep = np.multiply(words < threshold, np.float32(keep_value), dtype=np.float32)
-        return torch.from_numpy(keep).view(shape)
+        np.multiply(words < threshold, np.float32(keep_value), out=mask.numpy().reshape(-1))
 
     def state(self) -> dict[str, Any]:
         """The stream's position, for a checkpoint."""

@@ -1,0 +1,163 @@
+"""The sweep trainer: a pack of runs that share architecture, schedule and evaluation, in one program.
+
+The runs may differ in dropout rates, seed, initialisation and text. Each has its own streams, its own
+gradient norm and its own end; a pack with fewer runs than lanes is filled up with copies of its first, so
+a run gives the same bytes alone and in any company. It gives the same curve as the single-run trainer up
+to float32 rounding, because both draw the same numbers from the same streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from redrop.data.corpus import Corpus
+from redrop.errors import ConfigError
+from redrop.evaluation.language_model import EVALUATION_BATCH, take
+from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, lane_losses
+from redrop.spec import RunSpec
+from redrop.training.lane import Lane
+from redrop.training.schedule import learning_rate
+
+
+def pack_key(spec: RunSpec) -> tuple[Any, ...]:
+    """What runs must have in common to be trained together, besides the size of their vocabulary."""
+    shared = (spec.objective, spec.optimiser, spec.schedule, spec.evaluation, spec.engine)
+    return (*shared, architecture(spec.model))
+
+
+class SweepTrainer:
+    """State of a pack in training; ``redrop.training.loop.Trainer`` says what its parts are."""
+
+    def __init__(self, specs: Sequence[RunSpec], corpora: Sequence[Corpus], device: torch.device) -> None:
+        size = specs[0].engine.lanes
+        if len({pack_key(spec) for spec in specs}) != 1 or len({c.vocab_size for c in corpora}) != 1:
+            raise ConfigError(f"these runs cannot be one pack: {', '.join(spec.run for spec in specs)}")
+        if len(specs) > size:
+            raise ConfigError(f"engine.lanes is {size}, too few for {len(specs)} runs")
+        self.device = device
+        self.spec = specs[0]
+        self.lanes = [Lane(spec, corpus, device) for spec, corpus in zip(specs, corpora, strict=True)]
+        fillers = [Lane(specs[0], corpora[0], device) for _ in range(size - len(specs))]
+        self.models = [*self.lanes, *fillers]
+        self.pack = ResidualPack(
+            [lane.spec.model for lane in self.models],
+            corpora[0].vocab_size,
+            [lane.spec.seed for lane in self.models],
+            device,
+        )
+        self.masks = PackMasks([lane.masks for lane in self.models])
+        self.moments = [torch.zeros_like(self.pack.buffer) for _ in range(2)]
+        self.optimiser = self._make_optimiser()
+        self.iteration = 0
+
+    def _make_optimiser(self) -> torch.optim.AdamW:
+        """AdamW over the whole buffer: elementwise, so every lane is updated as if it were alone."""
+        spec, pack = self.spec.optimiser, self.pack
+        decayed = len(pack.buffer) if spec.decay == "all" else pack.n_matrix
+        groups = [
+            {"params": [pack.buffer[:decayed]], "weight_decay": spec.weight_decay},
+            {"params": [pack.buffer[decayed:]], "weight_decay": 0.0},
+        ]
+        parts = [slice(None, decayed), slice(decayed, None)]
+        optimiser = torch.optim.AdamW(groups, betas=(spec.beta1, spec.beta2), eps=spec.eps, fused=True)
+        for group, part in zip(groups, parts, strict=True):
+            (values,) = group["params"]
+            values.grad = pack.gradient[part]
+            first, second = (moment[part] for moment in self.moments)
+            step = torch.zeros((), device=self.device)
+            optimiser.state[values] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
+        return optimiser
+
+    def step(self) -> torch.Tensor:
+        """Make one update of every model; returns their losses, (models,) on the device."""
+        spec = self.spec
+        starts = [lane.next_starts() for lane in self.models]
+        x_MBT, y_MBT = self._take([lane.corpus.train for lane in self.models], starts)
+        bf16 = spec.schedule.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            losses_M = lane_losses(self.pack(x_MBT, self.masks), y_MBT)
+        self.pack.gradient.zero_()
+        losses_M.sum().backward()
+        if spec.optimiser.clip_norm is not None:
+            self._clip(spec.optimiser.clip_norm)
+        rate = learning_rate(spec.schedule, self.iteration)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        self.iteration += 1
+        return losses_M.detach()
+
+    def _clip(self, limit: float) -> None:
+        """Scale each model's gradient down to norm ``limit``, as ``clip_grad_norm_`` does for one model."""
+        parts = [leaf.grad.view(len(self.models), -1) for leaf in self.pack.parameters.values()]
+        norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts])
+        scale_M = (limit / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
+        for part in parts:
+            part.mul_(scale_M[:, None])
+
+    def _take(
+        self, tokens: Sequence[np.ndarray], starts: Sequence[np.ndarray]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and targets (M, B, T): each model's windows of its own text."""
+        T = self.spec.model.block_size
+        pairs = [take(text, where, T, self.device) for text, where in zip(tokens, starts, strict=True)]
+        x_MBT, y_MBT = (torch.stack(part) for part in zip(*pairs, strict=True))
+        return x_MBT, y_MBT
+
+    @torch.no_grad()
+    def losses(self) -> list[dict[str, float]]:
+        """Losses without dropout, nats a character, of every run."""
+        parts = [list(lane.evaluation.parts()) for lane in self.lanes]
+        parts += [parts[0]] * (len(self.models) - len(self.lanes))
+        rows: list[dict[str, float]] = [{} for _ in self.lanes]
+        for same in zip(*parts, strict=True):
+            means = self._mean_losses([tokens for _, tokens, _ in same], [starts for _, _, starts in same])
+            for row, mean in zip(rows, means, strict=False):
+                row[same[0][0]] = mean
+        return rows
+
+    def _mean_losses(self, tokens: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> list[float]:
+        """Each model's mean over its windows; chunks have one shape, whatever the texts' lengths."""
+        longest = -(-max(map(len, starts)) // EVALUATION_BATCH) * EVALUATION_BATCH
+        padded = [np.pad(where, (0, longest - len(where)), mode="edge") for where in starts]
+        chunks = []
+        for begin in range(0, longest, EVALUATION_BATCH):
+            chunk = [where[begin : begin + EVALUATION_BATCH] for where in padded]
+            x_MBT, y_MBT = self._take(tokens, chunk)
+            logits_MNV = self.pack(x_MBT)
+            losses = F.cross_entropy(logits_MNV.flatten(0, 1), y_MBT.flatten(), reduction="none")
+            chunks.append(losses.view(x_MBT.shape).sum(-1))
+        sums_MW = torch.cat(chunks, dim=1).double().cpu()
+        T = self.spec.model.block_size
+        return [
+            sums_W[: len(where)].sum().item() / (len(where) * T)
+            for sums_W, where in zip(sums_MW, starts, strict=True)
+        ]
+
+    def state(self, lane: int) -> dict[str, Any]:
+        """Everything that the rest of one run depends on."""
+        buffers = (self.pack.buffer, *self.moments)
+        return {
+            "tensors": [
+                {name: view[lane].clone() for name, view in self.pack.views(buffer).items()}
+                for buffer in buffers
+            ],
+            "iteration": self.iteration,
+            **self.lanes[lane].state(),
+        }
+
+    @torch.no_grad()
+    def restore(self, lane: int, state: dict[str, Any]) -> None:
+        """The inverse of ``state``; all runs of a pack must be restored from one iteration."""
+        for buffer, stored in zip((self.pack.buffer, *self.moments), state["tensors"], strict=True):
+            for name, view in self.pack.views(buffer).items():
+                view[lane].copy_(stored[name])
+        self.iteration = state["iteration"]
+        for values in self.optimiser.state.values():
+            values["step"].fill_(self.iteration)
+        self.lanes[lane].restore(state)
