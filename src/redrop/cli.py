@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from redrop.errors import ConfigError, RedropError
+from redrop.runtime.pool import Pool
 from redrop.spec import RunSpec
 from redrop.study import Plan, check_schema, merge_config, read_yaml, resolve
 
@@ -72,27 +73,30 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train one run, from its checkpoint if it has one."""
-    from redrop.runtime.launch import run
-
+    """Train one run, from its checkpoint if it has one; others of its pool may be trained along."""
     text = arguments.spec
     if not text.lstrip().startswith("{"):
         try:
             text = Path(text).read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"--spec: {error}") from error
+    spec = RunSpec.from_json(text)
+    pool = None if arguments.pool is None else Pool(arguments.pool, runs=arguments.out.parent)
+    if pool is not None and pool.collect(spec, arguments.out):
+        return  # before torch is imported: this is what most jobs of a sweep do
+
+    from redrop.runtime.launch import Workplace, choose_device, run
+
     stop = {"asked": False}
     signal.signal(signal.SIGTERM, lambda *_: stop.update(asked=True))
-    finished = run(
-        RunSpec.from_json(text),
-        out=arguments.out,
+    workplace = Workplace(
         data_root=arguments.data,
-        checkpoint_folder=arguments.checkpoint or arguments.out / "checkpoint",
+        checkpoints=arguments.checkpoints or arguments.out / "checkpoints",
+        device=choose_device(arguments.device),
         checkpoint_seconds=arguments.checkpoint_every,
-        device_name=arguments.device,
         should_stop=lambda: stop["asked"],
     )
-    if not finished:
+    if not run(spec, out=arguments.out, workplace=workplace, pool=pool):
         sys.exit(EXIT_STOPPED)
 
 
@@ -173,7 +177,12 @@ def parser() -> argparse.ArgumentParser:
         default=Path("results/data"),
         help="folder of prepared data sets; what is missing is fetched (default: %(default)s)",
     )
-    made.add_argument("--checkpoint", type=Path, help="folder for checkpoints; default: OUT/checkpoint")
+    made.add_argument("--checkpoints", type=Path, help="folder for checkpoints; default: OUT/checkpoints")
+    made.add_argument(
+        "--pool",
+        type=Path,
+        help="folder in which jobs share out the runs that wait for training; OUT is then named RUNS/<run>",
+    )
     made.add_argument(
         "--checkpoint-every",
         type=float,

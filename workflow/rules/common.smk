@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from redrop.errors import ConfigError
+from redrop.runtime.pool import Pool
 from redrop.study import resolve
 from snakemake.exceptions import WorkflowError
 

@@ -1,8 +1,15 @@
-# One run, one job: it knows its own settings and nothing else of the config.
+# One run, one job: it knows its own settings and nothing else of the config. Which other runs it trains
+# along is settled in the pool, of which Snakemake knows nothing.
+
+
+onstart:
+    for study, specs in PLAN.specs.items():
+        pool = Pool(Path(f"{RESULTS}/pool/{study}"), runs=Path(f"{RESULTS}/runs/{study}"))
+        pool.write_wanted(list(specs.values()))
 
 
 rule train:
-    """Train one run. Checkpoints are not declared: Snakemake would delete them when a job fails."""
+    """Train one run, and others along with it. Checkpoints are undeclared: a failed job keeps them."""
     input:
         data=prepared_data,
     output:
@@ -26,5 +33,6 @@ rule train:
     shell:
         "python -m redrop train --spec {params.spec:q} --out $(dirname {output.metrics:q})"
         " --data {params.results:q}/data"
-        " --checkpoint {params.results:q}/checkpoints/{wildcards.study}/{wildcards.run}"
+        " --checkpoints {params.results:q}/checkpoints/{wildcards.study}"
+        " --pool {params.results:q}/pool/{wildcards.study}"
         " > {log:q} 2>&1 || {{ status=$?; tail -n 5 {log:q} >&2; exit $status; }}"

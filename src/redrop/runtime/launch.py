@@ -1,10 +1,11 @@
-"""One run from spec to folder: data, device, training, records."""
+"""From specs to folders: data, device, training, records. One run, or those that are trained together."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,15 +19,19 @@ from redrop.record import (
     PROVENANCE,
     SPEC,
     metrics_document,
+    read_json,
     read_record,
     write_curve,
     write_json,
 )
+from redrop.runtime.pool import Claim, Pool
 from redrop.runtime.provenance import provenance
 from redrop.spec import RunSpec
 from redrop.training.checkpoint import Checkpoint
-from redrop.training.loop import Stopped, data_record, single_thread
-from redrop.training.single import train
+from redrop.training.lane import Outcome
+from redrop.training.loop import Stopped, Trainer, data_record, drive, single_thread
+from redrop.training.single import SingleTrainer
+from redrop.training.sweep import SweepTrainer, pack_key
 
 log = logging.getLogger(__name__)
 
@@ -60,20 +65,25 @@ def ready_corpus(name: str, root: Path) -> tuple[Corpus, dict]:
     return corpus, {"name": name, "origin": corpus.origin, "edition": corpus.edition}
 
 
-def run(
-    spec: RunSpec,
-    *,
-    out: Path,
-    data_root: Path,
-    checkpoint_folder: Path,
-    checkpoint_seconds: float = 60.0,
-    device_name: str = "auto",
-    should_stop: Callable[[], bool] | None = None,
-) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where runs are trained: what all runs of one process share."""
+
+    data_root: Path
+    """Prepared data sets; what is missing is fetched."""
+    checkpoints: Path
+    """Checkpoints, a folder a run."""
+    device: torch.device
+    checkpoint_seconds: float = 60.0
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = None) -> bool:
     """Train ``spec`` and leave its record in ``out``; False if it was stopped and can be resumed.
 
-    A folder that already holds this run's record is left as it is; one that holds another run's is
-    refused with ``RecordError``.
+    With a ``pool``, other runs that wait there are trained along where that is cheaper. A folder that
+    already holds this run's record is left as it is; one that holds another run's is refused with
+    ``RecordError``.
     """
     if (out / METRICS).exists():
         found = read_record(out)
@@ -81,22 +91,97 @@ def run(
             raise RecordError(f"{out}: holds run {found.run}, not {spec.run}; use another folder")
         log.info("%s: already there", out / METRICS)
         return True
-    device = choose_device(device_name)
-    single_thread(device)
-    corpus, source = ready_corpus(spec.data.corpus, data_root)
-    log.info("%s on %s", spec.run, device)
+    single_thread(workplace.device)
+    if pool is None:
+        finished = train_together([spec], workplace, lambda _: out)
+        if finished and workplace.checkpoints.is_dir() and not any(workplace.checkpoints.iterdir()):
+            workplace.checkpoints.rmdir()
+        return finished
+    while not pool.collect(spec, out):
+        lead = pool.lead(spec, lambda other: is_prepared(other, workplace), workplace.should_stop)
+        if lead is not None and not train_pack(*lead, workplace, pool):
+            return False
+        if workplace.should_stop():
+            return False
+    return True
+
+
+def train_pack(leader: RunSpec, claim: Claim, workplace: Workplace, pool: Pool) -> bool:
+    """Train ``leader`` and what fits beside it; False if stopped. Gives the claims back in any case."""
+    room = leader.engine.lanes - 1
+    along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
     try:
-        outcome = train(
-            spec,
-            corpus,
-            device=device,
-            checkpoint_folder=checkpoint_folder,
-            checkpoint_seconds=checkpoint_seconds,
-            should_stop=should_stop,
+        return train_together([leader, *(spec for spec, _ in along)], workplace, pool.place)
+    finally:
+        for held in (claim, *(held for _, held in along)):
+            held.release()
+
+
+def is_prepared(spec: RunSpec, workplace: Workplace) -> bool:
+    """Whether the run's corpus is there already; getting it is for the run's own job."""
+    return (workplace.data_root / spec.data.corpus / "meta.json").exists()
+
+
+def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:
+    """Whether ``other`` can go along in a pack of ``leader``: same shape, same iteration so far."""
+    if pack_key(leader) != pack_key(other) or not is_prepared(other, workplace):
+        return False
+    symbols = [
+        read_json(workplace.data_root / spec.data.corpus / "meta.json")["vocab"] for spec in (leader, other)
+    ]
+    reached = [checkpoint_of(spec, workplace).iteration() for spec in (leader, other)]
+    return len(symbols[0]) == len(symbols[1]) and reached[0] == reached[1]
+
+
+def checkpoint_of(spec: RunSpec, workplace: Workplace) -> Checkpoint:
+    """A run's checkpoint, wherever it is trained."""
+    return Checkpoint(workplace.checkpoints / spec.run, spec.run)
+
+
+def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[str], Path]) -> bool:
+    """Train runs that fit together and write each one's record to ``place(run)``; False if stopped."""
+    ready = [ready_corpus(spec.data.corpus, workplace.data_root) for spec in specs]
+    stored = [checkpoint_of(spec, workplace).load() for spec in specs]
+    reached = [0 if state is None else state["iteration"] for state in stored]
+    # A damaged checkpoint may have thrown a run back: it is left to another pack.
+    kept = [number for number in range(len(specs)) if reached[number] == reached[0]]
+    specs, ready, stored = ([part[number] for number in kept] for part in (specs, ready, stored))
+    corpora = [corpus for corpus, _ in ready]
+    trainer: Trainer
+    if specs[0].engine.name == "single":
+        trainer = SingleTrainer(specs[0], corpora[0], workplace.device)
+    else:
+        trainer = SweepTrainer(specs, corpora, workplace.device)
+    for number, state in enumerate(stored):
+        if state is not None:
+            trainer.restore(number, state)
+    log.info("%s on %s", ", ".join(spec.run for spec in specs), workplace.device)
+    try:
+        outcomes = drive(
+            trainer,
+            checkpoints=[checkpoint_of(spec, workplace) for spec in specs],
+            checkpoint_seconds=workplace.checkpoint_seconds,
+            should_stop=workplace.should_stop,
         )
     except Stopped as stopped:
         log.warning("%s; run the same command to go on", stopped)
         return False
+    for spec, (corpus, source), outcome in zip(specs, ready, outcomes, strict=True):
+        write_record(place(spec.run), spec, corpus, source, outcome, workplace.device, len(specs))
+        checkpoint_of(spec, workplace).delete()
+    return True
+
+
+def write_record(
+    folder: Path,
+    spec: RunSpec,
+    corpus: Corpus,
+    source: dict,
+    outcome: Outcome,
+    device: torch.device,
+    together: int,
+) -> None:
+    """Write a finished run's four files, metrics.json last."""
     if outcome.reason is not None:
         log.warning("%s diverged: %s", spec.run, outcome.reason)
     seconds = outcome.seconds_training
@@ -104,14 +189,13 @@ def run(
         "seconds": {"training": seconds, "evaluation": outcome.seconds_evaluation},
         "iterations": outcome.iterations_now,
         "milliseconds_an_iteration": 1e3 * seconds / max(1, outcome.iterations_now),
+        "trained_together": together,
         "threads": torch.get_num_threads(),
     }
-    write_json(out / SPEC, json.loads(spec.to_json()))
-    write_curve(out / CURVE, outcome.curve)
-    write_json(out / PROVENANCE, provenance(device.type, source, cost))
+    write_json(folder / SPEC, json.loads(spec.to_json()))
+    write_curve(folder / CURVE, outcome.curve)
+    write_json(folder / PROVENANCE, provenance(device.type, source, cost))
     document = metrics_document(spec, outcome.status, outcome.reason, data_record(corpus), outcome.metrics)
-    write_json(out / METRICS, document)
-    Checkpoint(checkpoint_folder, spec.run).delete()
+    write_json(folder / METRICS, document)
     last = outcome.metrics["val_loss_last"].value
     log.info("%s: validation loss %s", spec.run, "none" if last is None else f"{last:.4f}")
-    return True

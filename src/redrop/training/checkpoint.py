@@ -58,6 +58,17 @@ class Checkpoint:
             log.warning("%s: %s; passed over", path, fault)
         return None
 
+    def iteration(self) -> int:
+        """The iteration that the newest file says it is at, unverified; 0 without one."""
+        for path in (self.last, self.previous):
+            if path.exists():
+                with path.open("rb") as file:
+                    try:
+                        return int(json.loads(file.readline())["iteration"])
+                    except (ValueError, KeyError, TypeError):
+                        continue
+        return 0
+
     def _read(self, path: Path) -> tuple[dict[str, Any] | None, str]:
         header_line, _, payload = path.read_bytes().partition(b"\n")
         try:

@@ -1,0 +1,149 @@
+"""Runs that wait for training, shared by the jobs of a workflow: who trains what, and where it is left.
+
+Snakemake starts one job a run, and each declares only its own run's files. But runs of one architecture
+are trained together, so whoever starts first also takes others along. The pool is a folder with
+
+    wanted.jsonl     the spec of every run that is asked for, one a line, written before the jobs start
+    <run>.lock       locked (flock) by the process that trains the run; a dead process holds no lock
+    <run>/           the record of a run that was trained along, until its own job collects it
+
+It is declared to nobody: Snakemake deletes what a job declares before the job runs. Which runs are trained
+together depends on what is found here; their results do not.
+
+Nothing heavy is imported: a job whose run lies here needs no torch.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from redrop.errors import RecordError, RedropError
+from redrop.record import CURVE, METRICS, PROVENANCE, SPEC, read_record, write_text
+from redrop.spec import RunSpec
+
+log = logging.getLogger(__name__)
+
+WANTED = "wanted.jsonl"
+POLL_SECONDS = 0.5
+
+
+class Claim:
+    """The right to train a run, held until it is released or the process ends."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._file.close()
+
+
+class Pool:
+    """A pool folder; ``runs`` is the folder in which every run's own folder lies."""
+
+    def __init__(self, folder: Path, runs: Path) -> None:
+        self.folder, self.runs = folder, runs
+        self._asked: list[RunSpec] | None = None
+
+    def write_wanted(self, specs: list[RunSpec]) -> None:
+        """Say which runs are asked for."""
+        write_text(self.folder / WANTED, "".join(spec.to_json() + "\n" for spec in specs))
+
+    def wanted(self) -> Iterator[RunSpec]:
+        """The runs that are asked for and not finished, in the order of the list."""
+        if self._asked is None:
+            path = self.folder / WANTED
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            self._asked = [RunSpec.from_json(line) for line in lines]
+        return (spec for spec in self._asked if not self.finished(spec.run))
+
+    def finished(self, run: str) -> bool:
+        """Whether the run's record waits in the pool or is in its own folder, where it goes from here."""
+        return any((folder / run / METRICS).exists() for folder in (self.folder, self.runs))
+
+    def claim(self, run: str) -> Claim | None:
+        """The right to train ``run``, unless another process has it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = (self.folder / f"{run}.lock").open("a", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return Claim(file)
+
+    def place(self, run: str) -> Path:
+        """Where a finished run's record is written until its job collects it."""
+        return self.folder / run
+
+    def collect(self, spec: RunSpec, out: Path) -> bool:
+        """Move the record of ``spec`` from the pool to its own folder; False if it is not there.
+
+        A record of another run, or a damaged one, is deleted, so that the run is trained.
+        """
+        stored = self.place(spec.run)
+        if not (stored / METRICS).exists():
+            return False
+        try:
+            if read_record(stored).run != spec.run:
+                raise RecordError(f"{stored}: holds another run")
+        except RedropError as error:
+            log.warning("%s; it is deleted and the run trained again", error)
+            shutil.rmtree(stored)
+            return False
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (SPEC, CURVE, PROVENANCE, METRICS):  # the metrics last: they say that all is there
+            os.replace(stored / name, out / name)
+        stored.rmdir()
+        (self.folder / f"{spec.run}.lock").unlink(missing_ok=True)
+        log.info("%s: was trained along with another run", spec.run)
+        return True
+
+    def lead(
+        self,
+        spec: RunSpec,
+        suitable: Callable[[RunSpec], bool],
+        should_stop: Callable[[], bool],
+    ) -> tuple[RunSpec, Claim] | None:
+        """A run to train now: ``spec``; or, while another process trains that, one that nobody trains.
+
+        With nothing to do it waits. None: ``spec`` is finished, or ``should_stop()``.
+        """
+        while not should_stop() and not self.finished(spec.run):
+            for candidate in (spec, *self.wanted()):
+                if candidate.run != spec.run and not suitable(candidate):
+                    continue
+                claim = self.claim(candidate.run)
+                if claim is None:
+                    continue
+                if not self.finished(candidate.run):
+                    return candidate, claim
+                claim.release()
+            time.sleep(POLL_SECONDS)
+        return None
+
+    def companions(
+        self, leader: RunSpec, suitable: Callable[[RunSpec], bool], count: int
+    ) -> list[tuple[RunSpec, Claim]]:
+        """Up to ``count`` other unfinished runs that are ``suitable`` and that nobody trains."""
+        found: list[tuple[RunSpec, Claim]] = []
+        for spec in self.wanted():
+            if len(found) == count:
+                break
+            if spec.run == leader.run or not suitable(spec):
+                continue
+            claim = self.claim(spec.run)
+            if claim is None:
+                continue
+            if self.finished(spec.run):
+                claim.release()
+            else:
+                found.append((spec, claim))
+        return found

@@ -1,0 +1,166 @@
+"""Jobs that share out runs: each run trained once, each record where its own job wants it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.record import METRICS, read_record
+from redrop.runtime.launch import Workplace, checkpoint_of, run
+from redrop.runtime.pool import Pool
+from redrop.spec import RunSpec
+from support import small_spec
+
+
+def never() -> bool:
+    return False
+
+
+def sweep_specs(count: int = 5, **settings: object) -> list[RunSpec]:
+    return [small_spec(seed=i, engine__name="sweep", engine__lanes=4, **settings) for i in range(count)]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    folder = tmp_path / "data" / "tiny_shakespeare"
+    prepare_corpus(toy_text(6000, 0), folder, name="tiny_shakespeare", origin="generated", edition="toy")
+    return Workplace(
+        data_root=tmp_path / "data", checkpoints=tmp_path / "checkpoints", device=torch.device("cpu")
+    )
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Pool:
+    return Pool(tmp_path / "pool", runs=tmp_path / "runs")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in (METRICS, "curve.jsonl", "spec.json")}
+
+
+def test_a_job_takes_others_along_and_their_jobs_collect_them(
+    pool: Pool, workplace: Workplace, tmp_path: Path
+) -> None:
+    specs = sweep_specs()
+    pool.write_wanted(specs)
+    assert run(specs[1], out=pool.runs / specs[1].run, workplace=workplace, pool=pool)
+    assert [spec.run for spec in pool.wanted()] == [specs[4].run]
+    waiting = sorted(path.name for path in pool.folder.iterdir() if path.is_dir())
+    assert waiting == sorted(specs[i].run for i in (0, 2, 3))
+    for spec in specs:
+        assert run(spec, out=pool.runs / spec.run, workplace=workplace, pool=pool)
+        assert read_record(pool.runs / spec.run).run == spec.run
+        assert run(spec, out=tmp_path / "alone" / spec.run, workplace=workplace)
+        assert contents(tmp_path / "alone" / spec.run) == contents(pool.runs / spec.run)
+    assert [path.name for path in pool.folder.iterdir() if path.is_dir()] == []
+    assert not list(workplace.checkpoints.glob("*/*"))
+
+
+def test_only_what_fits_is_taken_along(pool: Pool, workplace: Workplace) -> None:
+    leader = sweep_specs(1)[0]
+    others = [
+        small_spec("a2r2_4", engine__name="sweep", engine__lanes=4),
+        small_spec(seed=3),
+        small_spec(seed=4, engine__name="sweep", engine__lanes=2),
+        small_spec(seed=5, engine__name="sweep", engine__lanes=4, schedule__iterations=13),
+        RunSpec.from_dict(leader.to_dict() | {"data": {"corpus": "wikitext2"}}),
+    ]
+    pool.write_wanted([leader, *others])
+    assert run(leader, out=pool.runs / leader.run, workplace=workplace, pool=pool)
+    assert [spec.run for spec in pool.wanted()] == [spec.run for spec in others]
+
+
+def test_a_run_that_another_process_trains_is_waited_for(pool: Pool, workplace: Workplace) -> None:
+    """Meanwhile the job trains what is left to do."""
+    mine, other = sweep_specs(2)
+    pool.write_wanted([mine, other])
+    claim = pool.claim(mine.run)
+    assert claim is not None
+    assert pool.claim(mine.run) is None
+    job = threading.Thread(
+        target=run, args=(mine,), kwargs={"out": pool.runs / mine.run, "workplace": workplace, "pool": pool}
+    )
+    job.start()
+    while not pool.finished(other.run):
+        assert job.is_alive()
+    assert not pool.finished(mine.run)
+    claim.release()
+    job.join()
+    assert read_record(pool.runs / mine.run).run == mine.run
+    assert (pool.place(other.run) / METRICS).exists()
+
+
+def test_being_asked_to_stop_ends_the_wait(pool: Pool, workplace: Workplace) -> None:
+    (mine,) = sweep_specs(1)
+    pool.write_wanted([mine])
+    claim = pool.claim(mine.run)
+    assert claim is not None
+    asked = iter([False, False, True, True, True])
+    assert pool.lead(mine, lambda _: True, lambda: next(asked)) is None
+    claim.release()
+
+
+def test_a_damaged_record_in_the_pool_is_trained_again(pool: Pool, workplace: Workplace) -> None:
+    first, second = sweep_specs(2)
+    pool.write_wanted([first, second])
+    assert run(first, out=pool.runs / first.run, workplace=workplace, pool=pool)
+    path = pool.place(second.run) / METRICS
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    assert run(second, out=pool.runs / second.run, workplace=workplace, pool=pool)
+    assert (pool.runs / second.run / METRICS).read_bytes() == whole
+
+
+def test_a_pack_goes_on_where_a_killed_process_left_it(
+    pool: Pool, workplace: Workplace, tmp_path: Path
+) -> None:
+    """The first process is killed in the middle; a member's own job then leads the rest of the pack."""
+    specs = sweep_specs(3, schedule__iterations=400)
+    pool.write_wanted(specs)
+    straight = tmp_path / "straight"
+    for spec in specs:
+        assert run(spec, out=straight / spec.run, workplace=workplace)
+    words = ["train", "--spec", specs[0].to_json(), "--out", str(pool.runs / specs[0].run)]
+    words += ["--data", str(workplace.data_root), "--checkpoints", str(workplace.checkpoints)]
+    words += ["--pool", str(pool.folder), "--device", "cpu", "--checkpoint-every", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "redrop", *words], stderr=subprocess.DEVNULL, env=os.environ
+    )
+    checkpoints = [checkpoint_of(spec, workplace) for spec in specs]
+    while not all(checkpoint.iteration() for checkpoint in checkpoints):
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for spec in (specs[2], specs[0], specs[1]):
+        assert run(spec, out=pool.runs / spec.run, workplace=workplace, pool=pool)
+        assert contents(pool.runs / spec.run) == contents(straight / spec.run)
+    provenance = json.loads((pool.runs / specs[2].run / "provenance.json").read_text())
+    assert provenance["iterations"] < 400
+
+
+def test_a_finished_run_is_collected_without_torch(pool: Pool, workplace: Workplace) -> None:
+    first, second = sweep_specs(2)
+    pool.write_wanted([first, second])
+    assert run(first, out=pool.runs / first.run, workplace=workplace, pool=pool)
+    code = (
+        "import sys; from redrop.cli import main; main(sys.argv[1:]); "
+        "print([name for name in ('torch', 'numpy', 'pandas') if name in sys.modules])"
+    )
+    words = ["train", "--spec", second.to_json(), "--out", str(pool.runs / second.run)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--pool", str(pool.folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+    assert (pool.runs / second.run / METRICS).exists()
