@@ -123,11 +123,16 @@ def present(arguments: argparse.Namespace) -> None:
     from redrop.analysis import build
 
     plan = read_plan(arguments)
-    wanted = None if arguments.all_runs else set(plan.specs[arguments.study])
+    wanted, asked = None, None
+    if not arguments.all_runs:
+        wanted, asked = set(plan.specs[arguments.study]), plan.corpora(arguments.study)
     results = build.load(arguments.results / "runs", wanted, arguments.study)
+    if results.left_out:
+        print(f"{results.left_out} runs of other settings are left out (--all-runs takes all)")
     make = build.build_tables if arguments.verb == "table" else build.build_figures
     study = plan.studies[arguments.study]
-    for path in make(results, study, arguments.out, plan.label, arguments.name or None):
+    names = arguments.name or None
+    for path in make(results, study, arguments.out, plan.label, names, protocols=asked):
         print(path)
 
 

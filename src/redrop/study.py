@@ -258,6 +258,13 @@ class Plan:
         """Every run of every study."""
         return [spec for runs in self.specs.values() for spec in runs.values()]
 
+    def corpora(self, study: str) -> dict[str, list[str]]:
+        """Protocols of a study that are asked for -> the corpora that they are asked for on."""
+        found: dict[str, dict[str, None]] = {}
+        for spec in self.specs[study].values():
+            found.setdefault(spec.protocol, {})[spec.data.corpus] = None
+        return {protocol: list(names) for protocol, names in found.items()}
+
 
 def resolve(config: dict[str, Any], root: Path) -> Plan:
     """Check a config and expand it; ``root`` is the project folder (config/studies, workflow/schemas)."""

@@ -232,6 +232,7 @@ def _refuse_mixture(one: RunRecord, other: RunRecord) -> None:
         what = f"two runs of seed {one.spec.seed}"
     else:
         mixed = [key for key in difference(flat(one.spec), flat(other.spec)) if not key.startswith(HARMLESS)]
+        mixed += [f"data.{key}" for key in difference(one.data, other.data)]
         if not mixed:
             return
         what = f"runs that differ in {', '.join(mixed)}"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
+from typing import Any
+
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -23,6 +28,15 @@ from redrop.study import Study
 MARKS = 6
 """Markers along a line."""
 
+X_MARGIN = 0.02
+"""Share of an axis left free at its ends, so that markers there are whole."""
+
+EXPLODED = 1.25
+"""The whole-run panel ends at this many times the untrained loss."""
+
+TITLE_WIDTH = 42
+"""Characters of a panel's title in one line."""
+
 
 def curves(
     results: Results,
@@ -36,78 +50,102 @@ def curves(
     del reported
     subject = study.protocol(protocol).sweeps[sweep]
     series = sweep_series(results, study, protocol, task, subject)
+    bands = [band(results, one.group) for one in series]
     budget = common_budget(series)
     figure = style.new_figure(style.DOUBLE, 2.9)
     figure.suptitle(f"{subject.title} ({protocol}, {task})")
     whole, half = figure.subplots(1, 2)
-    ranges: dict[str, tuple[float, float]] = {}
-    for index, one in enumerate(series):
-        found = _draw(results, one, index, (whole, half), budget)
-        if found is not None:
-            ranges[one.short_name] = found
+    figure.get_layout_engine().set(wspace=0.05)
     whole.set(title="whole run", xlabel="iteration", ylabel=f"validation loss ({style.NATS})")
     half.set(title="second half", xlabel="iteration")
-    whole.set_xlim(0, budget)
-    half.set_xlim(budget / 2, budget)
-    for axes in (whole, half):
+    for axes, start in ((whole, 0), (half, budget / 2)):
+        for index, (one, frame) in enumerate(zip(series, bands, strict=True)):
+            _draw_diverged(axes, results, one, style.look(index), start, budget)
+            _draw_mean(axes, one, frame.loc[start:budget], index)
+        margin = X_MARGIN * (budget - start)
+        axes.set_xlim(start - margin, budget + margin)
         axes.xaxis.set_major_formatter(style.thousands_formatter())
-    above = _limit(half, ranges)
+        if not axes.lines:
+            style.say_empty(axes)
+    cut = _cut(whole, bands)
+    late = [
+        (one.short_name, frame.loc[budget / 2 : budget]) for one, frame in zip(series, bands, strict=True)
+    ]
+    above = _fit(half, [(name, part) for name, part in late if len(part)])
     handles, labels = whole.get_legend_handles_labels()
     if handles:
         title = "dropout rate" if subject.rate else "configuration"
         figure.legend(handles, labels, loc="outside right upper", title=title, handlelength=2.8)
-    else:
-        for axes in (whole, half):
-            axes.text(0.5, 0.5, "no finished run", ha="center", transform=axes.transAxes)
-    return figure, _caption(subject.title, protocol, task, series, budget, above)
+    return figure, _caption(subject.title, protocol, task, series, budget, above, cut)
 
 
-def _draw(
-    results: Results, one: Series, index: int, panels: tuple[Axes, Axes], budget: int
-) -> tuple[float, float] | None:
-    """Draw a configuration; returns lowest and highest value in the second half of the axis."""
-    look = style.look(index)
-    frame = band(results, one.group)
-    for axes in panels:
-        for record in one.group.diverged:
-            curve = results.curve(record.run).dropna(subset=["val_loss"])
-            axes.plot(curve["iteration"], curve["val_loss"], color=look["color"], linewidth=0.6)
-            axes.plot(curve["iteration"][-1:], curve["val_loss"][-1:], "x", color=look["color"])
-    if frame.empty:
-        return None
-    for axes in panels:
-        start = 0 if axes is panels[0] else budget / 2
-        part = frame[(frame.index >= start) & (frame.index <= budget)]
-        every = max(1, len(part) // MARKS)
-        axes.plot(
-            part.index,
-            part["mean"],
-            label=one.name,
-            markevery=(index * every // 8, every),
-            **look,
-        )
-        if len(one.group.done) > 1:
-            axes.fill_between(
-                part.index, part["low"], part["high"], color=look["color"], alpha=0.15, linewidth=0
+def _draw_diverged(
+    axes: Axes, results: Results, one: Series, look: dict[str, Any], start: float, budget: int
+) -> None:
+    """A thin line for each run that diverged, with a cross where it was last measured."""
+    odd = f"{one.odd}, " if one.odd else ""
+    label = None if one.group.done else f"{one.short_name} ({odd}diverged)"
+    for record in one.group.diverged:
+        curve = results.curve(record.run).dropna(subset=["val_loss"])
+        curve = curve[curve["iteration"].between(start, budget)]
+        if len(curve):
+            axes.plot(
+                curve["iteration"],
+                curve["val_loss"],
+                color=look["color"],
+                linewidth=0.6,
+                marker="x",
+                markevery=[-1],
+                label=label,
             )
-    return (float(part["low"].min()), float(part["high"].max())) if len(part) else None
+            label = None
 
 
-def _limit(axes: Axes, ranges: dict[str, tuple[float, float]]) -> list[str]:
-    """Fit the second half's y axis to the series that lie together; returns the others."""
+def _draw_mean(axes: Axes, one: Series, part: pd.DataFrame, index: int) -> None:
+    """The mean over seeds with its band. Markers are staggered, so that equal curves show theirs."""
+    if not one.group.done:
+        return
+    look = style.look(index)
+    every = max(1, len(part) // MARKS)
+    first = index * every // 8
+    axes.plot(part.index, part["mean"], label=one.name, markevery=(first, every), **look)
+    if len(one.group.done) > 1:
+        axes.fill_between(part.index, part["low"], part["high"], color=look["color"], alpha=0.15, linewidth=0)
+
+
+def _cut(axes: Axes, bands: list[pd.DataFrame]) -> bool:
+    """Keep a run that explodes from flattening the whole-run panel; returns whether that cut any."""
+    untrained = max((frame["high"].iloc[0] for frame in bands if len(frame)), default=math.inf)
+    if axes.get_ylim()[1] <= EXPLODED * untrained:
+        return False
+    lowest = min(min(line.get_ydata()) for line in axes.lines)
+    axes.set_ylim(0.96 * lowest, EXPLODED * untrained)
+    return True
+
+
+def _fit(axes: Axes, parts: list[tuple[str, pd.DataFrame]]) -> list[str]:
+    """Fit the second half's y axis to the series that lie together; returns the others' names."""
+    ranges = [(float(part["low"].min()), float(part["high"].max())) for _, part in parts]
     if not ranges:
         return []
-    low, high = min(lowest for lowest, _ in ranges.values()), reach(list(ranges.values()))
+    low, high = min(lowest for lowest, _ in ranges), reach(ranges)
     margin = 0.04 * (high - low) or 0.01
     axes.set_ylim(low - margin, high + margin)
-    above = [name for name, (lowest, _) in ranges.items() if lowest > high]
+    above = [name for (name, _), (lowest, _) in zip(parts, ranges, strict=True) if lowest > high]
     if above:
-        axes.set_title(f"second half (off the axis: {', '.join(above)})")
+        title = f"second half (off the axis: {', '.join(above)})"
+        axes.set_title(textwrap.fill(title, TITLE_WIDTH, break_on_hyphens=False))
     return above
 
 
 def _caption(
-    title: str, protocol: str, task: str, series: list[Series], budget: int, above: list[str]
+    title: str,
+    protocol: str,
+    task: str,
+    series: list[Series],
+    budget: int,
+    above: list[str],
+    cut: bool,
 ) -> str:
     groups = [one.group for one in series]
     text = (
@@ -117,6 +155,8 @@ def _caption(
     if any(len(group.done) > 1 for group in groups):
         text += "Lines are means over the seeds, bands reach from the lowest to the highest seed. "
     text += "Left: the whole run; right: its second half on a scale of its own."
+    if cut:
+        text += f" The left panel ends at {EXPLODED:g} times the untrained loss; some values lie above it."
     if above:
         text += f" Above the right panel's axis: {', '.join(above)}."
     odd = [f"{one.config} ({one.odd})" for one in series if one.odd]

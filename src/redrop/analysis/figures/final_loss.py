@@ -45,7 +45,8 @@ def final_loss(
         series = sweep_series(results, study, protocol, task, subject)
         theirs = _theirs(study, series, reported)
         theirs_shown |= bool(theirs)
-        _panel(axes, subject, series, theirs)
+        _label_axes(axes, subject, series)
+        _panel(axes, series, theirs)
         everything += series
     for axes in grid.flat[len(subjects) :]:
         axes.remove()
@@ -66,57 +67,88 @@ def _theirs(study: Study, series: list[Series], reported: Reported) -> dict[int,
     return found
 
 
-def _panel(axes: Axes, subject: Sweep, series: list[Series], theirs: dict[int, float]) -> None:
-    ours = {
-        position: [record.value(METRIC) for record in one.group.done]
-        for position, one in enumerate(series)
-        if one.group.done
-    }
+def _label_axes(axes: Axes, subject: Sweep, series: list[Series]) -> None:
     axes.set_title(textwrap.fill(subject.title, TITLE_WIDTH, break_on_hyphens=False))
     axes.set_xlabel("dropout rate (not to scale)")
     axes.set_xticks(range(len(series)), [show(one.rate) for one in series])
     axes.tick_params(axis="x", labelrotation=45 if len(series) > 5 else 0)
     axes.set_xlim(-0.5, len(series) - 0.5)
     axes.grid(visible=False, axis="x")
+
+
+def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> None:
+    ours = {
+        position: [record.value(METRIC) for record in one.group.done]
+        for position, one in enumerate(series)
+        if one.group.done
+    }
     if not ours:
-        axes.text(0.5, 0.5, "no finished run", ha="center", transform=axes.transAxes)
+        style.say_empty(axes)
         return
-    ranges = [
-        (min([*values, *_one(theirs, position)]), max([*values, *_one(theirs, position)]))
-        for position, values in ours.items()
-    ]
-    low, high = min(lowest for lowest, _ in ranges), reach(ranges)
+    off = _fit(axes, ours, theirs)
+    line: list[tuple[int, float]] = []
+    for position, one in enumerate(series):
+        mean, odd = one.group.summary(METRIC).mean, bool(one.odd)
+        if position in off:
+            _draw_off(axes, position, mean, theirs.get(position), odd)
+        elif position in ours:
+            _draw_seeds(axes, position, ours[position], odd)
+        elif one.group.diverged:
+            _say_at_top(axes, position, "diverged")
+        drawn = position in ours and position not in off
+        if not (drawn and odd):
+            line.append((position, mean if drawn else math.nan))
+    _draw_means(axes, line)
+    _draw_theirs(axes, {position: value for position, value in theirs.items() if position not in off})
+
+
+def _fit(axes: Axes, ours: dict[int, list[float]], theirs: dict[int, float]) -> set[int]:
+    """Fit the y axis to what lies together; returns the positions that lie above it."""
+    values = {position: [*seeds, theirs.get(position, seeds[0])] for position, seeds in ours.items()}
+    ranges = {position: (min(both), max(both)) for position, both in values.items()}
+    low, high = min(lowest for lowest, _ in ranges.values()), reach(list(ranges.values()))
     margin = 0.07 * (high - low) or 0.01
+    off = {position for position, (lowest, _) in ranges.items() if lowest > high}
+    high = max(highest for position, (_, highest) in ranges.items() if position not in off)
     axes.set_ylim(low - margin, high + margin)
-    line = []
-    for position, values in ours.items():
-        mean = sum(values) / len(values)
-        if min(values) > high:
-            _off_the_axis(axes, position, mean, series[position])
-            continue
-        odd = bool(series[position].odd)
-        offsets = _offsets(len(values))
+    return off
+
+
+def _draw_seeds(axes: Axes, position: int, values: list[float], odd: bool) -> None:
+    n = len(values)
+    offsets = [0.0] if n == 1 else [SPREAD * (index / (n - 1) - 0.5) for index in range(n)]
+    axes.plot(
+        [position + offset for offset in offsets],
+        values,
+        linestyle="none",
+        marker="s" if odd else "o",
+        markersize=3.2,
+        markeredgewidth=0.4,
+        markeredgecolor="white",
+        color=style.GREY if odd else style.OURS,
+        label="one seed, other budget or depth" if odd else "one seed",
+        zorder=3,
+    )
+
+
+def _draw_means(axes: Axes, line: list[tuple[int, float]]) -> None:
+    """NaN parts the line where a configuration has no mean to show."""
+    if any(math.isfinite(mean) for _, mean in line):
         axes.plot(
-            [position + offset for offset in offsets],
-            values,
-            linestyle="none",
-            marker="s" if odd else "o",
-            markersize=3.2,
-            markeredgewidth=0.4,
-            markeredgecolor="white",
-            color=style.GREY if odd else style.OURS,
-            label="one seed, other budget or depth" if odd else "one seed",
-            zorder=3,
+            *zip(*line, strict=True),
+            color=style.OURS,
+            marker="_",
+            markersize=9,
+            label="mean of seeds",
+            zorder=2,
         )
-        if not odd:
-            line.append((position, mean))
-    if line:
-        axes.plot(*zip(*line, strict=True), color=style.OURS, label="mean of seeds", zorder=2)
-    shown = {position: value for position, value in theirs.items() if value <= high + margin}
-    if shown:
+
+
+def _draw_theirs(axes: Axes, values: dict[int, float]) -> None:
+    if values:
         axes.plot(
-            list(shown),
-            list(shown.values()),
+            list(values),
+            list(values.values()),
             linestyle="none",
             marker="D",
             markersize=5.5,
@@ -127,35 +159,23 @@ def _panel(axes: Axes, subject: Sweep, series: list[Series], theirs: dict[int, f
         )
 
 
-def _one(theirs: dict[int, float], position: int) -> list[float]:
-    return [theirs[position]] if position in theirs else []
-
-
-def _offsets(n: int) -> list[float]:
-    return [0.0] if n == 1 else [SPREAD * (index / (n - 1) - 0.5) for index in range(n)]
-
-
-def _off_the_axis(axes: Axes, position: int, mean: float, one: Series) -> None:
-    transform = axes.get_xaxis_transform()
+def _draw_off(axes: Axes, position: int, mean: float, theirs: float | None, odd: bool) -> None:
     axes.plot(
         position,
         0.965,
         "^",
-        color=style.GREY if one.odd else style.OURS,
-        transform=transform,
+        color=style.GREY if odd else style.OURS,
+        transform=axes.get_xaxis_transform(),
         clip_on=False,
-        label="mean above the axis" + (", other budget or depth" if one.odd else ""),
+        label="mean above the axis" + (", other budget or depth" if odd else ""),
     )
-    axes.text(
-        position,
-        0.91,
-        f"{mean:.2f}",
-        fontsize=7,
-        ha="center",
-        va="top",
-        rotation=90,
-        transform=transform,
-    )
+    beside = "" if theirs is None else f" (authors' {theirs:.2f})"
+    _say_at_top(axes, position, f"{mean:.2f}{beside}")
+
+
+def _say_at_top(axes: Axes, position: int, text: str) -> None:
+    place = axes.get_xaxis_transform()
+    axes.text(position, 0.91, text, fontsize=7, ha="center", va="top", rotation=90, transform=place)
 
 
 def _legend(figure: Figure, panels: list[Axes]) -> None:

@@ -16,7 +16,7 @@ from redrop.analysis.figures.style import thousands
 from redrop.analysis.settings import flat, show, study_spec
 from redrop.study import Study, Sweep
 
-REACH = 3.0
+REACH = 5.0
 """An axis reaches this many times as far from its lowest value as the median series does; what lies
 wholly above is named instead of drawn, so that one bad configuration does not flatten the
 others."""

@@ -3,12 +3,14 @@ survive grey print; sizes for a printed page; files that are byte-equal when dra
 
 from __future__ import annotations
 
+import logging
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -27,6 +29,7 @@ NATS = "nats/character"
 
 RC: dict[str, Any] = {
     "font.size": 8.0,
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
     "axes.titlesize": 8.0,
     "axes.labelsize": 8.0,
     "axes.titlelocation": "left",
@@ -49,8 +52,9 @@ RC: dict[str, Any] = {
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,
     "svg.hashsalt": "redrop",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
 }
+"""Text stays text in svg, so that it can be searched, copied and read aloud."""
 
 METADATA = {
     "svg": {"Date": None},
@@ -71,10 +75,16 @@ LABEL_CHARACTERS = 10
 @contextmanager
 def applied() -> Iterator[None]:
     """Draw and save inside this: matplotlib's defaults and ``RC``, whatever the user's settings."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(RC)
-        yield
+    subsetting = logging.getLogger("fontTools")
+    level = subsetting.level
+    subsetting.setLevel(logging.WARNING)  # at INFO it lists every glyph that a pdf keeps
+    try:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(RC)
+            yield
+    finally:
+        subsetting.setLevel(level)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -100,6 +110,12 @@ def thousands(value: float, _position: int | None = None) -> str:
 def thousands_formatter() -> FuncFormatter:
     """For an axis of iterations."""
     return FuncFormatter(thousands)
+
+
+def say_empty(axes: Axes) -> None:
+    """Say that there is nothing to draw; an axis without data has no ticks."""
+    axes.text(0.5, 0.5, "no finished run", ha="center", transform=axes.transAxes)
+    axes.set_yticks([])
 
 
 def add_label(figure: Figure, label: str | None) -> None:

@@ -34,8 +34,8 @@ def train_validation(
     axes = figure.subplots()
     axes.set_xlabel(f"loss at the last iteration ({style.NATS})")
     if not rows:
-        axes.text(0.5, 0.5, "no finished run", ha="center", transform=axes.transAxes)
-        axes.set_yticks([])
+        style.say_empty(axes)
+        axes.set_xticks([])
         return figure, _caption(protocol, task, every, rows)
     for position, group in enumerate(rows):
         train, val = group.summary("train_loss_last").mean, group.summary("val_loss_last").mean

@@ -18,6 +18,9 @@ def write_figure(figure: Figure, stem: Path, title: str) -> list[Path]:
     """Write ``<stem>.{svg,pdf,png}``, each whole or not at all; equal figures, equal bytes."""
     stem = Path(stem)
     paths = []
+    with style.applied():  # laid out once: it takes longer than drawing, and is the same for every format
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     for suffix in FIGURE_SUFFIXES:
         path = stem.parent / f"{stem.name}.{suffix}"
         metadata = {"Title": title, **style.METADATA[suffix]}
@@ -40,7 +43,9 @@ def draw_and_write(
     with style.applied():
         figure, caption = draw(results, study, entry.protocol, entry.task, reported, entry.sweep)
         style.add_label(figure, label)
-    paths = write_figure(figure, folder / entry.stem, f"{study.title}: {entry.stem}")
-    text = caption if label is None else f"{label}. {caption}"
+    title, text = f"{study.title}: {entry.stem}", caption
+    if label is not None:
+        title, text = f"{label}. {title}", f"{label}. {caption}"
+    paths = write_figure(figure, folder / entry.stem, title)
     write_text(folder / f"{entry.stem}.txt", text + "\n")
     return paths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from redrop.analysis.collect import Results
@@ -37,8 +38,9 @@ def protocol(
             continue
         part = study.protocols[name]
         changed = _overridden(results, study, name)
-        for key in part.settings | dict.fromkeys(changed):
-            lines = _lines(part, key) if key in part.settings else []
+        known = [part.settings, *part.rows.values()]
+        for key in dict.fromkeys([*itertools.chain(*known), *changed]):
+            lines = _lines(part, key)
             lines += [
                 (Setting(value, "chosen", f"{OVERRIDE}; the study file has {was}"), where)
                 for (value, was), where in changed.get(key, {}).items()
@@ -56,9 +58,9 @@ def _lines(part: Protocol, key: str) -> list[tuple[Setting, str]]:
             special.setdefault(settings[key], []).append(config)
     named = sum(len(configs) for configs in special.values())
     lines = [(setting, ", ".join(configs)) for setting, configs in special.items()]
-    if named < len(part.rows):
+    if named < len(part.rows) and key in part.settings:
         lines.insert(0, (part.settings[key], REST if named else ALL))
-    elif len(special) == 1:
+    elif named == len(part.rows) and len(special) == 1:
         lines = [(setting, ALL) for setting in special]
     return lines
 

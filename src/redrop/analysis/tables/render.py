@@ -74,7 +74,7 @@ def to_html(table: Table, label: str | None) -> str:
         '<html lang="en">',
         '<head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(table.title)}</title>",
+        f"<title>{escape(table.title if label is None else f'{label}. {table.title}')}</title>",
         f"<style>{CSS}</style></head>",
         "<body>",
         f"<h1>{escape(table.title)}</h1>",
@@ -117,7 +117,7 @@ def to_md(table: Table, label: str | None) -> str:
     def clean(text: str) -> str:
         for character in "\\|*`<":
             text = text.replace(character, "\\" + character)
-        return text
+        return " ".join(text.split())
 
     lines = [f"## {clean(table.title)}", ""]
     if label is not None:
@@ -209,6 +209,7 @@ TEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "|": r"\textbar{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "±": r"$\pm$",
