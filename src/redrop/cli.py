@@ -136,6 +136,24 @@ def present(arguments: argparse.Namespace) -> None:
         print(path)
 
 
+def publish(arguments: argparse.Namespace) -> None:
+    """Copy a study's finished runs to where git keeps them, with tables and figures."""
+    from redrop.runtime import publish as publishing
+
+    plan = read_plan(arguments)
+    study = plan.studies[arguments.study]
+    for path in publishing.publish(plan, study, arguments.results, arguments.to / study.name):
+        print(path)
+
+
+def restore(arguments: argparse.Namespace) -> None:
+    """Copy a study's published runs back, so that a workflow takes them as finished."""
+    from redrop.runtime import publish as publishing
+
+    new = publishing.restore(arguments.study, arguments.published, arguments.results)
+    print(f"{new} runs copied to {arguments.results / 'runs' / arguments.study}")
+
+
 def plan(arguments: argparse.Namespace) -> None:
     """Say what the config asks for, before anything is spent."""
     from redrop.runtime.plan import summary
@@ -213,6 +231,19 @@ def parser() -> argparse.ArgumentParser:
             "--all-runs", action="store_true", help="every run found, not only those of the config"
         )
         config_options(made, [])
+
+    made = verb("publish", publish)
+    made.add_argument("study")
+    made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
+    made.add_argument("--to", type=Path, default=Path("results/published"), help="default: %(default)s")
+    config_options(made, [])
+
+    made = verb("restore", restore)
+    made.add_argument("study")
+    made.add_argument(
+        "--published", type=Path, default=Path("results/published"), help="default: %(default)s"
+    )
+    made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
 
     made = verb("plan", plan)
     made.add_argument("--study", help="only this study")

@@ -1,0 +1,63 @@
+"""Finished runs between results/, which is not in git, and results/published/, which is.
+
+A published study is complete in itself: the runs' records, runs.csv, tables and figures. Restored, its
+runs count as finished, so a new seed or configuration can be added without training them again.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from redrop.errors import ConfigError, RecordError
+from redrop.record import CURVE, METRICS, PROVENANCE, SPEC, read_record, replacing
+from redrop.study import Plan, Study
+
+log = logging.getLogger(__name__)
+
+FILES = (SPEC, CURVE, PROVENANCE, METRICS)
+"""What of a run is published; the metrics last, because they say that all is there."""
+
+
+def copy_run(source: Path, target: Path) -> bool:
+    """Copy a run's record; False if ``target`` has it. Raises ``RecordError`` if it has another result."""
+    if (target / METRICS).exists():
+        if (source / METRICS).read_bytes() != (target / METRICS).read_bytes():
+            raise RecordError(
+                f"{source} and {target} hold the same run with different results; move one of them away"
+            )
+        return False
+    read_record(source)  # a damaged record goes nowhere
+    for name in FILES:
+        with replacing(target / name) as part:
+            shutil.copyfile(source / name, part)
+    return True
+
+
+def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]:
+    """Copy the finished runs that the config asks for to ``target``, and rebuild what is made of them.
+
+    Everything that is published there goes into runs.csv, tables and figures, also from before. Refused
+    for a config with a label: what is marked as no result is not published.
+    """
+    from redrop.analysis import build
+
+    if plan.label is not None:
+        raise ConfigError(f"label: {plan.label!r} marks what is not a result, so it is not published")
+    asked = [results / "runs" / study.name / run for run in plan.specs[study.name]]
+    there = [folder for folder in asked if (folder / METRICS).exists()]
+    new = sum(copy_run(folder, target / "runs" / folder.name) for folder in there)
+    log.info("%s: %d of %d runs are finished, %d of them new here", target, len(there), len(asked), new)
+    found = build.collect(target / "runs", None, target / "runs.csv")
+    paths = build.build_tables(found, study, target / "tables", None)
+    paths += build.build_figures(found, study, target / "figures", None)
+    return [target / "runs.csv", *paths]
+
+
+def restore(study: str, published: Path, results: Path) -> int:
+    """Copy a study's published runs to where a workflow finds them; how many were not there yet."""
+    runs = sorted(path.parent for path in (published / study / "runs").glob(f"*/{METRICS}"))
+    if not runs:
+        raise ConfigError(f"{published / study}: holds no published runs")
+    return sum(copy_run(run, results / "runs" / study / run.name) for run in runs)
