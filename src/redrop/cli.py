@@ -16,7 +16,7 @@ from typing import Any
 from redrop.errors import ConfigError, RedropError
 from redrop.runtime.pool import Pool
 from redrop.spec import RunSpec
-from redrop.study import Plan, check_schema, merge_config, read_yaml, resolve
+from redrop.study import Plan, check_schema, load_study, merge_config, read_yaml, resolve
 
 EXIT_STOPPED = 143
 """A run that was asked to stop (SIGTERM) and left a checkpoint: what a scheduler calls requeue-able."""
@@ -154,6 +154,18 @@ def restore(arguments: argparse.Namespace) -> None:
     print(f"{new} runs copied to {arguments.results / 'runs' / arguments.study}")
 
 
+def readme(arguments: argparse.Namespace) -> None:
+    """Make the README's marked blocks anew from what is published."""
+    from redrop.analysis.readme import fill
+    from redrop.record import write_text
+
+    project = arguments.project or project_folder()
+    study = load_study(project / "config" / "studies" / "residual.yaml", project)
+    path = project / "README.md"
+    text = path.read_text(encoding="utf-8")
+    write_text(path, fill(text, project / "results" / "published", study))
+
+
 def plan(arguments: argparse.Namespace) -> None:
     """Say what the config asks for, before anything is spent."""
     from redrop.runtime.plan import summary
@@ -244,6 +256,9 @@ def parser() -> argparse.ArgumentParser:
         "--published", type=Path, default=Path("results/published"), help="default: %(default)s"
     )
     made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
+
+    made = verb("readme", readme)
+    made.add_argument("--project", type=Path, help="the folder with config/ and README.md")
 
     made = verb("plan", plan)
     made.add_argument("--study", help="only this study")

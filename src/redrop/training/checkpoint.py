@@ -61,12 +61,11 @@ class Checkpoint:
     def iteration(self) -> int:
         """The iteration that the newest file says it is at, unverified; 0 without one."""
         for path in (self.last, self.previous):
-            if path.exists():
+            try:  # another process may be replacing the file
                 with path.open("rb") as file:
-                    try:
-                        return int(json.loads(file.readline())["iteration"])
-                    except (ValueError, KeyError, TypeError):
-                        continue
+                    return int(json.loads(file.readline())["iteration"])
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
+                continue
         return 0
 
     def _read(self, path: Path) -> tuple[dict[str, Any] | None, str]:

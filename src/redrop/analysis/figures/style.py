@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -28,6 +29,8 @@ OURS, THEIRS, GREY = "#0072B2", "#D55E00", "#6b6b6b"
 NATS = "nats/character"
 
 RC: dict[str, Any] = {
+    **seaborn.plotting_context("paper"),
+    **seaborn.axes_style("ticks"),
     "font.size": 8.0,
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
     "axes.titlesize": 8.0,

@@ -1,0 +1,106 @@
+"""The README's numbers: blocks between markers, generated from what lies under results/published/.
+
+    <!-- begin NAME -->
+    whatever was generated last time
+    <!-- end NAME -->
+
+A test compares the README with what this module makes, so the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from redrop.errors import RecordError
+from redrop.record import read_json
+from redrop.study import Study
+
+MARKER = r"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first column is words, the others are numbers."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def replication(published: Path, study: Study) -> str:
+    """Our losses beside the authors', for every published configuration."""
+    from redrop.analysis.build import find_reported, load
+    from redrop.analysis.tables.replication import replication as build
+
+    made = build(load(published / study.name / "runs"), study, find_reported(study, None))
+    wanted = ["Configuration", "Skip-1", "Skip-2", "Skip-4", "Iterations", "n", "Last"]
+    wanted += ["Authors' last", "Ours - authors'"]
+    frame = made.frame[wanted]
+    header = ["configuration", "skip-1", "skip-2", "skip-4", "iterations", "n", "our last loss"]
+    return table([*header, "the authors'", "difference"], frame.values.tolist())
+
+
+def curve_heads(published: Path, study: Study) -> str:
+    """Heads of the 50,000-iteration schedule beside the authors' recorded curves."""
+    with (published / "soak" / "curve-heads.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    iterations = list(dict.fromkeys(row["iteration"] for row in rows))
+    lines = []
+    for config in dict.fromkeys(row["config"] for row in rows):
+        found = {row["iteration"]: row["difference"] for row in rows if row["config"] == config}
+        lines.append([config, *(found[i].replace("-", "\N{MINUS SIGN}") for i in iterations)])
+    worst = max(abs(float(row["difference"])) for row in rows)
+    header = ["ours − authors' at", *(f"{int(i):,}" for i in iterations)]
+    return table(header, lines) + f"\nThe largest difference is {worst:.3f} nats a character.\n"
+
+
+def kills(published: Path, study: Study) -> str:
+    """Runs killed at random moments."""
+    found = read_json(published / "soak" / "kills.json")
+    same = "the same bytes" if found["metrics and curve byte-equal"] else "OTHER BYTES"
+    return (
+        f"A run of {found['iterations']:,} iterations, killed {found['kills']} times at random moments, "
+        f"left {same} as one that was not.\n"
+    )
+
+
+def step(published: Path, study: Study) -> str:
+    """Time of a training step beside a nanoGPT-style one."""
+    found = read_json(published / "benchmarks" / "step.json")
+    rows = [
+        [
+            row["config"],
+            f"{row['plain_ms']:.0f} ms",
+            f"{row['redrop_ms']:.0f} ms",
+            f"{row['ratio']:.2f}",
+            f"{row['fraction_of_matmul_rate']:.0%}",
+            f"{row['evaluation_s']:.1f} s",
+        ]
+        for row in found["steps"]
+    ]
+    machine = found["machine"]
+    text = table(
+        ["configuration", "nanoGPT-style", "redrop", "ratio", "of the matmul rate", "one evaluation"], rows
+    )
+    return f"{text}\n{machine['device']}, one thread, torch {machine['torch']}; medians.\n"
+
+
+BLOCKS: dict[str, Callable[[Path, Study], str]] = {
+    "replication": replication,
+    "curve-heads": curve_heads,
+    "kills": kills,
+    "step": step,
+}
+
+
+def fill(text: str, published: Path, study: Study) -> str:
+    """``text`` with every marked block made anew; raises ``RecordError`` for an unknown block."""
+    for name in re.findall(r"<!-- begin (\S+) -->", text):
+        if name not in BLOCKS:
+            raise RecordError(f"README: no block {name!r} (known: {', '.join(BLOCKS)})")
+        pattern = re.compile(MARKER.format(name=re.escape(name)), flags=re.DOTALL)
+        if not pattern.search(text):
+            raise RecordError(f"README: block {name!r} has no end marker")
+        block = BLOCKS[name](published, study)
+        text = pattern.sub(lambda found, block=block: found[1] + block + found[2], text)
+    return text

@@ -1,0 +1,87 @@
+"""What the project says about itself: README, environments and published results agree with each other."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from redrop.analysis.build import load
+from redrop.analysis.readme import fill
+from redrop.errors import RecordError
+from redrop.record import CURVE, METRICS, read_curve, read_json, read_record
+from redrop.spec import RunSpec
+from redrop.study import Study
+
+RUNS = sorted(Path(__file__).parents[2].glob("results/published/*/runs/*"))
+
+
+def test_the_readme_says_what_is_published(project: Path, residual: Study) -> None:
+    text = (project / "README.md").read_text()
+    assert fill(text, project / "results/published", residual) == text, "run `redrop readme`"
+
+
+def test_an_unknown_or_open_block_is_refused(project: Path, residual: Study) -> None:
+    for text in ("<!-- begin nothing -->\n<!-- end nothing -->", "<!-- begin kills -->\n"):
+        with pytest.raises(RecordError, match=r"block '(nothing|kills)'"):
+            fill(text, project / "results/published", residual)
+
+
+def test_the_readmes_links_lead_somewhere(project: Path) -> None:
+    for name in ("README.md", "config/README.md"):
+        text = (project / name).read_text()
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
+            if not target.startswith("http"):
+                assert ((project / name).parent / target).exists(), f"{name}: {target}"
+        headings = {
+            re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+            for line in text.splitlines()
+            if line.startswith("#")
+        }
+        for target in re.findall(r"\]\(#([^)]+)\)", text):
+            assert target in headings, f"{name}: #{target}"
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=[folder.name[-40:] for folder in RUNS])
+def test_a_published_run_is_whole(folder: Path) -> None:
+    record = read_record(folder)
+    assert record.run == folder.name
+    assert RunSpec.from_json((folder / "spec.json").read_text()) == record.spec
+    curve = read_curve(folder)
+    assert record.value("val_loss_last") == curve[-1]["val_loss"]
+    assert curve[-1]["iteration"] == record.spec.schedule.last_iteration
+    assert read_json(folder / "provenance.json")["git"]["dirty"] is False
+    assert record.data["edition"] != "toy"
+
+
+def test_runs_csv_is_made_of_the_published_runs(project: Path, tmp_path: Path) -> None:
+    for study in (project / "results/published").glob("*/runs.csv"):
+        load(study.parent / "runs").write_runs_csv(tmp_path / "runs.csv")
+        assert (tmp_path / "runs.csv").read_bytes() == study.read_bytes()
+        files = {path.name for path in (study.parent / "runs").glob("*/*")}
+        assert files == {METRICS, CURVE, "spec.json", "provenance.json"}
+
+
+def test_the_environments_name_the_same_packages(project: Path) -> None:
+    """pyproject.toml says what is needed, requirements.lock in which versions, environment.yml for conda."""
+
+    def name_of(requirement: str) -> str:
+        return re.split(r"[<>=!~\[; ]", requirement)[0].lower().replace("_", "-")
+
+    metadata = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    needed = {name_of(requirement) for requirement in metadata["dependencies"]}
+    needed |= {name_of(r) for group in metadata["optional-dependencies"].values() for r in group}
+    lines = (project / "requirements.lock").read_text().splitlines()
+    locked = {name_of(line) for line in lines if line and not line.startswith(("#", "-"))}
+    assert needed <= locked
+    assert all("==" in line for line in lines if line and not line.startswith(("#", "-")))
+    found = yaml.safe_load((project / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in found if isinstance(entry, dict))
+    conda = {name_of(entry.split("::")[-1]) for entry in found if isinstance(entry, str)}
+    listed = conda | {name_of(entry) for entry in pip}
+    aliases = {"matplotlib-base": "matplotlib", "seaborn-base": "seaborn", "snakemake-minimal": "snakemake"}
+    missing = {name_of(r) for r in metadata["dependencies"]} - {aliases.get(n, n) for n in listed}
+    assert not missing, f"environment.yml lacks {missing}"
