@@ -20,6 +20,7 @@ from pathlib import Path
 
 from redrop.record import CURVE, METRICS, read_curve, write_json, write_text
 from redrop.study import load_study, make_spec
+from redrop.training.checkpoint import Checkpoint
 
 PROJECT = Path(__file__).resolve().parents[2]
 HEADS = ("a2r025", "a2r0_2", "a2r2_4")
@@ -70,7 +71,7 @@ def kills(out: Path, work: Path, count: int, seed: int) -> bool:
     settings = {
         "model.n_layer": 2,
         "model.n_embd": 32,
-        "schedule.iterations": 150 * count,
+        "schedule.iterations": 75 * count,
         "evaluation.every": 500,
     }
     spec = make_spec(study, "authors", "a2r25_2", "python_docs", 1, settings)
@@ -78,19 +79,28 @@ def kills(out: Path, work: Path, count: int, seed: int) -> bool:
     subprocess.run(train_command(spec.to_json(), straight, work / "data"), check=True)
     draw = random.Random(seed)
     command = train_command(spec.to_json(), killed, work / "data", "--checkpoint-every", "0.2")
-    done = 0
+    checkpoint = Checkpoint(killed / "checkpoints" / spec.run, spec.run)
+    done = in_training = 0
     while not (killed / METRICS).exists():
+        before = checkpoint.iteration()
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         if done < count:
-            time.sleep(draw.uniform(0.5, 5.0))
+            if draw.random() < 0.25:  # while it starts
+                time.sleep(draw.uniform(0.0, 3.0))
+            else:  # while it trains, evaluates or writes a checkpoint
+                while checkpoint.iteration() == before and process.poll() is None:
+                    time.sleep(0.02)
+                time.sleep(draw.uniform(0.0, 1.5))
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 done += 1
+                in_training += checkpoint.iteration() > before
         process.wait()
     same = all((straight / name).read_bytes() == (killed / name).read_bytes() for name in (METRICS, CURVE))
     leftovers = [p.name for p in killed.rglob("*") if p.name.endswith(".part")]
     figures = {
         "kills": done,
+        "kills after training had gone on": in_training,
         "iterations": spec.schedule.iterations,
         "metrics and curve byte-equal": same,
         "temporary files left by killed writes": len(leftovers),

@@ -109,7 +109,7 @@ def test_it_leaves_all_that_it_promises(finished: Path, project: Path) -> None:
     for run in runs:
         files = {path.name for path in (finished / "results/runs/residual" / run).iterdir()}
         assert files == {"spec.json", "metrics.json", "curve.jsonl", "provenance.json"}
-    for table in ("replication", "signatures", "protocol"):
+    for table in ("replication", "claims", "signatures", "protocol"):
         for kind in ("csv", "html", "tex", "md"):
             assert (finished / f"results/residual/tables/{table}.{kind}").stat().st_size > 0
     figures = {path.suffix for path in (finished / "results/residual/figures").glob("[!.]*")}

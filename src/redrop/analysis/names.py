@@ -17,6 +17,7 @@ from redrop.study import Study
 
 TABLES = {
     "replication": "redrop.analysis.tables.replication:replication",
+    "claims": "redrop.analysis.tables.claims:claims",
     "signatures": "redrop.analysis.tables.signatures:signatures",
     "protocol": "redrop.analysis.tables.protocol:protocol",
 }

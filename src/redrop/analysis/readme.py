@@ -58,9 +58,10 @@ def kills(published: Path, study: Study) -> str:
     """Runs killed at random moments."""
     found = read_json(published / "soak" / "kills.json")
     same = "the same bytes" if found["metrics and curve byte-equal"] else "OTHER BYTES"
+    training = found["kills after training had gone on"]
     return (
-        f"A run of {found['iterations']:,} iterations, killed {found['kills']} times at random moments, "
-        f"left {same} as one that was not.\n"
+        f"A run of {found['iterations']:,} iterations, killed {found['kills']} times at random moments "
+        f"({training} of them in training), left {same} as one that was not.\n"
     )
 
 
@@ -85,8 +86,29 @@ def step(published: Path, study: Study) -> str:
     return f"{text}\n{machine['device']}, one thread, torch {machine['torch']}; medians.\n"
 
 
+def claims(published: Path, study: Study) -> str:
+    """Every claim's verdict as published, and at the scales that were run."""
+    from redrop.analysis.build import load
+    from redrop.analysis.claims import judge, published_verdict
+    from redrop.analysis.tables.claims import project_claims
+
+    results = load(published / study.name / "runs")
+    rows = []
+    for claim in project_claims(study):
+        judgements = list(judge(results, study, claim))
+        scales = [
+            f"{one.verdict} ({one.protocol}, {one.task}, {one.budget} iterations, "
+            f"n = {min(comparison.interval.n for comparison in one.comparisons)})"
+            for one in judgements
+        ]
+        rows.append([f"{claim.text} ({claim.source})", published_verdict(judgements), "; ".join(scales)])
+    lines = ["| claim | as published | at the scales run here |", "| --- | --- | --- |"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
 BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "replication": replication,
+    "claims": claims,
     "curve-heads": curve_heads,
     "kills": kills,
     "step": step,

@@ -1,0 +1,229 @@
+"""Is a claim supported? Each is a set of comparisons between configurations, paired by seed.
+
+The rule, for one comparison: the 95 % t interval of the paired difference lies on one side of 0, or not.
+A claim is *supported* where every comparison is, *contradicted* where at least one goes the other way, else
+*not run* where a comparison has no common seed, *one seed only* where it has one, else *inconclusive*.
+
+It is judged protocol by protocol and corpus by corpus, at the budget that was run. The claim itself has a
+verdict only where the protocol that was published was run with the settings that were published; anywhere
+else it is ``not run as published``, with the verdicts at other scales beside it. (Rankings are known to
+depend on the budget.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.reported import comparable
+from redrop.analysis.settings import overrides
+from redrop.analysis.stats import (
+    Interval,
+    bootstrap_interval,
+    paired_differences,
+    probability_of_improvement,
+    t_interval,
+)
+from redrop.errors import ConfigError
+from redrop.spec import suggest
+from redrop.study import Study, check_schema, read_yaml
+
+SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
+ONE_SEED, NOT_RUN, NOT_AS_PUBLISHED = "one seed only", "not run", "not run as published"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One entry of config/claims.yaml."""
+
+    name: str
+    source: str
+    """``paper``, or ``objection``: what the paper's comparison lacks or mixes up."""
+    place: str
+    text: str
+    metric: str
+    pairs: dict[str, tuple[tuple[str, str], ...]]
+    """Protocol -> (configuration expected to be lower, configuration that it is compared with)."""
+
+    @property
+    def published(self) -> str:
+        """The protocol in which the claim was made."""
+        return next(iter(self.pairs))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two configurations, paired by seed."""
+
+    config: str
+    than: str
+    differences: dict[int, float]
+    """Seed -> value of ``than`` minus that of ``config``: positive where the claim holds."""
+    interval: Interval
+    bootstrap: Interval
+    improvement: float
+    """Probability that a run of ``config`` is lower than one of ``than``."""
+
+    @property
+    def verdict(self) -> str:
+        """By the rule of this module."""
+        return verdict(self.interval)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim in one protocol, on one corpus, at one budget."""
+
+    claim: Claim
+    protocol: str
+    task: str
+    budget: str
+    model: str
+    as_published: bool
+    """Whether the runs have the settings and the corpus that were published."""
+    comparisons: tuple[Comparison, ...] = field(default=())
+
+    @property
+    def verdict(self) -> str:
+        """Of all comparisons together."""
+        return combine(comparison.verdict for comparison in self.comparisons)
+
+
+def verdict(interval: Interval) -> str:
+    """Of one comparison, from the interval of its paired difference."""
+    if interval.n < 2:
+        return ONE_SEED if interval.n else NOT_RUN
+    if interval.low > 0.0:
+        return SUPPORTED
+    return CONTRADICTED if interval.high < 0.0 else INCONCLUSIVE
+
+
+def combine(verdicts: Iterable[str]) -> str:
+    """Of several comparisons that must all hold."""
+    found = list(verdicts)
+    for decisive in (CONTRADICTED, NOT_RUN, ONE_SEED, INCONCLUSIVE):
+        if decisive in found:
+            return decisive
+    return SUPPORTED if found else NOT_RUN
+
+
+def compare(first: Group, second: Group, metric: str) -> Comparison:
+    """Compare two configurations; ``first`` is expected to be lower."""
+    a, b = ({record.spec.seed: record.value(metric) for record in group.done} for group in (first, second))
+    differences = paired_differences(a, b)
+    values = list(differences.values())
+    return Comparison(
+        first.config,
+        second.config,
+        differences,
+        t_interval(values),
+        bootstrap_interval(values),
+        probability_of_improvement([a[seed] for seed in differences], [b[seed] for seed in differences]),
+    )
+
+
+def judge(results: Results, study: Study, claim: Claim) -> Iterator[Judgement]:
+    """The claim in every protocol that it names, on every corpus that there are runs of."""
+    present = results.protocols(study.name)
+    for protocol, pairs in claim.pairs.items():
+        for task in present.get(protocol, []):
+            groups = {
+                config: results.group(study.name, protocol, config, task) for pair in pairs for config in pair
+            }
+            done = [record for group in groups.values() for record in group.done]
+            if not done:
+                continue
+            fair = all(comparable(record, overrides(study, record.spec)) for record in done)
+            budgets = sorted({record.spec.schedule.last_iteration for record in done})
+            models = sorted({(r.spec.model.n_layer, r.spec.model.n_embd) for r in done})
+            yield Judgement(
+                claim,
+                protocol,
+                task,
+                " / ".join(f"{budget:,}" for budget in budgets),
+                " / ".join(f"{layers} x {width}" for layers, width in models),
+                fair and protocol == claim.published,
+                tuple(compare(groups[a], groups[b], claim.metric) for a, b in pairs),
+            )
+
+
+def published_verdict(judgements: Sequence[Judgement]) -> str:
+    """What can be said of the claim as it was published."""
+    for judgement in judgements:
+        if judgement.as_published and judgement.verdict not in (NOT_RUN, ONE_SEED):
+            return judgement.verdict
+    return NOT_AS_PUBLISHED
+
+
+def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
+    """Read and check config/claims.yaml; raises ``ConfigError`` naming claim, key and what is allowed."""
+    raw = read_yaml(path)
+    check_schema(raw, "claims", root, str(path))
+    if raw["study"] != study.name:
+        return []
+    claims: dict[str, Claim] = {}
+    for entry in raw["claims"]:
+        name = entry["name"]
+        if name in claims:
+            raise ConfigError(f"{path}: claim {name!r} is given twice")
+        pairs = {}
+        for protocol, comparisons in entry["lower"].items():
+            rows = study.protocol(protocol).rows
+            listed = comparisons if isinstance(comparisons, list) else [comparisons]
+            pairs[protocol] = tuple((one["config"], than) for one in listed for than in one["than"])
+            for config in (config for pair in pairs[protocol] for config in pair):
+                if config not in rows:
+                    raise ConfigError(
+                        f"{path}: claim {name}: protocol {protocol} has no configuration {config!r}"
+                        + suggest(config, rows)
+                    )
+        claims[name] = Claim(
+            name,
+            entry["source"],
+            entry["place"],
+            entry["text"],
+            entry.get("metric", "val_loss_last"),
+            pairs,
+        )
+    return list(claims.values())
+
+
+def raw_row(judgement: Judgement, comparison: Comparison, overall: str) -> dict[str, Any]:
+    """A comparison for the csv file: every number, and the values behind them."""
+    claim = judgement.claim
+    differences = comparison.differences
+    return {
+        "claim": claim.name,
+        "source": claim.source,
+        "place": claim.place,
+        "text": claim.text,
+        "metric": claim.metric,
+        "verdict_as_published": overall,
+        "protocol": judgement.protocol,
+        "task": judgement.task,
+        "iterations": judgement.budget,
+        "model": judgement.model,
+        "as_published": judgement.as_published,
+        "verdict_at_this_scale": judgement.verdict,
+        "config": comparison.config,
+        "than": comparison.than,
+        "n": comparison.interval.n,
+        "difference": comparison.interval.mean,
+        "low": comparison.interval.low,
+        "high": comparison.interval.high,
+        "bootstrap_low": comparison.bootstrap.low,
+        "bootstrap_high": comparison.bootstrap.high,
+        "probability_of_improvement": comparison.improvement,
+        "verdict": comparison.verdict,
+        "seeds": " ".join(map(str, differences)),
+        "differences": " ".join(f"{value:.6f}" for value in differences.values()),
+    }
+
+
+def finite(value: float, form: str, otherwise: str) -> str:
+    """A number as text, or ``otherwise``."""
+    return f"{value:{form}}" if math.isfinite(value) else otherwise

@@ -1,0 +1,96 @@
+"""Every claim with its comparisons: paired difference, interval, verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from redrop.analysis.claims import (
+    NOT_RUN,
+    Claim,
+    Comparison,
+    Judgement,
+    finite,
+    judge,
+    published_verdict,
+    raw_row,
+    read_claims,
+)
+from redrop.analysis.collect import Results
+from redrop.analysis.names import Protocols
+from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.summary import DASH, MINUS
+from redrop.analysis.tables.table import Builder, Table
+from redrop.study import Study
+
+COLUMNS = [
+    "Judged on",
+    "Iterations",
+    "Lower",
+    "Than",
+    "n",
+    "Difference",
+    "95 % interval",
+    "P(lower)",
+    "Verdict",
+]
+TEXT = frozenset({"Judged on", "Lower", "Than", "Verdict"})
+
+CAPTION = (
+    "Difference: value of the configuration under Than minus that under Lower, paired by seed, mean over the "
+    "n common seeds with Student's t interval; positive is what the claim says. P(lower): probability that a "
+    "run of the first is lower than one of the second. A comparison is supported or contradicted if its "
+    "interval lies on one side of 0; a claim is supported if all its comparisons are, contradicted if one "
+    "is. The words after each claim are its verdict as published; verdicts at other budgets, on other "
+    "corpora or in other protocols hold at their own scale only, where the ranking may differ."
+)
+
+
+def project_claims(study: Study) -> list[Claim]:
+    """The claims of config/claims.yaml, here or in the checkout."""
+    for folder in (Path.cwd(), Path(__file__).resolve().parents[4]):
+        path = folder / "config" / "claims.yaml"
+        if path.exists():
+            return read_claims(path, study, folder)
+    return []
+
+
+def claims(
+    results: Results,
+    study: Study,
+    reported: Reported = NOTHING,
+    protocols: Protocols | None = None,
+) -> Table:
+    """One section a claim, one row a comparison; the authors' figures play no part."""
+    del reported, protocols
+    builder = Builder(COLUMNS, TEXT)
+    for claim in project_claims(study):
+        judgements = list(judge(results, study, claim))
+        overall = published_verdict(judgements)
+        section = f"{claim.name} ({claim.source}: {claim.place}). {claim.text}: {overall}"
+        for judgement in judgements:
+            for comparison in judgement.comparisons:
+                cells = _cells(judgement, comparison)
+                builder.row(section, cells, raw_row(judgement, comparison, overall), [])
+        if not judgements:
+            cells = dict.fromkeys(COLUMNS, DASH) | {"Judged on": ", ".join(claim.pairs), "Verdict": NOT_RUN}
+            raw = {"claim": claim.name, "source": claim.source, "place": claim.place, "text": claim.text}
+            raw |= {"metric": claim.metric, "verdict_as_published": overall}
+            builder.row(section, cells, raw, [])
+    return builder.table("claims", f"{study.title}: claims", CAPTION)
+
+
+def _cells(judgement: Judgement, comparison: Comparison) -> dict[str, str]:
+    interval = comparison.interval
+    form = "+.0f" if judgement.claim.metric == "iteration_of_best" else "+.4f"
+    low, high = (finite(end, form, "") for end in (interval.low, interval.high))
+    return {
+        "Judged on": f"{judgement.protocol}, {judgement.task}",
+        "Iterations": judgement.budget,
+        "Lower": comparison.config,
+        "Than": comparison.than,
+        "n": str(interval.n) if interval.n else DASH,
+        "Difference": finite(interval.mean, form, DASH).replace("-", MINUS),
+        "95 % interval": f"{low} to {high}".replace("-", MINUS) if low else DASH,
+        "P(lower)": finite(comparison.improvement, ".2f", DASH),
+        "Verdict": comparison.verdict,
+    }

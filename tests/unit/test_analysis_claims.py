@@ -1,0 +1,132 @@
+"""Verdicts from invented runs of known effect; a claim as published is judged at the published size only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from analysis_support import decay, results_of, write_run
+from redrop.analysis.claims import Claim, combine, judge, published_verdict, read_claims
+from redrop.analysis.tables.claims import claims, project_claims
+from redrop.errors import ConfigError
+from redrop.study import Study, make_spec
+
+CLAIM = Claim(
+    "low-is-best",
+    "paper",
+    "somewhere",
+    "0.025 is better than 0.05",
+    "val_loss_last",
+    {"authors": (("a2r025", "a2r05"),), "notebook": (("res1-0", "res1-0.025"),)},
+)
+
+
+def runs(
+    folder: Path, study: Study, losses: dict[str, list[float]], protocol: str = "authors", **settings: Any
+) -> None:
+    """One run a loss, seeds from 0."""
+    override = {key.replace("__", "."): value for key, value in settings.items()}
+    for config, values in losses.items():
+        for seed, loss in enumerate(values):
+            spec = make_spec(study, protocol, config, "tiny_shakespeare", seed, override)
+            write_run(folder, spec, decay(loss))
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "expected"),
+    [
+        ([1.50, 1.51, 1.49], [1.60, 1.62, 1.58], "supported"),
+        ([1.60, 1.62, 1.58], [1.50, 1.51, 1.49], "contradicted"),
+        ([1.50, 1.60, 1.55], [1.55, 1.50, 1.60], "inconclusive"),
+        ([1.50], [1.60, 1.61], "not run as published"),
+        ([1.50, 1.51], [], "not run as published"),
+    ],
+)
+def test_the_verdict_follows_the_interval(
+    better: list[float], worse: list[float], expected: str, residual: Study, tmp_path: Path
+) -> None:
+    runs(tmp_path, residual, {"a2r025": better, "a2r05": worse})
+    judgements = list(judge(results_of(tmp_path), residual, CLAIM))
+    assert published_verdict(judgements) == expected
+    (judgement,) = judgements
+    assert judgement.as_published
+    assert judgement.comparisons[0].interval.n == min(len(better), len(worse))
+
+
+def test_a_shorter_run_judges_its_own_scale_only(residual: Study, tmp_path: Path) -> None:
+    losses = {"a2r025": [1.50, 1.51, 1.49], "a2r05": [1.60, 1.62, 1.58]}
+    runs(tmp_path, residual, losses, schedule__iterations=3000)
+    (judgement,) = judge(results_of(tmp_path), residual, CLAIM)
+    assert (judgement.verdict, judgement.as_published) == ("supported", False)
+    assert judgement.budget == "3,000"
+    assert published_verdict([judgement]) == "not run as published"
+
+
+def test_another_protocol_is_not_what_was_published(residual: Study, tmp_path: Path) -> None:
+    losses = {"res1-0": [1.90, 1.91, 1.89], "res1-0.025": [1.94, 1.95, 1.93]}
+    runs(tmp_path, residual, losses, protocol="notebook")
+    (judgement,) = judge(results_of(tmp_path), residual, CLAIM)
+    assert judgement.verdict == "supported"
+    assert published_verdict([judgement]) == "not run as published"
+
+
+def test_all_comparisons_must_hold() -> None:
+    assert combine(["supported", "supported"]) == "supported"
+    assert combine(["supported", "inconclusive"]) == "inconclusive"
+    assert combine(["inconclusive", "one seed only", "supported"]) == "one seed only"
+    assert combine(["supported", "not run", "contradicted"]) == "contradicted"
+    assert combine([]) == "not run"
+
+
+def test_the_table_shows_every_comparison_and_the_raw_values(residual: Study, tmp_path: Path) -> None:
+    losses = {"res1-0": [1.90, 1.91], "res1-0.025": [1.94, 1.96], "res1-0.2": [2.1, 2.2]}
+    runs(tmp_path, residual, losses, protocol="notebook")
+    table = claims(results_of(tmp_path), residual)
+    raw = table.raw.set_index(["claim", "config", "than"])
+    found = raw.loc[("skip1-control", "res1-0", "res1-0.025")]
+    assert found["differences"] == "0.040000 0.050000"
+    assert found["seeds"] == "0 1"
+    assert found["difference"] == pytest.approx(0.045)
+    half = 12.7062 * 0.005  # t(0.975, 1) times the standard error of 0.04 and 0.05
+    assert found["low"] == pytest.approx(0.045 - half, abs=1e-5)
+    assert found["verdict_as_published"] == "not run as published"
+    assert set(table.raw["claim"]) == {claim.name for claim in project_claims(residual)}
+
+
+def test_the_projects_claims_are_enough_and_whole(residual: Study) -> None:
+    found = project_claims(residual)
+    assert sum(claim.source == "paper" for claim in found) >= 10
+    assert sum(claim.source == "objection" for claim in found) >= 5
+
+
+def test_a_claim_given_twice_is_refused(residual: Study, project: Path, tmp_path: Path) -> None:
+    entry = {"name": "one", "source": "paper", "place": "p", "text": "t"}
+    entry |= {"lower": {"authors": {"config": "a2r025", "than": ["a2r05"]}}}
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump({"study": "residual", "claims": [entry, entry | {"text": "other"}]}))
+    with pytest.raises(ConfigError, match="'one' is given twice"):
+        read_claims(path, residual, project)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "Bad Name"}, "name"),
+        ({"metric": "bleu"}, "bleu"),
+        ({"lower": {"authors": {"config": "a2r0025", "than": ["a2r05"]}}}, "did you mean 'a2r025'"),
+        ({"lower": {"author": {"config": "a2r025", "than": ["a2r05"]}}}, "did you mean 'authors'"),
+        ({"lower": {"authors": {"config": "a2r025"}}}, "lower"),
+    ],
+)
+def test_a_mistake_is_named(
+    change: dict[str, Any], message: str, residual: Study, project: Path, tmp_path: Path
+) -> None:
+    entry = {"name": "one", "source": "paper", "place": "p", "text": "t"}
+    entry |= {"lower": {"authors": {"config": "a2r025", "than": ["a2r05"]}}} | change
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump({"study": "residual", "claims": [entry]}))
+    with pytest.raises(ConfigError, match=message):
+        read_claims(path, residual, project)
