@@ -51,6 +51,7 @@ format: setup
 
 bench: setup
 	python tests/benchmarks/step.py --json results/benchmarks/step.json
+	python tests/benchmarks/packs.py --json results/benchmarks/packs.json
 
 soak: setup
 	python tests/soak/soak.py --out results/published/soak

@@ -1,4 +1,4 @@
-"""Masks have the right rate, no visible correlation, and streams that do not touch each other."""
+"""Streams that do not touch each other, and what a mask holds; ``test_masks`` looks at them as samples."""
 
 from __future__ import annotations
 
@@ -18,34 +18,11 @@ def test_seeds_differ_by_run_and_by_purpose() -> None:
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-@pytest.mark.parametrize("rate", [0.025, 0.2, 0.5, 0.99])
-def test_keep_rate(rate: float) -> None:
-    """The observed rate lies within four standard errors of the asked one (seed fixed)."""
-    n = 4_000_000
-    kept = MaskStream(7, CPU).mask((n,), rate, 1.0).double().mean().item()
-    assert abs(kept - (1 - rate)) < 4 * np.sqrt(rate * (1 - rate) / n) + 1 / 65536
-
-
 def test_kept_elements_have_the_value_asked_for() -> None:
     mask = MaskStream(0, CPU).mask((3, 5, 7), 0.2, 1.25)
     assert mask.shape == (3, 5, 7)
     assert mask.dtype == torch.float32
     assert set(mask.unique().tolist()) == {0.0, 1.25}
-
-
-def test_masks_are_uncorrelated_across_steps_sites_models_and_neighbours() -> None:
-    """Twelve masks from three seeds: every pair, and each with itself one place on (seeds fixed)."""
-    n = 200_000
-    masks = []
-    for seed in (1, 2, 3):
-        stream = MaskStream(seed, CPU)
-        masks += [stream.mask((n,), 0.3, 1.0).numpy() - 0.7 for _ in range(4)]
-    bound = 4.5 / np.sqrt(n)
-    for i, first in enumerate(masks):
-        for second in masks[i + 1 :]:
-            assert abs(np.corrcoef(first, second)[0, 1]) < bound
-        for lag in (1, 2, 4, 64):
-            assert abs(np.corrcoef(first[:-lag], first[lag:])[0, 1]) < bound
 
 
 def test_a_rate_near_zero_still_drops_and_near_one_still_keeps() -> None:

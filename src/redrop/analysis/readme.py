@@ -86,6 +86,26 @@ def step(published: Path, study: Study) -> str:
     return f"{text}\n{machine['device']}, one thread, torch {machine['torch']}; medians.\n"
 
 
+def packs(published: Path, study: Study) -> str:
+    """Time of a model-iteration for single runs and packs, on one core and on two."""
+    found = read_json(published / "benchmarks" / "packs.json")
+    rows = [
+        [
+            row["variant"],
+            str(row["cores"]),
+            f"{row['ms_a_model_iteration']:.0f} ms",
+            f"{row['ratio']:.2f}",
+            f"{row['fraction_of_matmul_rate']:.0%}",
+            "" if row["evaluation_share"] is None else f"{row['evaluation_share']:.0%}",
+            "" if row["peak_memory_mb"] is None else f"{row['peak_memory_mb']:.0f} MB",
+        ]
+        for row in found["rows"]
+    ]
+    header = ["", "cores", "a model-iteration", "ratio", "of the matmul rate", "evaluation", "peak memory"]
+    machine = found["machine"]
+    return f"{table(header, rows)}\n{machine['device']}, torch {machine['torch']}; medians.\n"
+
+
 def claims(published: Path, study: Study) -> str:
     """Every claim's verdict as published, and at the scales that were run."""
     from redrop.analysis.build import load
@@ -112,6 +132,7 @@ BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "curve-heads": curve_heads,
     "kills": kills,
     "step": step,
+    "packs": packs,
 }
 
 

@@ -1,0 +1,82 @@
+"""Dropout masks as samples: the right rate, and no correlation with anything. The seed is fixed.
+
+A correlation of n independent pairs scatters by 1/sqrt(n) around 0; the bound is 4.5 times that.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from redrop.models.residual_pack import PackMasks
+from redrop.training.streams import MaskStream
+
+CPU = torch.device("cpu")
+RATES = (0.025, 0.2, 0.5, 0.99)
+SHAPE = (64, 64, 64)
+BOUND = 4.5 / math.sqrt(math.prod(SHAPE))
+
+
+def draw(rates: tuple[float, ...], steps: int = 1, sites: int = 1) -> np.ndarray:
+    """Masks of a pack, (steps, sites, models, *SHAPE), 0 or 1."""
+    masks = PackMasks([MaskStream(seed, CPU) for seed in range(len(rates))])
+    drawn = [
+        masks.draw(SHAPE, rates, inverted=False, device=CPU).numpy().copy() for _ in range(steps * sites)
+    ]
+    return np.stack(drawn).reshape(steps, sites, len(rates), *SHAPE)
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_masks_keep_what_the_rate_says(rate: float) -> None:
+    mask = draw((rate,))
+    n = mask.size
+    assert set(np.unique(mask)) == {0.0, 1.0}
+    assert mask.mean() == pytest.approx(1 - rate, abs=4.5 * math.sqrt(rate * (1 - rate) / n) + 1 / 65536)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_inverted_masks_keep_the_expectation(rate: float) -> None:
+    mask = PackMasks([MaskStream(0, CPU)]).draw(SHAPE, (rate,), inverted=True, device=CPU)
+    assert sorted(set(mask.unique().tolist())) == pytest.approx([0.0, 1 / (1 - rate)])
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_neighbours_are_uncorrelated(rate: float) -> None:
+    mask = draw((rate,))[0, 0, 0]
+    for axis, lag in itertools.product(range(3), (1, 2, 3, 4, 8)):
+        a, b = np.delete(mask, range(lag), axis), np.delete(mask, range(64 - lag, 64), axis)
+        assert abs(correlation(a, b)) < 1.05 * BOUND
+
+
+def test_steps_sites_and_models_are_uncorrelated() -> None:
+    """Models of the same rate and of different rates."""
+    masks = draw((0.2, 0.2, 0.5, 0.025), steps=3, sites=2)
+    flat = masks.reshape(-1, *SHAPE)
+    for one, other in itertools.combinations(flat, 2):
+        assert abs(correlation(one, other)) < BOUND
+
+
+def test_rates_0_and_1_are_exact_and_draw_nothing() -> None:
+    streams = [MaskStream(seed, CPU) for seed in range(3)]
+    before = [stream.state() for stream in streams]
+    masks = PackMasks(streams).draw((8, 8), (0.0, 1.0, 0.5), inverted=True, device=CPU)
+    assert masks[0].eq(1.0).all()
+    assert masks[1].eq(0.0).all()
+    after = [stream.state() for stream in streams]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, True, False]
+
+
+def test_a_stream_repeated_would_be_found() -> None:
+    """The test above can fail: two models on one stream correlate fully."""
+    masks = PackMasks([MaskStream(1, CPU), MaskStream(1, CPU)]).draw(
+        SHAPE, (0.2, 0.5), inverted=False, device=CPU
+    )
+    assert correlation(masks[0].numpy(), masks[1].numpy()) > 0.4
