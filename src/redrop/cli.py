@@ -11,12 +11,14 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redrop.errors import ConfigError, RedropError
 from redrop.runtime.pool import Pool
 from redrop.spec import RunSpec
-from redrop.study import Plan, check_schema, load_study, merge_config, read_yaml, resolve
+
+if TYPE_CHECKING:
+    from redrop.study import Plan
 
 EXIT_STOPPED = 143
 """A run that was asked to stop (SIGTERM) and left a checkpoint: what a scheduler calls requeue-able."""
@@ -34,6 +36,8 @@ def project_folder() -> Path:
 
 def read_config(texts: list[str], project: Path) -> dict[str, Any]:
     """config/config.yaml with each of ``texts`` (a YAML file, or JSON text) read over it in order."""
+    from redrop.study import check_schema, merge_config, read_yaml
+
     config = read_yaml(project / "config" / "config.yaml")
     for text in texts:
         over = json.loads(text) if text.lstrip().startswith("{") else read_yaml(Path(text))
@@ -44,6 +48,8 @@ def read_config(texts: list[str], project: Path) -> dict[str, Any]:
 
 def read_plan(arguments: argparse.Namespace) -> Plan:
     """The config that the command line names, resolved into runs."""
+    from redrop.study import resolve
+
     project = arguments.project or project_folder()
     plan = resolve(read_config(arguments.config, project), project)
     study = getattr(arguments, "study", None)
@@ -158,6 +164,7 @@ def readme(arguments: argparse.Namespace) -> None:
     """Make the README's marked blocks anew from what is published."""
     from redrop.analysis.readme import fill
     from redrop.record import write_text
+    from redrop.study import load_study
 
     project = arguments.project or project_folder()
     study = load_study(project / "config" / "studies" / "residual.yaml", project)

@@ -15,6 +15,7 @@ import torch
 
 from redrop.data.corpus import prepare_corpus, toy_text
 from redrop.record import METRICS, read_record
+from redrop.runtime import launch
 from redrop.runtime.launch import Workplace, checkpoint_of, run
 from redrop.runtime.pool import Pool
 from redrop.spec import RunSpec
@@ -47,15 +48,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in (METRICS, "curve.jsonl", "spec.json")}
 
 
+def trained_together(folder: Path) -> int:
+    return json.loads((folder / "provenance.json").read_text())["trained_together"]
+
+
 def test_a_job_takes_others_along_and_their_jobs_collect_them(
     pool: Pool, workplace: Workplace, tmp_path: Path
 ) -> None:
     specs = sweep_specs()
     pool.write_wanted(specs)
     assert run(specs[1], out=pool.runs / specs[1].run, workplace=workplace, pool=pool)
-    assert [spec.run for spec in pool.wanted()] == [specs[4].run]
-    waiting = sorted(path.name for path in pool.folder.iterdir() if path.is_dir())
-    assert waiting == sorted(specs[i].run for i in (0, 2, 3))
+    assert trained_together(pool.runs / specs[1].run) == 4
+    waiting = {path.name: trained_together(path) for path in pool.folder.iterdir() if path.is_dir()}
+    assert waiting == {specs[i].run: 4 for i in (0, 2, 3)} | {specs[4].run: 1}
     for spec in specs:
         assert run(spec, out=pool.runs / spec.run, workplace=workplace, pool=pool)
         assert read_record(pool.runs / spec.run).run == spec.run
@@ -76,7 +81,19 @@ def test_only_what_fits_is_taken_along(pool: Pool, workplace: Workplace) -> None
     ]
     pool.write_wanted([leader, *others])
     assert run(leader, out=pool.runs / leader.run, workplace=workplace, pool=pool)
-    assert [spec.run for spec in pool.wanted()] == [spec.run for spec in others]
+    assert trained_together(pool.runs / leader.run) == 1
+    assert [spec.run for spec in pool.wanted()] == [others[-1].run]  # its corpus is not there
+    assert {trained_together(pool.place(spec.run)) for spec in others[:-1]} == {1}
+
+
+def test_an_old_process_leaves_the_rest_to_others(
+    pool: Pool, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "KEEP_GOING_SECONDS", 0.0)
+    specs = sweep_specs(5)
+    pool.write_wanted(specs)
+    assert run(specs[0], out=pool.runs / specs[0].run, workplace=workplace, pool=pool)
+    assert [spec.run for spec in pool.wanted()] == [specs[4].run]
 
 
 def test_a_run_that_another_process_trains_is_waited_for(pool: Pool, workplace: Workplace) -> None:

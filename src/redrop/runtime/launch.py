@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ from redrop.training.single import SingleTrainer
 from redrop.training.sweep import SweepTrainer, pack_key
 
 log = logging.getLogger(__name__)
+
+KEEP_GOING_SECONDS = 60.0
+"""A process younger than this goes on with the pool's next runs: starting torch takes seconds."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -81,7 +85,7 @@ class Workplace:
 def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = None) -> bool:
     """Train ``spec`` and leave its record in ``out``; False if it was stopped and can be resumed.
 
-    With a ``pool``, other runs that wait there are trained along where that is cheaper. A folder that
+    With a ``pool``, other runs that wait there are trained along, and after it. A folder that
     already holds this run's record is left as it is; one that holds another run's is refused with
     ``RecordError``.
     """
@@ -97,12 +101,21 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
         if finished and workplace.checkpoints.is_dir() and not any(workplace.checkpoints.iterdir()):
             workplace.checkpoints.rmdir()
         return finished
+    begin = time.monotonic()
+
+    def suitable(other: RunSpec) -> bool:
+        return is_prepared(other, workplace)
+
     while not pool.collect(spec, out):
-        lead = pool.lead(spec, lambda other: is_prepared(other, workplace), workplace.should_stop)
+        lead = pool.lead(spec, suitable, workplace.should_stop)
         if lead is not None and not train_pack(*lead, workplace, pool):
             return False
         if workplace.should_stop():
             return False
+    while time.monotonic() - begin < KEEP_GOING_SECONDS and not workplace.should_stop():
+        lead = pool.unclaimed(suitable)
+        if lead is None or not train_pack(*lead, workplace, pool):
+            break
     return True
 
 

@@ -16,6 +16,7 @@ Nothing heavy is imported: a job whose run lies here needs no torch.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import logging
 import os
 import shutil
@@ -117,33 +118,28 @@ class Pool:
         With nothing to do it waits. None: ``spec`` is finished, or ``should_stop()``.
         """
         while not should_stop() and not self.finished(spec.run):
-            for candidate in (spec, *self.wanted()):
-                if candidate.run != spec.run and not suitable(candidate):
-                    continue
-                claim = self.claim(candidate.run)
-                if claim is None:
-                    continue
-                if not self.finished(candidate.run):
-                    return candidate, claim
-                claim.release()
+            found = self._claim_unfinished(spec) or self.unclaimed(suitable)
+            if found is not None:
+                return found
             time.sleep(POLL_SECONDS)
         return None
+
+    def unclaimed(self, suitable: Callable[[RunSpec], bool]) -> tuple[RunSpec, Claim] | None:
+        """The first unfinished run that is ``suitable`` and that nobody trains, if there is one."""
+        candidates = (spec for spec in self.wanted() if suitable(spec))
+        return next((found for spec in candidates if (found := self._claim_unfinished(spec))), None)
+
+    def _claim_unfinished(self, spec: RunSpec) -> tuple[RunSpec, Claim] | None:
+        claim = self.claim(spec.run)
+        if claim is not None and self.finished(spec.run):
+            claim.release()
+            return None
+        return None if claim is None else (spec, claim)
 
     def companions(
         self, leader: RunSpec, suitable: Callable[[RunSpec], bool], count: int
     ) -> list[tuple[RunSpec, Claim]]:
         """Up to ``count`` other unfinished runs that are ``suitable`` and that nobody trains."""
-        found: list[tuple[RunSpec, Claim]] = []
-        for spec in self.wanted():
-            if len(found) == count:
-                break
-            if spec.run == leader.run or not suitable(spec):
-                continue
-            claim = self.claim(spec.run)
-            if claim is None:
-                continue
-            if self.finished(spec.run):
-                claim.release()
-            else:
-                found.append((spec, claim))
-        return found
+        others = (spec for spec in self.wanted() if spec.run != leader.run and suitable(spec))
+        claimed = (found for spec in others if (found := self._claim_unfinished(spec)))
+        return list(itertools.islice(claimed, count))

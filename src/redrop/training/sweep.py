@@ -104,9 +104,12 @@ class SweepTrainer:
         self, tokens: Sequence[np.ndarray], starts: Sequence[np.ndarray]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets (M, B, T): each model's windows of its own text."""
-        T = self.spec.model.block_size
-        pairs = [take(text, where, T, self.device) for text, where in zip(tokens, starts, strict=True)]
-        x_MBT, y_MBT = (torch.stack(part) for part in zip(*pairs, strict=True))
+        T, host = self.spec.model.block_size, torch.device("cpu")
+        pairs = [take(text, where, T, host) for text, where in zip(tokens, starts, strict=True)]
+        both = torch.stack([torch.stack(part) for part in zip(*pairs, strict=True)])
+        if self.device.type != "cpu":  # one transfer for all models
+            both = both.pin_memory().to(self.device, non_blocking=True)
+        x_MBT, y_MBT = both
         return x_MBT, y_MBT
 
     @torch.no_grad()
