@@ -121,7 +121,8 @@ def claims(published: Path, study: Study) -> str:
             f"n = {min(comparison.interval.n for comparison in one.comparisons)})"
             for one in judgements
         ]
-        rows.append([f"{claim.text} ({claim.source})", published_verdict(judgements), "; ".join(scales)])
+        verdicts = "; ".join(scales) or "not run"
+        rows.append([f"{claim.text} ({claim.source})", published_verdict(judgements), verdicts])
     lines = ["| claim | as published | at the scales run here |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
 
