@@ -114,6 +114,9 @@ def test_tex_has_no_character_that_would_break_it(table: Table) -> None:
     assert {len(re.findall(r"(?<!\\)&", line)) for line in body if "multicolumn" not in line} == {1}
 
 
+NAMES = ("replication", "claims", "signatures", "protocol")
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tables")
@@ -125,12 +128,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_studys_own_tables_are_whole_in_every_format(tables: Path) -> None:
     names = {path.name for path in tables.iterdir()}
-    assert names == {
-        f"{name}.{suffix}"
-        for name in ("replication", "signatures", "protocol")
-        for suffix in ("csv", "html", "tex", "md")
-    }
-    for name in ("replication", "signatures", "protocol"):
+    assert names == {f"{name}.{suffix}" for name in NAMES for suffix in ("csv", "html", "tex", "md")}
+    for name in NAMES:
         rows = md_rows((tables / f"{name}.md").read_text())
         heads = [row for row in rows if set(row) <= {"---", "---:"}]
         assert {len(row) for row in rows} == {len(rows[0])}
