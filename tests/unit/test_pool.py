@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.errors import DataError
 from redrop.record import METRICS, read_record
 from redrop.runtime import launch
 from redrop.runtime.launch import Workplace, checkpoint_of, run
@@ -84,6 +85,15 @@ def test_only_what_fits_is_taken_along(pool: Pool, workplace: Workplace) -> None
     assert trained_together(pool.runs / leader.run) == 1
     assert [spec.run for spec in pool.wanted()] == [others[-1].run]  # its corpus is not there
     assert {trained_together(pool.place(spec.run)) for spec in others[:-1]} == {1}
+
+
+def test_a_job_does_not_fail_for_the_run_of_another(pool: Pool, workplace: Workplace) -> None:
+    mine, other = sweep_specs(1)[0], small_spec("a2r2_4", model__block_size=5000)
+    pool.write_wanted([other, mine])
+    assert run(mine, out=pool.runs / mine.run, workplace=workplace, pool=pool)
+    assert [spec.run for spec in pool.wanted()] == [other.run]
+    with pytest.raises(DataError, match="too few for windows"):
+        run(other, out=pool.runs / other.run, workplace=workplace, pool=pool)
 
 
 def test_an_old_process_leaves_the_rest_to_others(

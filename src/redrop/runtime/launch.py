@@ -102,20 +102,31 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
             workplace.checkpoints.rmdir()
         return finished
     begin = time.monotonic()
+    failed: set[str] = set()
 
     def suitable(other: RunSpec) -> bool:
-        return is_prepared(other, workplace)
+        return other.run not in failed and is_prepared(other, workplace)
+
+    def attempt(leader: RunSpec, claim: Claim) -> None:
+        try:
+            train_pack(leader, claim, workplace, pool)
+        except Exception:
+            if leader.run == spec.run:
+                raise
+            log.exception("%s: left to its own job", leader.run)  # this job must not fail for another's run
+            failed.add(leader.run)
 
     while not pool.collect(spec, out):
         lead = pool.lead(spec, suitable, workplace.should_stop)
-        if lead is not None and not train_pack(*lead, workplace, pool):
-            return False
+        if lead is not None:
+            attempt(*lead)
         if workplace.should_stop():
             return False
     while time.monotonic() - begin < KEEP_GOING_SECONDS and not workplace.should_stop():
         lead = pool.unclaimed(suitable)
-        if lead is None or not train_pack(*lead, workplace, pool):
+        if lead is None:
             break
+        attempt(*lead)
     return True
 
 
