@@ -24,16 +24,6 @@ EXIT_STOPPED = 143
 """A run that was asked to stop (SIGTERM) and left a checkpoint: what a scheduler calls requeue-able."""
 
 
-def project_folder() -> Path:
-    """The folder with config/ and workflow/: the current one, or the checkout that this package is in."""
-    for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
-        if (folder / "config" / "studies").is_dir():
-            return folder
-    raise ConfigError(
-        f"{Path.cwd()} has no config/studies; run redrop in the project's folder or pass --project"
-    )
-
-
 def read_config(texts: list[str], project: Path) -> dict[str, Any]:
     """config/config.yaml with each of ``texts`` (a YAML file, or JSON text) read over it in order."""
     from redrop.study import check_schema, merge_config, read_yaml
@@ -48,7 +38,7 @@ def read_config(texts: list[str], project: Path) -> dict[str, Any]:
 
 def read_plan(arguments: argparse.Namespace) -> Plan:
     """The config that the command line names, resolved into runs."""
-    from redrop.study import resolve
+    from redrop.study import project_folder, resolve
 
     project = arguments.project or project_folder()
     plan = resolve(read_config(arguments.config, project), project)
@@ -164,7 +154,7 @@ def readme(arguments: argparse.Namespace) -> None:
     """Make the README's marked blocks anew from what is published."""
     from redrop.analysis.readme import fill
     from redrop.record import write_text
-    from redrop.study import load_study
+    from redrop.study import load_study, project_folder
 
     project = arguments.project or project_folder()
     study = load_study(project / "config" / "studies" / "residual.yaml", project)

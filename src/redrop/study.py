@@ -22,6 +22,16 @@ from redrop.spec import RunSpec, suggest
 SOURCES = ("stated", "authors-code", "inferred", "chosen")
 
 
+def project_folder() -> Path:
+    """The folder with config/ and workflow/: the current one, or the checkout that this package is in."""
+    for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
+        if (folder / "config" / "studies").is_dir():
+            return folder
+    raise ConfigError(
+        f"{Path.cwd()} has no config/studies; run redrop in the project's folder or pass --project"
+    )
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
     """Safe YAML that refuses a key given twice (YAML itself would keep the last one in silence)."""
 

@@ -16,7 +16,7 @@ from redrop.analysis.names import (
     implementation,
     table_names,
 )
-from redrop.study import Study
+from redrop.study import Study, project_folder
 
 if TYPE_CHECKING:
     from redrop.analysis.collect import Results
@@ -49,11 +49,8 @@ def find_reported(study: Study, path: Path | None) -> Reported:
 
     if path is not None:
         return read_reported(path, study)
-    for folder in (Path.cwd(), Path(__file__).resolve().parents[3]):
-        path = folder / "config" / "reported" / f"{study.name}.csv"
-        if path.exists():
-            return read_reported(path, study)
-    return NOTHING
+    path = project_folder() / "config" / "reported" / f"{study.name}.csv"
+    return read_reported(path, study) if path.exists() else NOTHING
 
 
 def build_tables(

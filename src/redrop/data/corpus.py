@@ -13,13 +13,15 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from redrop.data.files import atomic_path, write_json
+from redrop.data.provenance import read_source
 from redrop.errors import DataError
 
 META_FILE = "meta.json"
@@ -132,6 +134,33 @@ def prepare_corpus(
     _write_array(folder / "val.npy", val)
     write_json(folder / META_FILE, meta)
     return load_corpus(folder)
+
+
+def prepare_file(
+    raw_folder: Path,
+    folder: Path,
+    *,
+    name: str,
+    file: str,
+    change: Callable[[str], tuple[str, dict[str, Any]]] | None = None,
+) -> Corpus:
+    """Prepare the corpus that is one raw text file, split nine to one.
+
+    `change`: what is done to the text first; it returns the new text and notes on what it did.
+    """
+    source = read_source(raw_folder, name, (file,))
+    path = raw_folder / file
+    text, notes = decode_utf8(path.read_bytes(), path), {}
+    if change is not None:
+        text, notes = change(text)
+    return prepare_corpus(
+        text,
+        folder,
+        name=name,
+        origin=source.origin,
+        edition=source.edition,
+        notes={"raw_sha256": source.sha256, **notes},
+    )
 
 
 def load_corpus(folder: str | Path) -> Corpus:

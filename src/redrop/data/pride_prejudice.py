@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.data.provenance import SourceRecord, read_source, write_source
+from redrop.data.provenance import SourceRecord, write_source
 from redrop.data.sources import RemoteFile, fetch_file
 
 if TYPE_CHECKING:
@@ -48,15 +48,6 @@ def fetch(folder: Path, mirror: Path | None) -> SourceRecord:
 
 def prepare(raw_folder: Path, folder: Path) -> Corpus:
     """Encode the text as it is, split nine to one as nanoGPT does; returns the Corpus."""
-    from redrop.data.corpus import decode_utf8, prepare_corpus
+    from redrop.data.corpus import prepare_file
 
-    source = read_source(raw_folder, NAME, (TEXT.name,))
-    path = raw_folder / TEXT.name
-    return prepare_corpus(
-        decode_utf8(path.read_bytes(), path),
-        folder,
-        name=NAME,
-        origin=source.origin,
-        edition=source.edition,
-        notes={"raw_sha256": source.sha256},
-    )
+    return prepare_file(raw_folder, folder, name=NAME, file=TEXT.name)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redrop.data.interpreter import fetch_text
-from redrop.data.provenance import SourceRecord, read_source
+from redrop.data.provenance import SourceRecord
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
@@ -36,19 +36,9 @@ def fetch(folder: Path, mirror: Path | None) -> SourceRecord:
 def prepare(raw_folder: Path, folder: Path) -> Corpus:
     """Encode the sources, split nine to one; returns the Corpus."""
     from redrop.data.ascii_rule import to_ascii
-    from redrop.data.corpus import decode_utf8, prepare_corpus
+    from redrop.data.corpus import prepare_file
 
-    source = read_source(raw_folder, NAME, (TEXT_FILE,))
-    path = raw_folder / TEXT_FILE
-    text, changed = to_ascii(decode_utf8(path.read_bytes(), path))
-    return prepare_corpus(
-        text,
-        folder,
-        name=NAME,
-        origin=source.origin,
-        edition=source.edition,
-        notes={"raw_sha256": source.sha256, **changed},
-    )
+    return prepare_file(raw_folder, folder, name=NAME, file=TEXT_FILE, change=to_ascii)
 
 
 def _sources() -> tuple[str, str]:

@@ -9,10 +9,10 @@ for validation, must not be a copy of training text.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redrop.data.interpreter import fetch_text
-from redrop.data.provenance import SourceRecord, read_source
+from redrop.data.provenance import SourceRecord
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,20 +33,14 @@ def fetch(folder: Path, mirror: Path | None) -> SourceRecord:
 def prepare(raw_folder: Path, folder: Path) -> Corpus:
     """Encode the topics, split nine to one; returns the Corpus."""
     from redrop.data.ascii_rule import to_ascii
-    from redrop.data.corpus import decode_utf8, prepare_corpus
+    from redrop.data.corpus import prepare_file
 
-    source = read_source(raw_folder, NAME, (TEXT_FILE,))
-    path = raw_folder / TEXT_FILE
-    text, changed = to_ascii(decode_utf8(path.read_bytes(), path))
-    text, repeated = without_repeats(text)
-    return prepare_corpus(
-        text,
-        folder,
-        name=NAME,
-        origin=source.origin,
-        edition=source.edition,
-        notes={"raw_sha256": source.sha256, **changed, "repeated_paragraphs": repeated},
-    )
+    def change(text: str) -> tuple[str, dict[str, Any]]:
+        text, changed = to_ascii(text)
+        text, repeated = without_repeats(text)
+        return text, {**changed, "repeated_paragraphs": repeated}
+
+    return prepare_file(raw_folder, folder, name=NAME, file=TEXT_FILE, change=change)
 
 
 def without_repeats(text: str) -> tuple[str, int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from redrop.analysis.claims import (
     NOT_RUN,
     Claim,
@@ -20,7 +18,7 @@ from redrop.analysis.names import Protocols
 from redrop.analysis.reported import NOTHING, Reported
 from redrop.analysis.summary import DASH, MINUS
 from redrop.analysis.tables.table import Builder, Table
-from redrop.study import Study
+from redrop.study import Study, project_folder
 
 COLUMNS = [
     "Judged on",
@@ -46,12 +44,10 @@ CAPTION = (
 
 
 def project_claims(study: Study) -> list[Claim]:
-    """The claims of config/claims.yaml, here or in the checkout."""
-    for folder in (Path.cwd(), Path(__file__).resolve().parents[4]):
-        path = folder / "config" / "claims.yaml"
-        if path.exists():
-            return read_claims(path, study, folder)
-    return []
+    """The claims of config/claims.yaml; none where there is no such file."""
+    project = project_folder()
+    path = project / "config" / "claims.yaml"
+    return read_claims(path, study, project) if path.exists() else []
 
 
 def claims(
