@@ -33,7 +33,8 @@ th, td { padding: .22rem .7rem; text-align: right; white-space: nowrap; }
 th.text, td.text { text-align: left; }
 td.wrap { white-space: normal; min-width: 9rem; max-width: 26rem; }
 tbody tr:nth-child(even) td { background: var(--soft); }
-tbody th { text-align: left; padding-top: .9rem; border-bottom: 1px solid var(--line); }
+tbody th { text-align: left; padding-top: .9rem; border-bottom: 1px solid var(--line);
+  white-space: normal; }
 tbody:last-child tr:last-child td { border-bottom: 2px solid var(--ink); }
 sup { line-height: 0; color: var(--dim); }
 ol { font-size: .85rem; color: var(--dim); max-width: 60rem; }
