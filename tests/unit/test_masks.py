@@ -80,3 +80,26 @@ def test_a_stream_repeated_would_be_found() -> None:
         SHAPE, (0.2, 0.5), inverted=False, device=CPU
     )
     assert correlation(masks[0].numpy(), masks[1].numpy()) > 0.4
+
+
+def test_bulk_masks_are_those_of_each_stream() -> None:
+    """An accelerator draws a pack's masks in few kernels, with the numbers that each model alone draws."""
+    rates = (0.0, 0.025, 0.5, 1.0, 0.2)
+
+    def accelerator_like(seed: int) -> MaskStream:
+        stream = MaskStream(seed, CPU)
+        stream._numpy, stream.generator = None, torch.Generator().manual_seed(seed)
+        return stream
+
+    pack = PackMasks([accelerator_like(seed) for seed in range(5)])
+    alone = [accelerator_like(seed) for seed in range(5)]
+    for inverted in (True, False):
+        masks = pack.draw((7, 9), rates, inverted=inverted, device=CPU)
+        for mask, stream, rate in zip(masks, alone, rates, strict=True):
+            if 0.0 < rate < 1.0:
+                assert mask.equal(stream.mask((7, 9), rate, 1 / (1 - rate) if inverted else 1.0))
+            else:
+                assert mask.eq(1.0 - rate).all()
+    assert [one.state()["torch"].tolist() for one in pack.streams] == [
+        one.state()["torch"].tolist() for one in alone
+    ]

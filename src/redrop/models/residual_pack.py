@@ -38,18 +38,41 @@ class PackMasks:
 
     def __init__(self, streams: Sequence[MaskStream]) -> None:
         self.streams = list(streams)
+        self._columns: dict[tuple[tuple[float, ...], bool, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def draw(
         self, shape: tuple[int, ...], rates: tuple[float, ...], *, inverted: bool, device: torch.device
     ) -> torch.Tensor:
         """A mask (M, *shape): one stream a model; a model with rate 0 or 1 draws nothing."""
         masks = torch.empty((len(rates), *shape), device=device)
+        if self.streams[0].generator is not None:
+            return self._draw_in_bulk(masks, rates, inverted)
         for mask, stream, rate in zip(masks, self.streams, rates, strict=True):
             if 0.0 < rate < 1.0:
-                stream.fill(mask, rate, 1.0 / (1.0 - rate) if inverted else 1.0)
+                stream.fill(mask, rate, _keep_value(rate, inverted))
             else:
                 mask.fill_(1.0 - rate)
         return masks
+
+    def _draw_in_bulk(self, masks: torch.Tensor, rates: tuple[float, ...], inverted: bool) -> torch.Tensor:
+        """The numbers that ``MaskStream.fill`` gives, with few kernels: an accelerator counts launches."""
+        for mask, stream, rate in zip(masks, self.streams, rates, strict=True):
+            if 0.0 < rate < 1.0:
+                mask.uniform_(generator=stream.generator)
+            else:
+                mask.zero_()  # at least rate 0, below rate 1
+        key = (rates, inverted, masks.dim())
+        if key not in self._columns:  # kept: a CUDA graph may not copy from the host
+            column = (-1, *[1] * (masks.dim() - 1))
+            values = (rates, [_keep_value(rate, inverted) for rate in rates])
+            at_least, keep = (torch.tensor(part, device=masks.device).view(column) for part in values)
+            self._columns[key] = (at_least, keep)
+        at_least, keep = self._columns[key]
+        return masks.ge_(at_least).mul_(keep)
+
+
+def _keep_value(rate: float, inverted: bool) -> float:
+    return 1.0 / (1.0 - rate) if inverted and rate < 1.0 else 1.0
 
 
 class ResidualPack:

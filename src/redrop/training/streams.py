@@ -52,9 +52,10 @@ class MaskStream:
     def __init__(self, seed: int, device: torch.device) -> None:
         self.device = device
         self._numpy = NumpyStream(seed, "dropout") if device.type == "cpu" else None
-        self._torch = None
+        self.generator: torch.Generator | None = None
+        """The generator of an accelerator's stream, which a CUDA graph has to know."""
         if self._numpy is None:
-            self._torch = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
+            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
 
     def mask(self, shape: tuple[int, ...], rate: float, keep_value: float) -> torch.Tensor:
         """A float32 tensor of ``shape``: ``keep_value`` with probability 1 - ``rate``, else 0.
@@ -68,7 +69,7 @@ class MaskStream:
     def fill(self, mask: torch.Tensor, rate: float, keep_value: float) -> None:
         """The same, written into a contiguous float32 tensor."""
         if self._numpy is None:
-            mask.uniform_(generator=self._torch).ge_(rate).mul_(keep_value)
+            mask.uniform_(generator=self.generator).ge_(rate).mul_(keep_value)
             return
         count = mask.numel()
         words = self._numpy.bits.random_raw((count + 3) // 4).view(np.uint16)[:count]
@@ -79,7 +80,7 @@ class MaskStream:
         """The stream's position, for a checkpoint."""
         if self._numpy is not None:
             return {"numpy": self._numpy.state()}
-        return {"torch": self._torch.get_state()}
+        return {"torch": self.generator.get_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a stored position; a position of another kind of device is refused."""
@@ -88,4 +89,6 @@ class MaskStream:
         if self._numpy is not None:
             self._numpy.restore(state["numpy"])
         else:
-            self._torch.set_state(state["torch"].cpu())
+            # A new one: a generator that a CUDA graph knows belongs to that graph.
+            self.generator = torch.Generator(self.device)
+            self.generator.set_state(state["torch"].cpu())

@@ -8,7 +8,7 @@ to float32 rounding, because both draw the same numbers from the same streams.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ import torch.nn.functional as F
 
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
-from redrop.evaluation.language_model import EVALUATION_BATCH, take
+from redrop.evaluation.language_model import take, windows_a_pass
 from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, lane_losses
 from redrop.spec import RunSpec
+from redrop.training.graphs import GraphedStep
 from redrop.training.lane import Lane
 from redrop.training.schedule import learning_rate
 
@@ -53,6 +54,7 @@ class SweepTrainer:
         self.masks = PackMasks([lane.masks for lane in self.models])
         self.moments = [torch.zeros_like(self.pack.buffer) for _ in range(2)]
         self.optimiser = self._make_optimiser()
+        self._update = self._make_update()
         self.iteration = 0
 
     def _make_optimiser(self) -> torch.optim.AdamW:
@@ -64,7 +66,15 @@ class SweepTrainer:
             {"params": [pack.buffer[decayed:]], "weight_decay": 0.0},
         ]
         parts = [slice(None, decayed), slice(decayed, None)]
-        optimiser = torch.optim.AdamW(groups, betas=(spec.beta1, spec.beta2), eps=spec.eps, fused=True)
+        on_cuda = self.device.type == "cuda"
+        optimiser = torch.optim.AdamW(
+            groups,
+            lr=torch.zeros((), device=self.device) if on_cuda else 0.0,  # a graph reads it where it lies
+            betas=(spec.beta1, spec.beta2),
+            eps=spec.eps,
+            fused=True,
+            capturable=on_cuda,
+        )
         for group, part in zip(groups, parts, strict=True):
             (values,) = group["params"]
             values.grad = pack.gradient[part]
@@ -73,11 +83,28 @@ class SweepTrainer:
             optimiser.state[values] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
         return optimiser
 
+    def _make_update(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """``_compute``, on CUDA as one graph."""
+        streams = [lane.masks for lane in self.models]
+        return GraphedStep(self._compute, streams) if self.device.type == "cuda" else self._compute
+
     def step(self) -> torch.Tensor:
         """Make one update of every model; returns their losses, (models,) on the device."""
-        spec = self.spec
         starts = [lane.next_starts() for lane in self.models]
         x_MBT, y_MBT = self._take([lane.corpus.train for lane in self.models], starts)
+        rate = learning_rate(self.spec.schedule, self.iteration)
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        losses_M = self._update(x_MBT, y_MBT)
+        self.iteration += 1
+        return losses_M
+
+    def _compute(self, x_MBT: torch.Tensor, y_MBT: torch.Tensor) -> torch.Tensor:
+        """Forward, backward, clip, update: all that a step does on the device."""
+        spec = self.spec
         bf16 = spec.schedule.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             losses_M = lane_losses(self.pack(x_MBT, self.masks), y_MBT)
@@ -85,11 +112,7 @@ class SweepTrainer:
         losses_M.sum().backward()
         if spec.optimiser.clip_norm is not None:
             self._clip(spec.optimiser.clip_norm)
-        rate = learning_rate(spec.schedule, self.iteration)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
         self.optimiser.step()
-        self.iteration += 1
         return losses_M.detach()
 
     def _clip(self, limit: float) -> None:
@@ -126,11 +149,12 @@ class SweepTrainer:
 
     def _mean_losses(self, tokens: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> list[float]:
         """Each model's mean over its windows; chunks have one shape, whatever the texts' lengths."""
-        longest = -(-max(map(len, starts)) // EVALUATION_BATCH) * EVALUATION_BATCH
+        size = windows_a_pass(self.device)
+        longest = -(-max(map(len, starts)) // size) * size
         padded = [np.pad(where, (0, longest - len(where)), mode="edge") for where in starts]
         chunks = []
-        for begin in range(0, longest, EVALUATION_BATCH):
-            chunk = [where[begin : begin + EVALUATION_BATCH] for where in padded]
+        for begin in range(0, longest, size):
+            chunk = [where[begin : begin + size] for where in padded]
             x_MBT, y_MBT = self._take(tokens, chunk)
             logits_MNV = self.pack(x_MBT)
             losses = F.cross_entropy(logits_MNV.flatten(0, 1), y_MBT.flatten(), reduction="none")
@@ -164,3 +188,4 @@ class SweepTrainer:
         for values in self.optimiser.state.values():
             values["step"].fill_(self.iteration)
         self.lanes[lane].restore(state)
+        self._update = self._make_update()

@@ -1,0 +1,54 @@
+"""What only an accelerator can show: a pack's step as a CUDA graph gives the numbers of the step itself."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from redrop.data.corpus import Corpus
+from redrop.spec import EngineSpec
+from redrop.training.graphs import WARM_UP, GraphedStep
+from redrop.training.loop import drive
+from redrop.training.single import train
+from redrop.training.sweep import SweepTrainer
+from support import small_spec
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+SETTINGS = {"engine__name": "sweep", "engine__lanes": 4, "schedule__iterations": 12, "evaluation__every": 3}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_graph_gives_the_numbers_of_the_step_itself(precision: str, toy_corpus: Corpus) -> None:
+    spec = small_spec("a2r25_2", "authors", 1, **SETTINGS, schedule__precision=precision)
+    eager, graphed = (SweepTrainer([spec], [toy_corpus], torch.device("cuda")) for _ in range(2))
+    eager._update = eager._compute
+    for step in range(12):
+        torch.testing.assert_close(graphed.step(), eager.step(), rtol=1e-5, atol=1e-6)
+        if step > WARM_UP:
+            assert isinstance(graphed._update, GraphedStep)
+            assert graphed._update.graph is not None
+    for one, other in zip(graphed.lanes, eager.lanes, strict=True):
+        assert one.masks.state()["torch"].equal(other.masks.state()["torch"])
+
+
+def test_a_graphed_pack_goes_on_from_its_state(toy_corpus: Corpus) -> None:
+    spec = small_spec("a2r025", "authors", 1, **SETTINGS)
+    straight = SweepTrainer([spec], [toy_corpus], torch.device("cuda"))
+    for _ in range(6):
+        straight.step()
+    resumed = SweepTrainer([spec], [toy_corpus], torch.device("cuda"))
+    resumed.restore(0, straight.state(0))
+    for _ in range(6):
+        torch.testing.assert_close(resumed.step()[0], straight.step()[0], rtol=1e-5, atol=1e-6)
+
+
+def test_curves_are_those_of_the_single_trainer_there_too(toy_corpus: Corpus) -> None:
+    spec = small_spec("a2r025", "authors", 1, **SETTINGS)
+    cuda = torch.device("cuda")
+    alone = train(dataclasses.replace(spec, engine=EngineSpec()), toy_corpus, device=cuda, progress=False)
+    (packed,) = drive(SweepTrainer([spec], [toy_corpus], cuda), progress=False)
+    for ours, theirs in zip(packed.curve, alone.curve, strict=True):
+        assert ours == pytest.approx(theirs, abs=5e-3)
