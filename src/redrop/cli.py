@@ -6,6 +6,7 @@ Heavy libraries are imported inside the verbs, so ``redrop --help`` and a mistyp
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import signal
@@ -18,6 +19,7 @@ from redrop.runtime.pool import Pool
 from redrop.spec import RunSpec
 
 if TYPE_CHECKING:
+    from redrop.analysis.collect import Results
     from redrop.study import Plan
 
 EXIT_STOPPED = 143
@@ -114,22 +116,47 @@ def collect(arguments: argparse.Namespace) -> None:
         print(f"{results.left_out} other runs in {folder} belong to no row of this config: left out")
 
 
+def load_results(arguments: argparse.Namespace, plan: Plan) -> Results:
+    """The runs that a presenting verb works on."""
+    from redrop.analysis import build
+
+    wanted = None if arguments.all_runs else set(plan.specs[arguments.study])
+    results = build.load(arguments.results / "runs", wanted, arguments.study)
+    if results.left_out:
+        print(f"{results.left_out} runs of other settings are left out (--all-runs takes all)")
+    return results
+
+
 def present(arguments: argparse.Namespace) -> None:
     """Build a study's tables or figures from the runs that there are."""
     from redrop.analysis import build
 
     plan = read_plan(arguments)
-    wanted, asked = None, None
-    if not arguments.all_runs:
-        wanted, asked = set(plan.specs[arguments.study]), plan.corpora(arguments.study)
-    results = build.load(arguments.results / "runs", wanted, arguments.study)
-    if results.left_out:
-        print(f"{results.left_out} runs of other settings are left out (--all-runs takes all)")
-    make = build.build_tables if arguments.verb == "table" else build.build_figures
+    results = load_results(arguments, plan)
+    asked = None if arguments.all_runs else plan.corpora(arguments.study)
+    make = build.build_tables
+    if arguments.verb == "figure":
+        make = functools.partial(build.build_figures, jobs=arguments.jobs)
     study = plan.studies[arguments.study]
     names = arguments.name or None
     for path in make(results, study, arguments.out, plan.label, names, protocols=asked):
         print(path)
+
+
+def claims(arguments: argparse.Namespace) -> None:
+    """Say of every claim in config/claims.yaml whether it held in the runs that there are."""
+    from redrop.analysis.claims import NOT_RUN, judge, published_verdict
+    from redrop.analysis.tables.claims import project_claims
+
+    plan = read_plan(arguments)
+    results, study = load_results(arguments, plan), plan.studies[arguments.study]
+    if plan.label is not None:
+        print(plan.label)
+    for claim in project_claims(study):
+        judgements = list(judge(results, study, claim))
+        print(f"{claim.text} ({claim.source})\n    as published: {published_verdict(judgements)}")
+        for line in judgements or [NOT_RUN]:
+            print(f"    here: {line}")
 
 
 def publish(arguments: argparse.Namespace) -> None:
@@ -230,15 +257,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, required=True, help="the csv file to write")
     config_options(made, None)
 
-    for name in ("table", "figure"):
-        made = verb(name, present)
-        made.add_argument("name", nargs="*", help=f"only these {name}s")
+    for name, function in (("table", present), ("figure", present), ("claims", claims)):
+        made = verb(name, function)
         made.add_argument("--study", required=True)
         made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
-        made.add_argument("--out", type=Path, required=True, help="the folder to write to")
         made.add_argument(
             "--all-runs", action="store_true", help="every run found, not only those of the config"
         )
+        if function is present:
+            made.add_argument("name", nargs="*", help=f"only these {name}s")
+            made.add_argument("--out", type=Path, required=True, help="the folder to write to")
+        if name == "figure":
+            made.add_argument("--jobs", type=int, default=1, help="figures drawn at the same time")
         config_options(made, [])
 
     made = verb("publish", publish)

@@ -65,6 +65,14 @@ def test_a_shorter_run_judges_its_own_scale_only(residual: Study, tmp_path: Path
     assert published_verdict([judgement]) == "not run as published"
 
 
+def test_runs_of_different_budgets_are_not_compared(residual: Study, tmp_path: Path) -> None:
+    runs(tmp_path, residual, {"a2r025": [1.50, 1.51, 1.49]}, schedule__iterations=3000)
+    runs(tmp_path, residual, {"a2r05": [1.60, 1.62, 1.58]})
+    (judgement,) = judge(results_of(tmp_path), residual, CLAIM)
+    assert judgement.verdict == "not run"
+    assert judgement.budget == "3,000 / 50,000"
+
+
 def test_another_protocol_is_not_what_was_published(residual: Study, tmp_path: Path) -> None:
     losses = {"res1-0": [1.90, 1.91, 1.89], "res1-0.025": [1.94, 1.95, 1.93]}
     runs(tmp_path, residual, losses, protocol="notebook")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -92,6 +93,18 @@ def test_a_config_file_is_read_over_the_default_one(
     assert "2" in printed
     over.write_text("studies: {residual: [{protocols: [authors]}]}")
     assert "seeds" in complaint(capsys, ["plan", "--config", str(over)])
+
+
+def test_claims_are_those_of_the_published_runs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = project / "results" / "published" / "residual"
+    main(["claims", "--study", "residual", "--results", str(folder), "--all-runs"])
+    printed = capsys.readouterr().out
+    for row in csv.DictReader((folder / "tables" / "claims.csv").open(encoding="utf-8")):
+        assert (
+            f"{row['text']} ({row['source']})\n    as published: {row['verdict_as_published']}\n" in printed
+        )
+        if row["verdict_at_this_scale"]:
+            assert f"    here: {row['verdict_at_this_scale']} ({row['protocol']}, {row['task']}" in printed
 
 
 def test_help_and_parsing_import_no_torch() -> None:

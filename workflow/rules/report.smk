@@ -65,13 +65,13 @@ rule figures:
         f"{RESULTS}/logs/{{study}}/figures.log",
     conda:
         "../envs/report.yaml"
-    threads: 1
+    threads: 4
     params:
         config=config_text,
         results=results_folder,
     shell:
         "python -m redrop figure --results {params.results:q} --study {wildcards.study} --config {params.config:q}"
-        " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+        " --jobs {threads} --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule runs_csv:

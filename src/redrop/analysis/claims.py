@@ -92,6 +92,11 @@ class Judgement:
         """Of all comparisons together."""
         return combine(comparison.verdict for comparison in self.comparisons)
 
+    def __str__(self) -> str:
+        """The verdict with the scale at which it holds."""
+        n = min(comparison.interval.n for comparison in self.comparisons)
+        return f"{self.verdict} ({self.protocol}, {self.task}, {self.budget} iterations, n = {n})"
+
 
 def verdict(interval: Interval) -> str:
     """Of one comparison, from the interval of its paired difference."""
@@ -112,8 +117,13 @@ def combine(verdicts: Iterable[str]) -> str:
 
 
 def compare(first: Group, second: Group, metric: str) -> Comparison:
-    """Compare two configurations; ``first`` is expected to be lower."""
+    """Compare two configurations; ``first`` is expected to be lower.
+
+    Runs of different budgets are not compared.
+    """
     a, b = ({record.spec.seed: record.value(metric) for record in group.done} for group in (first, second))
+    if a and b and first.spec.schedule.last_iteration != second.spec.schedule.last_iteration:
+        a = {}
     differences = paired_differences(a, b)
     values = list(differences.values())
     return Comparison(

@@ -109,19 +109,14 @@ def packs(published: Path, study: Study) -> str:
 def claims(published: Path, study: Study) -> str:
     """Every claim's verdict as published, and at the scales that were run."""
     from redrop.analysis.build import load
-    from redrop.analysis.claims import judge, published_verdict
+    from redrop.analysis.claims import NOT_RUN, judge, published_verdict
     from redrop.analysis.tables.claims import project_claims
 
     results = load(published / study.name / "runs")
     rows = []
     for claim in project_claims(study):
         judgements = list(judge(results, study, claim))
-        scales = [
-            f"{one.verdict} ({one.protocol}, {one.task}, {one.budget} iterations, "
-            f"n = {min(comparison.interval.n for comparison in one.comparisons)})"
-            for one in judgements
-        ]
-        verdicts = "; ".join(scales) or "not run"
+        verdicts = "; ".join(map(str, judgements)) or NOT_RUN
         rows.append([f"{claim.text} ({claim.source})", published_verdict(judgements), verdicts])
     lines = ["| claim | as published | at the scales run here |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"

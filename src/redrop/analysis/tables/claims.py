@@ -38,8 +38,9 @@ CAPTION = (
     "n common seeds with Student's t interval; positive is what the claim says. P(lower): probability that a "
     "run of the first is lower than one of the second. A comparison is supported or contradicted if its "
     "interval lies on one side of 0; a claim is supported if all its comparisons are, contradicted if one "
-    "is. The words after each claim are its verdict as published; verdicts at other budgets, on other "
-    "corpora or in other protocols hold at their own scale only, where the ranking may differ."
+    "is (intervals are not widened for the number of comparisons). The words after each claim are its "
+    "verdict as published; verdicts at other budgets, on other corpora or in other protocols hold at their "
+    "own scale only, where the ranking may differ."
 )
 
 
