@@ -99,10 +99,10 @@ def test_claims_are_those_of_the_published_runs(project: Path, capsys: pytest.Ca
     folder = project / "results" / "published" / "residual"
     main(["claims", "--study", "residual", "--results", str(folder), "--all-runs"])
     printed = capsys.readouterr().out
-    for row in csv.DictReader((folder / "tables" / "claims.csv").open(encoding="utf-8")):
-        assert (
-            f"{row['text']} ({row['source']})\n    as published: {row['verdict_as_published']}\n" in printed
-        )
+    with (folder / "tables" / "claims.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        assert f"{row['text']} ({row['source']})\n    as published: {row['verdict_as_published']}" in printed
         if row["verdict_at_this_scale"]:
             assert f"    here: {row['verdict_at_this_scale']} ({row['protocol']}, {row['task']}" in printed
 
