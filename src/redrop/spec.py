@@ -10,47 +10,22 @@ This module is read by the Snakefile in every job: standard library only.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
-import re
 import types
 import typing
 from dataclasses import dataclass
 from typing import Any
 
+from redrop.checks import check_choice, check_name, check_range, suggest
 from redrop.errors import ConfigError
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def suggest(name: object, allowed: typing.Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` when ``name`` is close to an allowed name, else an empty text."""
-    close = difflib.get_close_matches(str(name), list(allowed), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def check_choice(key: str, value: object, allowed: typing.Collection[str]) -> None:
-    """Refuse a value outside ``allowed``, naming the key, the value and what is allowed."""
-    if value not in allowed:
-        names = ", ".join(sorted(allowed))
-        raise ConfigError(f"{key}: {value!r} is not one of {names}{suggest(value, allowed)}")
-
-
-def check_range(key: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Refuse a number outside [low, high] (NaN included)."""
-    if not low <= value <= high:
-        bound = f"in [{low}, {high}]" if high != float("inf") else f"at least {low}"
-        raise ConfigError(f"{key}: {value!r} is out of range; it must be {bound}")
-
-
-def check_name(key: str, value: str) -> None:
-    """Refuse a name that could not be a part of a path or a command line."""
-    if not NAME.fullmatch(value):
-        raise ConfigError(
-            f"{key}: {value!r} is not a name; use letters, digits, '.', '_' and '-', "
-            "and begin with a letter or a digit"
-        )
+from redrop.spec_encoder import (
+    ConsistencySpec,
+    EncoderSpec,
+    FineTuneEvaluationSpec,
+    FineTuneScheduleSpec,
+    GlueDataSpec,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +37,16 @@ class DataSpec:
 
     def __post_init__(self) -> None:
         check_name("data.corpus", self.corpus)
+
+    @property
+    def task(self) -> str:
+        """The task's name: the corpus."""
+        return self.corpus
+
+    @property
+    def data_set(self) -> str:
+        """The data set's name in ``redrop.data``."""
+        return self.corpus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +95,7 @@ class ResidualGPTSpec:
     """``own``, or ``second``: the last MLP of a double block reads the second sub-layer's input."""
 
     def __post_init__(self) -> None:
-        check_choice("model.name", self.name, MODELS)
+        check_choice("model.name", self.name, ("residual_gpt",))
         check_choice("model.residual_stream", self.residual_stream, ("pre-norm", "normalised"))
         check_choice("model.activation", self.activation, ("gelu", "relu"))
         check_choice("model.bias", self.bias, ("none", "notebook"))
@@ -254,7 +239,17 @@ class EngineSpec:
             check_range("engine.lanes", self.lanes, 2)
 
 
-MODELS: dict[str, type] = {"residual_gpt": ResidualGPTSpec}
+FAMILIES: dict[str, dict[str, type]] = {
+    "residual_gpt": {"model": ResidualGPTSpec},
+    "encoder": {
+        "data": GlueDataSpec,
+        "model": EncoderSpec,
+        "objective": ConsistencySpec,
+        "schedule": FineTuneScheduleSpec,
+        "evaluation": FineTuneEvaluationSpec,
+    },
+}
+"""Model name -> the sections that a run of it has, where they are not those of ``RunSpec``'s first choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,12 +264,12 @@ class RunSpec:
     """The configuration's name, unique within study and protocol."""
     seed: int
     """Every random stream of the run is derived from it."""
-    data: DataSpec
-    model: ResidualGPTSpec
-    objective: ObjectiveSpec
+    data: DataSpec | GlueDataSpec
+    model: ResidualGPTSpec | EncoderSpec
+    objective: ObjectiveSpec | ConsistencySpec
     optimiser: OptimiserSpec
-    schedule: ScheduleSpec
-    evaluation: EvaluationSpec
+    schedule: ScheduleSpec | FineTuneScheduleSpec
+    evaluation: EvaluationSpec | FineTuneEvaluationSpec
     engine: EngineSpec
 
     def __post_init__(self) -> None:
@@ -285,7 +280,7 @@ class RunSpec:
     @property
     def task(self) -> str:
         """What ``runs.csv`` calls the task: the corpus, for a language model."""
-        return self.data.corpus
+        return self.data.task
 
     @property
     def run(self) -> str:
@@ -311,8 +306,8 @@ class RunSpec:
         if not isinstance(values, dict):
             raise ConfigError(f"a run spec is a mapping of settings, not {values!r}")
         name = values.get("model", {}).get("name", "residual_gpt")
-        check_choice("model.name", name, MODELS)
-        return _build(cls, values, "", {"model": MODELS[name]})
+        check_choice("model.name", name, FAMILIES)
+        return _build(cls, values, "", FAMILIES[name])
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
@@ -343,6 +338,8 @@ def _build(cls: type, values: Any, prefix: str, choose: dict[str, type] | None =
                 raise ConfigError(f"{prefix}{key}: missing")
             continue
         kind = (choose or {}).get(key, hints[key])
+        if choose is not None and isinstance(kind, types.UnionType):
+            kind = typing.get_args(kind)[0]
         if dataclasses.is_dataclass(kind):
             made[key] = _build(kind, values[key], f"{prefix}{key}.")
         else:

@@ -16,8 +16,9 @@ from typing import Any
 import jsonschema
 import yaml
 
+from redrop.checks import suggest
 from redrop.errors import ConfigError
-from redrop.spec import RunSpec, suggest
+from redrop.spec import RunSpec
 
 SOURCES = ("stated", "authors-code", "inferred", "chosen")
 

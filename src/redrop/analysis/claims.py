@@ -28,8 +28,8 @@ from redrop.analysis.stats import (
     probability_of_improvement,
     t_interval,
 )
+from redrop.checks import suggest
 from redrop.errors import ConfigError
-from redrop.spec import suggest
 from redrop.study import Study, check_schema, read_yaml
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"

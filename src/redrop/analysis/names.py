@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from redrop.checks import suggest
 from redrop.errors import ConfigError
-from redrop.spec import suggest
 from redrop.study import Study
 
 TABLES = {

@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from redrop.checks import suggest
 from redrop.errors import ConfigError
 from redrop.record import RunRecord
-from redrop.spec import suggest
 from redrop.study import Study
 
 COLUMNS = ["study", "protocol", "config", "metric", "value", "source"]

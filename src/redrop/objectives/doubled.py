@@ -1,0 +1,108 @@
+"""The whole objective on one forward pass: listens to the layers, adds the terms up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from redrop.errors import ConfigError
+from redrop.models.attention import Attention, listening
+from redrop.objectives.cross_entropy import doubled_task_loss, task_losses
+from redrop.objectives.lrdrop import attention_consistency, hidden_consistency, over_layers, real_pairs
+from redrop.objectives.rdrop import output_consistency
+from redrop.spec_encoder import ConsistencySpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def chosen_layers(text: str, count: int, key: str) -> range:
+    """``all``, ``last``, ``3`` or ``3-6`` as indices from 0; raises ``ConfigError`` beyond the last layer."""
+    if text == "all":
+        return range(count)
+    if text == "last":
+        return range(count - 1, count)
+    first, _, last = text.partition("-")
+    low, high = int(first), int(last or first)
+    if not 1 <= low <= high <= count:
+        raise ConfigError(f"{key}: {text!r} is no layer of this model, which has {count}")
+    return range(low - 1, high)
+
+
+@dataclass
+class Terms:
+    """The parts of the objective, before their weights; None where the weight is 0."""
+
+    task: torch.Tensor
+    hidden: torch.Tensor | None = None
+    attention: torch.Tensor | None = None
+    output: torch.Tensor | None = None
+
+    def total(self, spec: ConsistencySpec) -> torch.Tensor:
+        """L = L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR."""
+        total = self.task
+        weighted = ((spec.alpha, self.hidden), (spec.beta, self.attention), (spec.gamma, self.output))
+        for weight, term in weighted:
+            if term is not None:
+                total = total + weight * term
+        return total
+
+
+@dataclass
+class AttentionTerms:
+    """Hears the layers of a doubled batch and keeps each chosen layer's term, not its tensors."""
+
+    spec: ConsistencySpec
+    pairs: torch.Tensor
+    """(B, T, S) bool: which query and key count."""
+    layers: range
+    terms: list[torch.Tensor] = field(default_factory=list)
+    _order: dict[torch.nn.Module, int] = field(default_factory=dict)
+
+    def __call__(self, attention: Attention) -> None:
+        first_time = attention.module not in self._order
+        layer = self._order.setdefault(attention.module, len(self._order))
+        if layer not in self.layers:
+            return
+        tensor_2BHTS = getattr(attention, self.spec.attention)
+        term = attention_consistency(tensor_2BHTS, self.pairs, self.spec.tokens, self.spec.heads)
+        if first_time:  # a layer that gradient checkpointing runs again does the same work for nothing
+            self.terms.append(term)
+
+
+@contextmanager
+def terms_of(
+    model: PreTrainedModel, inputs: dict[str, torch.Tensor], labels_B: torch.Tensor, spec: ConsistencySpec
+) -> Iterator[Terms]:
+    """The objective's terms on one batch; the backward pass belongs into the block.
+
+    ``inputs``: what the model takes, (B, T) each, with ``attention_mask``. Method ``ce`` runs it once;
+    the others run [x; x] once. A term whose weight is 0 is not computed.
+    """
+    if spec.name == "ce":
+        yield Terms(task_losses(model(**inputs).logits, labels_B).mean())
+        return
+    count = model.config.num_hidden_layers
+    doubled = {name: torch.cat([values, values]) for name, values in inputs.items()}
+    real_BT = inputs["attention_mask"].bool()
+    with ExitStack() as stack:
+        heard = None
+        if spec.beta:
+            layers = chosen_layers(spec.attention_layers, count, "objective.attention_layers")
+            heard = AttentionTerms(spec, real_pairs(real_BT, real_BT), layers)
+            stack.enter_context(listening(heard))
+        output = model(**doubled, output_hidden_states=bool(spec.alpha))
+        terms = Terms(doubled_task_loss(output.logits, labels_B, spec.passes))
+        if spec.alpha:
+            layers = chosen_layers(spec.hidden_layers, count, "objective.hidden_layers")
+            of_layer = (hidden_consistency(output.hidden_states[i + 1], real_BT, spec.tokens) for i in layers)
+            terms.hidden = over_layers(list(of_layer), spec.layers)
+        if heard is not None:
+            terms.attention = over_layers(heard.terms, spec.layers)
+        if spec.gamma:
+            terms.output = output_consistency(output.logits, spec.outputs)
+        yield terms
