@@ -20,7 +20,8 @@ from redrop.evaluation.language_model import mean_loss
 from redrop.models.residual_gpt import build, without_dropout
 from redrop.record import metrics_document
 from redrop.spec import RunSpec
-from redrop.training.lane import Evaluation, Outcome
+from redrop.training.character_lane import Evaluation
+from redrop.training.lane import Outcome
 from redrop.training.loop import Stopped, data_record
 from redrop.training.schedule import learning_rate
 from redrop.training.single import SingleTrainer, make_optimiser, train

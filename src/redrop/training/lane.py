@@ -1,25 +1,13 @@
-"""One run in training, whatever trains it: its streams, what it is scored on, its curve, how it ended."""
+"""One run in training, whatever trains it: its curve, whether it diverged, how it ended."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import torch
-
-from redrop.data.corpus import Corpus
-from redrop.errors import DataError
-from redrop.evaluation.language_model import split_windows, spread_windows
 from redrop.record import DIVERGED, DONE, Metric
 from redrop.spec import RunSpec
-from redrop.training.schedule import learning_rate
-from redrop.training.streams import MaskStream, NumpyStream
-
-TRAIN_SAMPLE = 4
-"""The training loss is measured on one window for every so many validation windows."""
 
 
 @dataclass(frozen=True)
@@ -35,96 +23,32 @@ class Outcome:
     seconds_training: float
     """This run's share of the time, where several were trained together."""
     seconds_evaluation: float
-
-
-class Evaluation:
-    """What a run is scored on: the whole validation split and an evenly spaced sample of the training one."""
-
-    def __init__(self, spec: RunSpec, corpus: Corpus) -> None:
-        self.corpus = corpus
-        self.block_size = spec.model.block_size
-        shortest = min(len(corpus.train), len(corpus.val))
-        if shortest <= self.block_size:
-            raise DataError(
-                f"corpus {corpus.name}: a split has {shortest} characters, too few for windows of "
-                f"model.block_size = {self.block_size}; use a longer text or a shorter block"
-            )
-        self.val_starts = split_windows(len(corpus.val), self.block_size)
-        count = max(1, len(self.val_starts) // TRAIN_SAMPLE)
-        self.train_starts = spread_windows(len(corpus.train), self.block_size, count)
-        self.sampled = spec.evaluation.sampled_batches
-        self.batch_size = spec.schedule.batch_size
-        self.stream = NumpyStream(spec.seed, "evaluation")
-
-    def parts(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Name of a loss, the tokens and the window starts that it is a mean over; draws new samples."""
-        yield "train_loss", self.corpus.train, self.train_starts
-        yield "val_loss", self.corpus.val, self.val_starts
-        if self.sampled:
-            for name, tokens in (("train", self.corpus.train), ("val", self.corpus.val)):
-                high = len(tokens) - self.block_size
-                starts = self.stream.generator.integers(0, high, self.sampled * self.batch_size)
-                yield f"{name}_loss_sampled", tokens, starts
-
-    def metrics(self, curve: list[dict[str, Any]]) -> dict[str, Metric]:
-        """The run's metrics from its curve."""
-        measured = [row for row in curve if row["val_loss"] is not None]
-        best = min(measured, key=lambda row: row["val_loss"], default=None)
-        last = curve[-1] if curve and curve[-1]["val_loss"] is not None else None
-        n_val, n_train = len(self.val_starts), len(self.train_starts)
-        unit = f"mean cross entropy, nats a character, windows of {self.block_size}, no dropout"
-
-        def get(row: dict[str, Any] | None, key: str) -> float | None:
-            return None if row is None else row[key]
-
-        def loss(value: float | None, n: int, split: str, how: str) -> Metric:
-            return Metric(value=value, n=n, split=split, higher_is_better=False, signature=f"{unit}, {how}")
-
-        gap = None if last is None else last["val_loss"] - last["train_loss"]
-        metrics = {
-            "val_loss_last": loss(get(last, "val_loss"), n_val, "validation", "whole split"),
-            "val_loss_best": loss(get(best, "val_loss"), n_val, "validation", "whole split"),
-            "train_loss_last": loss(get(last, "train_loss"), n_train, "train", "evenly spaced"),
-            "gap_last": loss(gap, n_val, "validation", "validation minus train"),
-            "iteration_of_best": Metric(
-                value=get(best, "iteration"),
-                n=len(measured),
-                split="validation",
-                higher_is_better=None,
-                signature="iteration of the lowest validation loss among the evaluations",
-            ),
-        }
-        if self.sampled:
-            n = self.sampled * self.batch_size
-            for name, split in (("val", "validation"), ("train", "train")):
-                key = f"{name}_loss_sampled"
-                metrics[f"{key}_last"] = loss(get(last, key), n, split, "random batches")
-        return metrics
+    files: dict[str, bytes] = field(default_factory=dict)
+    """More of the run's record, by file name, such as its predictions."""
+    cost: dict[str, Any] = field(default_factory=dict)
+    """What else was timed; it goes with the provenance."""
 
 
 class Lane:
-    """One run's streams and curve; a trainer has one of them for each of its models."""
+    """One run's curve; a trainer has one of them for each of its runs, extended by what it needs."""
 
-    def __init__(self, spec: RunSpec, corpus: Corpus, device: torch.device) -> None:
-        self.spec, self.corpus = spec, corpus
-        self.masks = MaskStream(spec.seed, device)
-        self.order = NumpyStream(spec.seed, "data order")
-        self.evaluation = Evaluation(spec, corpus)
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
         self.curve: list[dict[str, Any]] = []
         self.reason: str | None = None
         """Why the run diverged; None: it did not, so far."""
 
-    def next_starts(self) -> np.ndarray:
-        """Where the windows of the next training batch begin, int64 (batch_size,)."""
-        high = len(self.corpus.train) - self.spec.model.block_size
-        return self.order.generator.integers(0, high, self.spec.schedule.batch_size)
+    def learning_rate(self, iteration: int) -> float:
+        """The learning rate of the update that follows ``iteration`` finished updates."""
+        raise NotImplementedError
+
+    def metrics(self) -> dict[str, Metric]:
+        """The run's metrics, from its curve."""
+        raise NotImplementedError
 
     def note(self, iteration: int, losses: dict[str, float]) -> None:
         """Add a row to the curve; a validation loss that is not finite ends the run."""
-        row: dict[str, Any] = {
-            "iteration": iteration,
-            "learning_rate": learning_rate(self.spec.schedule, iteration),
-        }
+        row: dict[str, Any] = {"iteration": iteration, "learning_rate": self.learning_rate(iteration)}
         row |= {key: value if math.isfinite(value) else None for key, value in losses.items()}
         self.curve.append(row)
         if row["val_loss"] is None:
@@ -133,7 +57,7 @@ class Lane:
     def check(self, iteration: int, loss: float) -> None:
         """A training loss that is not finite ends the run, with a row that says at which iteration."""
         if self.reason is None and not math.isfinite(loss):
-            rate = learning_rate(self.spec.schedule, iteration)
+            rate = self.learning_rate(iteration)
             row = {"iteration": iteration, "learning_rate": rate, "train_loss": None, "val_loss": None}
             self.curve.append(row)
             self._diverge(iteration, f"the training loss became {loss} at iteration {iteration}")
@@ -154,19 +78,10 @@ class Lane:
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {
-            "masks": self.masks.state(),
-            "order": self.order.state(),
-            "evaluation": self.evaluation.stream.state(),
-            "curve": self.curve,
-            "reason": self.reason,
-        }
+        return {"curve": self.curve, "reason": self.reason}
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of ``state``."""
-        self.masks.restore(state["masks"])
-        self.order.restore(state["order"])
-        self.evaluation.stream.restore(state["evaluation"])
         self.curve, self.reason = state["curve"], state["reason"]
 
     def outcome(self, iterations_now: int, training: float, evaluation: float) -> Outcome:
@@ -174,7 +89,7 @@ class Lane:
         return Outcome(
             status=DONE if self.reason is None else DIVERGED,
             reason=self.reason,
-            metrics=self.evaluation.metrics(self.curve),
+            metrics=self.metrics(),
             curve=self.curve,
             iterations_now=iterations_now,
             seconds_training=training,

@@ -30,6 +30,9 @@ class Trainer(Protocol):
     lanes: list[Lane]
     """The runs, in the order of the models; models beyond them only fill a pack up."""
     iteration: int
+    last_iteration: int
+    evaluate_every: int
+    """Iterations between two evaluations; the first and the last iteration always have one."""
     device: torch.device
 
     def step(self) -> torch.Tensor:
@@ -37,6 +40,9 @@ class Trainer(Protocol):
 
     def losses(self) -> list[dict[str, float]]:
         """Score every lane on what its ``evaluation`` names, without dropout, nats a character."""
+
+    def finish(self) -> None:
+        """Measure what only the finished models show."""
 
     def state(self, lane: int) -> dict[str, Any]:
         """Everything that the rest of one run depends on."""
@@ -62,7 +68,7 @@ def drive(
     spec = lanes[0].spec
     begin, first = time.perf_counter(), trainer.iteration
     saved, evaluating = begin, 0.0
-    last, every = spec.schedule.last_iteration, spec.evaluation.every
+    last, every = trainer.last_iteration, trainer.evaluate_every
     check_every = 1 if trainer.device.type == "cpu" else 50  # reading a loss waits for the accelerator
     pending: list[torch.Tensor] = []
     more = f" and {len(lanes) - 1} more" if len(lanes) > 1 else ""
@@ -99,15 +105,21 @@ def drive(
             if all(lane.reason is not None for lane in lanes):
                 break
             if save:
+                started = time.perf_counter()
                 for number, checkpoint in enumerate(checkpoints):
                     checkpoint.save(i, trainer.state(number))
                 saved = time.perf_counter()
+                # A large model's checkpoint takes seconds; a twentieth of the time is enough for them.
+                checkpoint_seconds = max(checkpoint_seconds, 20 * (saved - started))
             if stop:
                 raise Stopped(f"stopped at iteration {i}")
             if i == last:
                 break
             pending.append(trainer.step())
             bar.update(1)
+    started = time.perf_counter()
+    trainer.finish()
+    evaluating += time.perf_counter() - started
     share = 1.0 / len(lanes)
     training = time.perf_counter() - begin - evaluating
     return [lane.outcome(trainer.iteration - first, share * training, share * evaluating) for lane in lanes]

@@ -13,8 +13,9 @@ from redrop.data.corpus import Corpus
 from redrop.evaluation.language_model import mean_loss, take
 from redrop.models.residual_gpt import build
 from redrop.spec import OptimiserSpec, RunSpec
+from redrop.training.character_lane import CharacterLane
 from redrop.training.checkpoint import Checkpoint
-from redrop.training.lane import Lane, Outcome
+from redrop.training.lane import Outcome
 from redrop.training.loop import drive
 from redrop.training.schedule import learning_rate
 
@@ -35,12 +36,14 @@ class SingleTrainer:
 
     def __init__(self, spec: RunSpec, corpus: Corpus, device: torch.device) -> None:
         self.device = device
-        self.lane = Lane(spec, corpus, device)
+        self.lane = CharacterLane(spec, corpus, device)
         self.lanes = [self.lane]
         self.model = build(spec.model, corpus.vocab_size, spec.seed).to(device).train()
         self.parameters = list(self.model.parameters())
         self.optimiser = make_optimiser(self.model, spec.optimiser)
         self.iteration = 0
+        schedule, evaluation = spec.schedule, spec.evaluation
+        self.last_iteration, self.evaluate_every = schedule.last_iteration, evaluation.every
 
     def step(self) -> torch.Tensor:
         """Make one update; returns the training batch's loss, (1,) on the device."""
@@ -65,6 +68,9 @@ class SingleTrainer:
         """Losses without dropout, nats a character."""
         parts = self.lane.evaluation.parts()
         return [{name: mean_loss(self.model, tokens, starts) for name, tokens, starts in parts}]
+
+    def finish(self) -> None:
+        """Nothing is left to measure."""
 
     def state(self, lane: int = 0) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""

@@ -20,8 +20,8 @@ from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
 from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, lane_losses
 from redrop.spec import RunSpec
+from redrop.training.character_lane import CharacterLane
 from redrop.training.graphs import GraphedStep
-from redrop.training.lane import Lane
 from redrop.training.schedule import learning_rate
 
 
@@ -42,8 +42,10 @@ class SweepTrainer:
             raise ConfigError(f"engine.lanes is {size}, too few for {len(specs)} runs")
         self.device = device
         self.spec = specs[0]
-        self.lanes = [Lane(spec, corpus, device) for spec, corpus in zip(specs, corpora, strict=True)]
-        fillers = [Lane(specs[0], corpora[0], device) for _ in range(size - len(specs))]
+        self.lanes = [
+            CharacterLane(spec, corpus, device) for spec, corpus in zip(specs, corpora, strict=True)
+        ]
+        fillers = [CharacterLane(specs[0], corpora[0], device) for _ in range(size - len(specs))]
         self.models = [*self.lanes, *fillers]
         self.pack = ResidualPack(
             [lane.spec.model for lane in self.models],
@@ -56,6 +58,8 @@ class SweepTrainer:
         self.optimiser = self._make_optimiser()
         self._update = self._make_update()
         self.iteration = 0
+        schedule, evaluation = self.spec.schedule, self.spec.evaluation
+        self.last_iteration, self.evaluate_every = schedule.last_iteration, evaluation.every
 
     def _make_optimiser(self) -> torch.optim.AdamW:
         """AdamW over the whole buffer: elementwise, so every lane is updated as if it were alone."""
@@ -165,6 +169,9 @@ class SweepTrainer:
             sums_W[: len(where)].sum().item() / (len(where) * T)
             for sums_W, where in zip(sums_MW, starts, strict=True)
         ]
+
+    def finish(self) -> None:
+        """Nothing is left to measure."""
 
     def state(self, lane: int) -> dict[str, Any]:
         """Everything that the rest of one run depends on."""

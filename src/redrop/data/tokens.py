@@ -1,0 +1,96 @@
+"""Tokenised texts, kept flat: a data set of sentences of any length is three arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from redrop.data.files import atomic_path
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Examples as token ids: example i is ``ids[starts[i]:starts[i + 1]]``."""
+
+    ids: np.ndarray
+    """int32, all examples one after the other."""
+    segments: np.ndarray
+    """int8, of the same length: 1 in the second sentence where the model tells them apart."""
+    starts: np.ndarray
+    """int64, one more than there are examples."""
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each example."""
+        return np.diff(self.starts)
+
+    def batch(self, examples: np.ndarray, pad: int) -> dict[str, torch.Tensor]:
+        """Inputs of a model, int64 (examples, longest): padded to the longest of them with ``pad``."""
+        import torch
+
+        lengths = self.lengths[examples]
+        places = np.arange(lengths.max())
+        real = places < lengths[:, None]
+        where = np.where(real, self.starts[examples][:, None] + places, 0)
+        return {
+            "input_ids": torch.from_numpy(np.where(real, self.ids[where], pad).astype(np.int64)),
+            "token_type_ids": torch.from_numpy(np.where(real, self.segments[where], 0).astype(np.int64)),
+            "attention_mask": torch.from_numpy(real.astype(np.int64)),
+        }
+
+
+def tokenise(
+    tokenizer: PreTrainedTokenizerFast, first: Sequence[str], second: Sequence[str] | None, max_length: int
+) -> Tokens:
+    """Token ids of sentences or pairs; what is longer than ``max_length`` is cut, the longer sentence first."""
+    found = tokenizer(
+        list(first),
+        None if second is None else list(second),
+        truncation=True,
+        max_length=max_length,
+        return_token_type_ids=True,
+        return_attention_mask=False,
+    )
+    lengths = [len(ids) for ids in found["input_ids"]]
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    flat = {
+        name: np.fromiter((x for row in found[name] for x in row), kind, starts[-1])
+        for name, kind in (("input_ids", np.int32), ("token_type_ids", np.int8))
+    }
+    return Tokens(flat["input_ids"], flat["token_type_ids"], starts)
+
+
+def cached_tokens(
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    first: Sequence[str],
+    second: Sequence[str] | None,
+    max_length: int,
+) -> Tokens:
+    """``tokenise``, kept in ``folder`` under a name made of everything that it depends on."""
+    digest = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode())
+    for part in (str(max_length), "\0".join(first), "\0".join(second or ())):
+        digest.update(b"\1" + part.encode())
+    path = folder / f"tokens-{digest.hexdigest()[:16]}.npz"
+    if path.exists():
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return Tokens(stored["ids"], stored["segments"], stored["starts"])
+        except (OSError, ValueError, KeyError, EOFError):
+            path.unlink()  # damaged: it is only a cache
+    tokens = tokenise(tokenizer, first, second, max_length)
+    with atomic_path(path) as part, part.open("wb") as file:
+        np.savez(file, ids=tokens.ids, segments=tokens.segments, starts=tokens.starts)
+    return tokens

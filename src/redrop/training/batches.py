@@ -1,0 +1,32 @@
+"""Which examples make up which batch: shuffled anew every epoch, of similar length within a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from redrop.training.streams import NumpyStream
+
+
+def epoch_batches(
+    lengths: np.ndarray, batch_size: int, bucket_batches: int, seed: int, epoch: int
+) -> list[np.ndarray]:
+    """The batches of one epoch, arrays of example numbers; each example is in exactly one.
+
+    Examples are shuffled, taken ``bucket_batches`` batches' worth at a time, sorted by length within
+    that, cut into batches, and the batches shuffled. Everything is drawn from the run's data-order stream of
+    that epoch, so a run that goes on in the middle of an epoch needs no state. The last batch of an epoch
+    may be smaller.
+    """
+    generator = NumpyStream(seed, f"data order/epoch {epoch}").generator
+    order = generator.permutation(len(lengths))
+    size = batch_size * bucket_batches
+    if bucket_batches > 1:
+        buckets = (order[begin : begin + size] for begin in range(0, len(order), size))
+        order = np.concatenate([bucket[np.argsort(lengths[bucket], kind="stable")] for bucket in buckets])
+    batches = [order[begin : begin + batch_size] for begin in range(0, len(order), batch_size)]
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def batches_an_epoch(examples: int, batch_size: int) -> int:
+    """Number of batches of ``epoch_batches``."""
+    return -(-examples // batch_size)

@@ -1,0 +1,126 @@
+"""A run of a character language model in training: its streams, and what it is scored on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from redrop.data.corpus import Corpus
+from redrop.errors import DataError
+from redrop.evaluation.language_model import split_windows, spread_windows
+from redrop.record import Metric
+from redrop.spec import RunSpec
+from redrop.training.lane import Lane
+from redrop.training.schedule import learning_rate
+from redrop.training.streams import MaskStream, NumpyStream
+
+TRAIN_SAMPLE = 4
+"""The training loss is measured on one window for every so many validation windows."""
+
+
+class Evaluation:
+    """What a run is scored on: the whole validation split and an evenly spaced sample of the training one."""
+
+    def __init__(self, spec: RunSpec, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.block_size = spec.model.block_size
+        shortest = min(len(corpus.train), len(corpus.val))
+        if shortest <= self.block_size:
+            raise DataError(
+                f"corpus {corpus.name}: a split has {shortest} characters, too few for windows of "
+                f"model.block_size = {self.block_size}; use a longer text or a shorter block"
+            )
+        self.val_starts = split_windows(len(corpus.val), self.block_size)
+        count = max(1, len(self.val_starts) // TRAIN_SAMPLE)
+        self.train_starts = spread_windows(len(corpus.train), self.block_size, count)
+        self.sampled = spec.evaluation.sampled_batches
+        self.batch_size = spec.schedule.batch_size
+        self.stream = NumpyStream(spec.seed, "evaluation")
+
+    def parts(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Name of a loss, the tokens and the window starts that it is a mean over; draws new samples."""
+        yield "train_loss", self.corpus.train, self.train_starts
+        yield "val_loss", self.corpus.val, self.val_starts
+        if self.sampled:
+            for name, tokens in (("train", self.corpus.train), ("val", self.corpus.val)):
+                high = len(tokens) - self.block_size
+                starts = self.stream.generator.integers(0, high, self.sampled * self.batch_size)
+                yield f"{name}_loss_sampled", tokens, starts
+
+    def metrics(self, curve: list[dict[str, Any]]) -> dict[str, Metric]:
+        """The run's metrics from its curve."""
+        measured = [row for row in curve if row["val_loss"] is not None]
+        best = min(measured, key=lambda row: row["val_loss"], default=None)
+        last = curve[-1] if curve and curve[-1]["val_loss"] is not None else None
+        n_val, n_train = len(self.val_starts), len(self.train_starts)
+        unit = f"mean cross entropy, nats a character, windows of {self.block_size}, no dropout"
+
+        def get(row: dict[str, Any] | None, key: str) -> float | None:
+            return None if row is None else row[key]
+
+        def loss(value: float | None, n: int, split: str, how: str) -> Metric:
+            return Metric(value=value, n=n, split=split, higher_is_better=False, signature=f"{unit}, {how}")
+
+        gap = None if last is None else last["val_loss"] - last["train_loss"]
+        metrics = {
+            "val_loss_last": loss(get(last, "val_loss"), n_val, "validation", "whole split"),
+            "val_loss_best": loss(get(best, "val_loss"), n_val, "validation", "whole split"),
+            "train_loss_last": loss(get(last, "train_loss"), n_train, "train", "evenly spaced"),
+            "gap_last": loss(gap, n_val, "validation", "validation minus train"),
+            "iteration_of_best": Metric(
+                value=get(best, "iteration"),
+                n=len(measured),
+                split="validation",
+                higher_is_better=None,
+                signature="iteration of the lowest validation loss among the evaluations",
+            ),
+        }
+        if self.sampled:
+            n = self.sampled * self.batch_size
+            for name, split in (("val", "validation"), ("train", "train")):
+                key = f"{name}_loss_sampled"
+                metrics[f"{key}_last"] = loss(get(last, key), n, split, "random batches")
+        return metrics
+
+
+class CharacterLane(Lane):
+    """Adds dropout masks, data order and evaluation, a stream each."""
+
+    def __init__(self, spec: RunSpec, corpus: Corpus, device: torch.device) -> None:
+        super().__init__(spec)
+        self.corpus = corpus
+        self.masks = MaskStream(spec.seed, device)
+        self.order = NumpyStream(spec.seed, "data order")
+        self.evaluation = Evaluation(spec, corpus)
+
+    def learning_rate(self, iteration: int) -> float:
+        """By nanoGPT's schedule."""
+        return learning_rate(self.spec.schedule, iteration)
+
+    def metrics(self) -> dict[str, Metric]:
+        """Losses at the end and at their best."""
+        return self.evaluation.metrics(self.curve)
+
+    def next_starts(self) -> np.ndarray:
+        """Where the windows of the next training batch begin, int64 (batch_size,)."""
+        high = len(self.corpus.train) - self.spec.model.block_size
+        return self.order.generator.integers(0, high, self.spec.schedule.batch_size)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            "masks": self.masks.state(),
+            "order": self.order.state(),
+            "evaluation": self.evaluation.stream.state(),
+            **super().state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of ``state``."""
+        self.masks.restore(state["masks"])
+        self.order.restore(state["order"])
+        self.evaluation.stream.restore(state["evaluation"])
+        super().restore(state)
