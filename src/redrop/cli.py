@@ -63,11 +63,15 @@ def prepare(arguments: argparse.Namespace) -> None:
     """Encode a data set's raw files."""
     from redrop import data
 
-    corpus = data.prepare(arguments.name, arguments.raw, arguments.to)
-    print(
-        f"{arguments.to}: {len(corpus.train):,} characters to train on, "
-        f"{len(corpus.val):,} to validate on, {corpus.vocab_size} symbols"
-    )
+    print(f"{arguments.to}: {data.prepare(arguments.name, arguments.raw, arguments.to).summary}")
+
+
+def fetch_model(arguments: argparse.Namespace) -> None:
+    """Get a released model."""
+    from redrop.models import sources
+
+    source = sources.fetch(arguments.name, arguments.revision, arguments.to)
+    print(f"{arguments.to}: {source['origin']}, {sources.WEIGHTS} has sha256 {source['sha256']}")
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -84,11 +88,12 @@ def train(arguments: argparse.Namespace) -> None:
         return  # before torch is imported: this is what most jobs of a sweep do
 
     from redrop.runtime.launch import Workplace, choose_device, run
+    from redrop.runtime.trainers import Places
 
     stop = {"asked": False}
     signal.signal(signal.SIGTERM, lambda *_: stop.update(asked=True))
     workplace = Workplace(
-        data_root=arguments.data,
+        places=Places(arguments.data, arguments.models),
         checkpoints=arguments.checkpoints or arguments.out / "checkpoints",
         device=choose_device(arguments.device),
         checkpoint_seconds=arguments.checkpoint_every,
@@ -133,7 +138,7 @@ def present(arguments: argparse.Namespace) -> None:
 
     plan = read_plan(arguments)
     results = load_results(arguments, plan)
-    asked = None if arguments.all_runs else plan.corpora(arguments.study)
+    asked = None if arguments.all_runs else plan.tasks(arguments.study)
     make = build.build_tables
     if arguments.verb == "figure":
         make = functools.partial(build.build_figures, jobs=arguments.jobs)
@@ -227,6 +232,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--raw", type=Path, required=True, help="folder that `redrop fetch` filled")
     made.add_argument("--to", type=Path, required=True, help="folder for the prepared files")
 
+    made = verb("fetch-model", fetch_model)
+    made.add_argument("name", help="a known model, owner/name on the hub, or a folder")
+    made.add_argument("--revision", help="commit of a model on the hub that is not a known one")
+    made.add_argument("--to", type=Path, required=True, help="folder for its files")
+
     made = verb("train", train)
     made.add_argument("--spec", required=True, help="a spec.json, or its text")
     made.add_argument("--out", type=Path, required=True, help="the run's folder")
@@ -235,6 +245,12 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("results/data"),
         help="folder of prepared data sets; what is missing is fetched (default: %(default)s)",
+    )
+    made.add_argument(
+        "--models",
+        type=Path,
+        default=Path("results/models"),
+        help="folder of released models; what is missing is fetched (default: %(default)s)",
     )
     made.add_argument("--checkpoints", type=Path, help="folder for checkpoints; default: OUT/checkpoints")
     made.add_argument(

@@ -1,8 +1,9 @@
 """From config/*.yaml to run specs: reads studies, applies selections, refuses what is not allowed.
 
 A study file gives settings with sources, protocols and rows; the config selects protocols, seeds and
-corpora and may override settings. Both are checked twice: their form against workflow/schemas/, their
-values by ``RunSpec``. Read by the Snakefile in every job, so nothing heavy is imported.
+corpora (or tasks) and may override settings. Both are checked twice: their form against
+workflow/schemas/, their values by ``RunSpec``. Read by the Snakefile in every job, so nothing heavy is
+imported.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from redrop.checks import suggest
+from redrop.checks import check_choice, suggest
 from redrop.errors import ConfigError
 from redrop.spec import RunSpec
 
@@ -112,6 +113,8 @@ class Protocol:
     rows: dict[str, dict[str, Setting]]
     tags: dict[str, frozenset[str]]
     sweeps: dict[str, Sweep]
+    tasks: dict[str, dict[str, Setting]] = field(default_factory=dict)
+    """Task -> settings that hold on it, whatever the row; rows go before them."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,10 @@ class Study:
     name: str
     title: str
     protocols: dict[str, Protocol] = field(default_factory=dict)
+    reads: str = "corpus"
+    """What its runs read, and so what a selection lists: a ``corpus``, or a ``task``."""
+    tables: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
 
     def protocol(self, name: str) -> Protocol:
         """The protocol of that name; raises ``ConfigError`` with the known ones."""
@@ -180,8 +187,14 @@ def load_study(path: Path, root: Path) -> Study:
                         f"{where}: sweep {sweep.name} names {config!r}, which is no row"
                         + suggest(config, rows)
                     )
-        protocols[name] = Protocol(name, part["title"], {**base, **own}, rows, tags, sweeps)
-    return Study(raw["study"], raw["title"], protocols)
+        tasks = {
+            task: {key: Setting(**value) for key, value in settings.items()}
+            for task, settings in raw["protocols"].get(part.get("tasks_from"), part).get("tasks", {}).items()
+        }
+        protocols[name] = Protocol(name, part["title"], {**base, **own}, rows, tags, sweeps, tasks)
+    return Study(
+        raw["study"], raw["title"], protocols, raw["reads"], tuple(raw["tables"]), tuple(raw["figures"])
+    )
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:
@@ -195,11 +208,12 @@ def _nested(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_spec(
-    study: Study, protocol: str, config: str, corpus: str, seed: int, override: dict[str, Any]
+    study: Study, protocol: str, config: str, task: str, seed: int, override: dict[str, Any]
 ) -> RunSpec:
-    """The run of one row, corpus and seed, with ``override`` settings on top of everything."""
+    """The run of one row, corpus or task, and seed, with ``override`` settings on top of everything."""
     part = study.protocol(protocol)
     settings = {key: setting.value for key, setting in part.settings.items()}
+    settings |= {key: setting.value for key, setting in part.tasks.get(task, {}).items()}
     settings |= {key: setting.value for key, setting in part.rows[config].items()}
     unknown = [key for key in override if key not in settings]
     if unknown:
@@ -207,13 +221,12 @@ def make_spec(
             f"study {study.name}: unknown setting {unknown[0]!r} (known: {', '.join(settings)})"
             + suggest(unknown[0], settings)
         )
-    settings |= override
+    settings |= override | {f"data.{study.reads}": task}
     values = {
         "study": study.name,
         "protocol": protocol,
         "config": config,
         "seed": seed,
-        "data": {"corpus": corpus},
         **_nested(settings),
     }
     try:
@@ -224,13 +237,10 @@ def make_spec(
 
 def select(study: Study, selections: list[dict[str, Any]]) -> list[RunSpec]:
     """All runs that the selections ask for, in order, each once."""
-    from redrop import data
-
     specs: dict[str, RunSpec] = {}
     for selection in selections:
         override = selection.get("settings", {})
-        for corpus in selection["corpora"]:
-            data.get(corpus)
+        tasks = _tasks(study, selection)
         for name in selection["protocols"]:
             protocol = study.protocol(name)
             patterns = selection.get("configs", ["*"])
@@ -246,12 +256,25 @@ def select(study: Study, selections: list[dict[str, Any]]) -> list[RunSpec]:
                 if any(fnmatch.fnmatchcase(config, pattern) for pattern in patterns)
                 and protocol.tags[config] <= set(selection.get("tags", []))
             ]
-            for corpus in selection["corpora"]:
+            for task in tasks:
                 for config in wanted:
                     for seed in selection["seeds"]:
-                        spec = make_spec(study, name, config, corpus, seed, override)
+                        spec = make_spec(study, name, config, task, seed, override)
                         specs[spec.run] = spec
     return list(specs.values())
+
+
+def _tasks(study: Study, selection: dict[str, Any]) -> list[str]:
+    """The corpora or tasks of a selection; raises ``ConfigError`` for an unknown one."""
+    from redrop import data
+
+    key, other = ("corpora", "tasks") if study.reads == "corpus" else ("tasks", "corpora")
+    if key not in selection or other in selection:
+        raise ConfigError(f"study {study.name}: a selection of it lists {key}, not {other}")
+    known = [name.removeprefix("glue_") for name in data.names(study.reads)]
+    for task in selection[key]:
+        check_choice(f"study {study.name}: {key}", task, known)
+    return selection[key]
 
 
 @dataclass(frozen=True)
@@ -269,11 +292,11 @@ class Plan:
         """Every run of every study."""
         return [spec for runs in self.specs.values() for spec in runs.values()]
 
-    def corpora(self, study: str) -> dict[str, list[str]]:
-        """Protocols of a study that are asked for -> the corpora that they are asked for on."""
+    def tasks(self, study: str) -> dict[str, list[str]]:
+        """Protocols of a study that are asked for -> the corpora or tasks that they are asked for on."""
         found: dict[str, dict[str, None]] = {}
         for spec in self.specs[study].values():
-            found.setdefault(spec.protocol, {})[spec.data.corpus] = None
+            found.setdefault(spec.protocol, {})[spec.task] = None
         return {protocol: list(names) for protocol, names in found.items()}
 
 

@@ -19,6 +19,7 @@ from redrop.record import METRICS, read_record
 from redrop.runtime import launch
 from redrop.runtime.launch import Workplace, checkpoint_of, run
 from redrop.runtime.pool import Pool
+from redrop.runtime.trainers import Places
 from redrop.spec import RunSpec
 from support import small_spec
 
@@ -36,7 +37,9 @@ def workplace(tmp_path: Path) -> Workplace:
     folder = tmp_path / "data" / "tiny_shakespeare"
     prepare_corpus(toy_text(6000, 0), folder, name="tiny_shakespeare", origin="generated", edition="toy")
     return Workplace(
-        data_root=tmp_path / "data", checkpoints=tmp_path / "checkpoints", device=torch.device("cpu")
+        places=Places(tmp_path / "data", tmp_path / "models"),
+        checkpoints=tmp_path / "checkpoints",
+        device=torch.device("cpu"),
     )
 
 
@@ -157,7 +160,7 @@ def test_a_pack_goes_on_where_a_killed_process_left_it(
     for spec in specs:
         assert run(spec, out=straight / spec.run, workplace=workplace)
     words = ["train", "--spec", specs[0].to_json(), "--out", str(pool.runs / specs[0].run)]
-    words += ["--data", str(workplace.data_root), "--checkpoints", str(workplace.checkpoints)]
+    words += ["--data", str(workplace.places.data), "--checkpoints", str(workplace.checkpoints)]
     words += ["--pool", str(pool.folder), "--device", "cpu", "--checkpoint-every", "0"]
     process = subprocess.Popen(
         [sys.executable, "-m", "redrop", *words], stderr=subprocess.DEVNULL, env=os.environ

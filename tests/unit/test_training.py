@@ -19,10 +19,11 @@ from redrop.errors import DataError
 from redrop.evaluation.language_model import mean_loss
 from redrop.models.residual_gpt import build, without_dropout
 from redrop.record import metrics_document
+from redrop.runtime.trainers import corpus_record
 from redrop.spec import RunSpec
 from redrop.training.character_lane import Evaluation
 from redrop.training.lane import Outcome
-from redrop.training.loop import Stopped, data_record
+from redrop.training.loop import Stopped
 from redrop.training.schedule import learning_rate
 from redrop.training.single import SingleTrainer, make_optimiser, train
 from redrop.training.streams import NumpyStream
@@ -36,7 +37,7 @@ def run(spec: RunSpec, corpus: Corpus, **options: object) -> Outcome:
 
 
 def document(spec: RunSpec, corpus: Corpus, outcome: Outcome) -> bytes:
-    made = metrics_document(spec, outcome.status, outcome.reason, data_record(corpus), outcome.metrics)
+    made = metrics_document(spec, outcome.status, outcome.reason, corpus_record(corpus), outcome.metrics)
     return json.dumps(made, sort_keys=True).encode()
 
 

@@ -73,7 +73,7 @@ def build_tables(
     """
     from redrop.analysis.tables.render import write_table
 
-    names = list(names) if names is not None else table_names()
+    names = list(names) if names is not None else table_names(study)
     check_names("table", names, TABLES)
     figures = find_reported(study, reported)
     paths = []

@@ -60,9 +60,9 @@ def implementation(where: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(module), name)
 
 
-def table_names() -> list[str]:
+def table_names(study: Study) -> list[str]:
     """File stems of a study's tables."""
-    return list(TABLES)
+    return list(study.tables)
 
 
 def figure_plan(study: Study, protocols: Protocols) -> list[FigureName]:
@@ -74,11 +74,12 @@ def figure_plan(study: Study, protocols: Protocols) -> list[FigureName]:
         has_rate = any(sweep.rate for sweep in protocol.sweeps.values())
         for task in tasks:
             prefix = f"{name}-{task}" if len(tasks) > 1 else name
-            for figure in SWEEP_FIGURES:
-                for sweep in protocol.sweeps:
-                    plan.append(FigureName(f"{prefix}-{figure}-{sweep}", figure, name, task, sweep))
-            for figure in (*(RATE_FIGURES if has_rate else ()), *PROTOCOL_FIGURES):
-                plan.append(FigureName(f"{prefix}-{figure}", figure, name, task, None))
+            for figure in study.figures:
+                if figure in SWEEP_FIGURES:
+                    for sweep in protocol.sweeps:
+                        plan.append(FigureName(f"{prefix}-{figure}-{sweep}", figure, name, task, sweep))
+                elif has_rate or figure not in RATE_FIGURES:
+                    plan.append(FigureName(f"{prefix}-{figure}", figure, name, task, None))
     return plan
 
 

@@ -8,7 +8,8 @@ from redrop.errors import ConfigError
 from redrop.spec import RunSpec
 from redrop.study import Study, make_spec
 
-IDENTITY = ("study", "protocol", "config", "seed", "data")
+IDENTITY = ("study", "protocol", "config", "seed")
+TASK_KEYS = ("data.corpus", "data.task")
 """Parts of a spec that say which run it is, not how it is run."""
 
 ABSENT = "none"
@@ -17,12 +18,13 @@ ABSENT = "none"
 
 def flat(spec: RunSpec) -> dict[str, Any]:
     """A run's settings as ``section.name`` -> value."""
-    return {
+    settings = {
         f"{section}.{name}": value
         for section, values in spec.to_dict().items()
         if section not in IDENTITY
         for name, value in values.items()
     }
+    return {key: value for key, value in settings.items() if key not in TASK_KEYS}
 
 
 def difference(mine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

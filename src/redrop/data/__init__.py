@@ -1,8 +1,9 @@
-"""Character corpora: where each comes from, how it is encoded, and how to get it back.
+"""Data sets: where each comes from, how it is encoded, and how to get it back.
 
-A data set is one module of this package with `NAME`, `DESCRIPTION`, `LICENSE`,
+A character corpus is one module of this package with `NAME`, `DESCRIPTION`, `LICENSE`,
 `fetch(folder, mirror) -> SourceRecord` and `prepare(raw_folder, folder) -> Corpus`. To add one,
-write the module and add its name to `_MODULES`. Modules are imported on first use, because the
+write the module and add its name to `_MODULES`. The GLUE tasks offer the same, made of one table in
+`glue`; their `prepare` returns a `TaskData`. Modules are imported on first use, because the
 Snakefile imports this package in every job.
 """
 
@@ -12,12 +13,13 @@ import difflib
 import importlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from redrop.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from redrop.data.corpus import Corpus
+    from redrop.data.glue import TaskData
     from redrop.data.provenance import SourceRecord
 
 __all__ = ["DataSet", "fetch", "get", "load", "names", "prepare"]
@@ -25,10 +27,22 @@ __all__ = ["DataSet", "fetch", "get", "load", "names", "prepare"]
 MIRROR_VARIABLE = "REDROP_MIRROR"
 
 _MODULES = ("pride_prejudice", "python_code", "python_docs", "tiny_shakespeare", "wikitext2")
+_TASKS = (
+    "glue_cola",
+    "glue_mnli",
+    "glue_mrpc",
+    "glue_qnli",
+    "glue_qqp",
+    "glue_rte",
+    "glue_sst2",
+    "glue_stsb",
+    "glue_toy_pairs",
+    "glue_toy_score",
+)
 
 
 class DataSet(Protocol):
-    """What every data set module offers."""
+    """What every data set offers."""
 
     NAME: str
     DESCRIPTION: str
@@ -37,21 +51,26 @@ class DataSet(Protocol):
     def fetch(self, folder: Path, mirror: Path | None) -> SourceRecord:
         """Leave the raw files and, last, source.json in `folder`."""
 
-    def prepare(self, raw_folder: Path, folder: Path) -> Corpus:
-        """Encode the raw files into train.npy, val.npy and, last, meta.json in `folder`."""
+    def prepare(self, raw_folder: Path, folder: Path) -> Corpus | TaskData:
+        """Bring the raw files into the files that are read and, last, meta.json in `folder`."""
 
 
-def names() -> tuple[str, ...]:
-    """Names of all data sets, sorted."""
-    return _MODULES
+def names(kind: Literal["corpus", "task"] | None = None) -> tuple[str, ...]:
+    """Names of all data sets, or of the character corpora or the GLUE tasks alone, sorted."""
+    return {"corpus": _MODULES, "task": _TASKS, None: tuple(sorted(_MODULES + _TASKS))}[kind]
 
 
 def get(name: str) -> DataSet:
     """The data set called `name`; raises ConfigError, with the closest name, when there is none."""
+    if name in _TASKS:
+        from redrop.data import glue
+
+        return glue.data_set(name)
     if name not in _MODULES:
-        close = difflib.get_close_matches(name.lower().replace("-", "_"), _MODULES, n=1)
+        known = _MODULES + _TASKS
+        close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"unknown data set {name!r}.{hint} Known: {', '.join(_MODULES)}.")
+        raise ConfigError(f"unknown data set {name!r}.{hint} Known: {', '.join(known)}.")
     return importlib.import_module(f"{__name__}.{name}")
 
 
@@ -66,8 +85,8 @@ def fetch(name: str, folder: str | Path, mirror: str | Path | None = None) -> So
     return data_set.fetch(Path(folder), None if chosen is None else Path(chosen))
 
 
-def prepare(name: str, raw_folder: str | Path, folder: str | Path) -> Corpus:
-    """Encode the raw files that `fetch` left in `raw_folder` into a prepared corpus in `folder`.
+def prepare(name: str, raw_folder: str | Path, folder: str | Path) -> Corpus | TaskData:
+    """Make a prepared corpus or task in `folder` of the raw files that `fetch` left in `raw_folder`.
 
     Raises DataError when a raw file is missing or no longer what source.json says.
     """
@@ -77,11 +96,15 @@ def prepare(name: str, raw_folder: str | Path, folder: str | Path) -> Corpus:
 def load(name_or_folder: str | Path, root: str | Path | None = None) -> Corpus:
     """A prepared corpus, verified: the one in a folder or, with `root`, data set NAME in root/NAME.
 
-    Raises ConfigError for an unknown name and DataError when the prepared files are missing or
-    inconsistent.
+    A task is loaded with `glue.load_task`. Raises ConfigError for an unknown name and for a task's,
+    and DataError when the prepared files are missing or inconsistent.
     """
     from redrop.data.corpus import load_corpus
 
+    if str(name_or_folder) in _TASKS:
+        raise ConfigError(
+            f"{name_or_folder} is a task, not a corpus: load it with redrop.data.glue.load_task."
+        )
     if root is not None:
         return load_corpus(Path(root) / get(str(name_or_folder)).NAME)
     folder = Path(name_or_folder)

@@ -56,6 +56,14 @@ class Corpus:
         """Number of different characters."""
         return len(self.vocab)
 
+    @property
+    def summary(self) -> str:
+        """Its size in words."""
+        return (
+            f"{len(self.train):,} characters to train on, {len(self.val):,} to validate on, "
+            f"{self.vocab_size} symbols"
+        )
+
     def encode(self, text: str) -> np.ndarray:
         """Character numbers of `text`, uint16, shape [len(text)].
 

@@ -54,7 +54,7 @@ class Tokens:
 def tokenise(
     tokenizer: PreTrainedTokenizerFast, first: Sequence[str], second: Sequence[str] | None, max_length: int
 ) -> Tokens:
-    """Token ids of sentences or pairs; what is longer than ``max_length`` is cut, the longer sentence first."""
+    """Token ids of sentences or pairs; beyond ``max_length`` the longer sentence is cut first."""
     found = tokenizer(
         list(first),
         None if second is None else list(second),

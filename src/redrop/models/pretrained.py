@@ -25,10 +25,10 @@ RATES = {
 }
 """Our names of dropout rates -> what configurations of ``transformers`` call them."""
 TOY_SIZES = {
-    "hidden_size": 32,
+    "hidden_size": 64,
     "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
     "max_position_embeddings": 64,
 }
 

@@ -6,8 +6,10 @@ does (``trust_remote_code`` is not used), nor do pickled weights.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +90,14 @@ TOY = "toy"
 def is_local(checkpoint: str) -> bool:
     """Whether ``checkpoint`` names a folder of this machine."""
     return Path(checkpoint).is_dir()
+
+
+def folder_name(checkpoint: str) -> str:
+    """The name of a model's folder: a part of a path, different for different models."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", checkpoint):
+        return checkpoint
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", checkpoint).strip("-.")
+    return f"{plain}-{hashlib.sha256(checkpoint.encode()).hexdigest()[:8]}"
 
 
 def find(checkpoint: str, revision: str | None) -> ReleasedModel:

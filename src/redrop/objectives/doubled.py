@@ -42,11 +42,16 @@ class Terms:
     attention: torch.Tensor | None = None
     output: torch.Tensor | None = None
 
-    def total(self, spec: ConsistencySpec) -> torch.Tensor:
-        """L = L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR."""
-        total = self.task
-        weighted = ((spec.alpha, self.hidden), (spec.beta, self.attention), (spec.gamma, self.output))
-        for weight, term in weighted:
+    def total(self, spec: ConsistencySpec, share: float = 1.0) -> torch.Tensor:
+        """L = L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR.
+
+        ``share``: of a batch that is computed in parts, this part's examples; what is a mean over the
+        batch is weighted by it, what is a sum is not.
+        """
+        total = share * self.task
+        of_output = spec.gamma * (1.0 if spec.outputs == "sum" else share)
+        weighted = ((spec.alpha * share, self.hidden), (spec.beta * share, self.attention))
+        for weight, term in (*weighted, (of_output, self.output)):
             if term is not None:
                 total = total + weight * term
         return total
@@ -76,15 +81,24 @@ class AttentionTerms:
 
 @contextmanager
 def terms_of(
-    model: PreTrainedModel, inputs: dict[str, torch.Tensor], labels_B: torch.Tensor, spec: ConsistencySpec
+    model: PreTrainedModel,
+    inputs: dict[str, torch.Tensor],
+    labels_B: torch.Tensor,
+    spec: ConsistencySpec,
+    *,
+    bf16: bool = False,
 ) -> Iterator[Terms]:
     """The objective's terms on one batch; the backward pass belongs into the block.
 
     ``inputs``: what the model takes, (B, T) each, with ``attention_mask``. Method ``ce`` runs it once;
-    the others run [x; x] once. A term whose weight is 0 is not computed.
+    the others run [x; x] once. A term whose weight is 0 is not computed. ``bf16``: the model computes
+    under autocast; the terms are in float32 in any case.
     """
+    autocast = torch.autocast(labels_B.device.type, torch.bfloat16, enabled=bf16)
     if spec.name == "ce":
-        yield Terms(task_losses(model(**inputs).logits, labels_B).mean())
+        with autocast:
+            output = model(**inputs)
+        yield Terms(task_losses(output.logits, labels_B).mean())
         return
     count = model.config.num_hidden_layers
     doubled = {name: torch.cat([values, values]) for name, values in inputs.items()}
@@ -95,7 +109,8 @@ def terms_of(
             layers = chosen_layers(spec.attention_layers, count, "objective.attention_layers")
             heard = AttentionTerms(spec, real_pairs(real_BT, real_BT), layers)
             stack.enter_context(listening(heard))
-        output = model(**doubled, output_hidden_states=bool(spec.alpha))
+        with autocast:
+            output = model(**doubled, output_hidden_states=bool(spec.alpha))
         terms = Terms(doubled_task_loss(output.logits, labels_B, spec.passes))
         if spec.alpha:
             layers = chosen_layers(spec.hidden_layers, count, "objective.hidden_layers")

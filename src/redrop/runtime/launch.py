@@ -11,9 +11,7 @@ from pathlib import Path
 
 import torch
 
-from redrop import data
-from redrop.data.corpus import Corpus, load_corpus
-from redrop.errors import ConfigError, DataError, RecordError
+from redrop.errors import ConfigError, RecordError
 from redrop.record import (
     CURVE,
     METRICS,
@@ -22,17 +20,18 @@ from redrop.record import (
     metrics_document,
     read_json,
     read_record,
+    replacing,
     write_curve,
     write_json,
 )
 from redrop.runtime.pool import Claim, Pool
 from redrop.runtime.provenance import provenance
+from redrop.runtime.trainers import Places, Source, is_prepared, make_trainer
 from redrop.spec import RunSpec
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.lane import Outcome
-from redrop.training.loop import Stopped, Trainer, data_record, drive, single_thread
-from redrop.training.single import SingleTrainer
-from redrop.training.sweep import SweepTrainer, pack_key
+from redrop.training.loop import Stopped, drive, single_thread
+from redrop.training.sweep import pack_key
 
 log = logging.getLogger(__name__)
 
@@ -56,25 +55,12 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def ready_corpus(name: str, root: Path) -> tuple[Corpus, dict]:
-    """The prepared corpus in ``root/name``, fetched and prepared first if it is not there."""
-    folder = root / name
-    if not (folder / "meta.json").exists():
-        raw = root / "raw" / name
-        data.fetch(name, raw)
-        data.prepare(name, raw, folder)
-    corpus = load_corpus(folder)
-    if corpus.name != name:
-        raise DataError(f"{folder}: holds {corpus.name!r}, not {name!r}; delete it and prepare again")
-    return corpus, {"name": name, "origin": corpus.origin, "edition": corpus.edition}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
     """Where runs are trained: what all runs of one process share."""
 
-    data_root: Path
-    """Prepared data sets; what is missing is fetched."""
+    places: Places
+    """Data sets and models; what is missing is fetched."""
     checkpoints: Path
     """Checkpoints, a folder a run."""
     device: torch.device
@@ -105,7 +91,7 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
     failed: set[str] = set()
 
     def suitable(other: RunSpec) -> bool:
-        return other.run not in failed and is_prepared(other, workplace)
+        return other.run not in failed and is_prepared(other, workplace.places)
 
     def attempt(leader: RunSpec, claim: Claim) -> None:
         try:
@@ -141,18 +127,12 @@ def train_pack(leader: RunSpec, claim: Claim, workplace: Workplace, pool: Pool) 
             held.release()
 
 
-def is_prepared(spec: RunSpec, workplace: Workplace) -> bool:
-    """Whether the run's corpus is there already; getting it is for the run's own job."""
-    return (workplace.data_root / spec.data.corpus / "meta.json").exists()
-
-
 def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:
     """Whether ``other`` can go along in a pack of ``leader``: same shape, same iteration so far."""
-    if pack_key(leader) != pack_key(other) or not is_prepared(other, workplace):
+    if pack_key(leader) != pack_key(other) or not is_prepared(other, workplace.places):
         return False
-    symbols = [
-        read_json(workplace.data_root / spec.data.corpus / "meta.json")["vocab"] for spec in (leader, other)
-    ]
+    folders = [workplace.places.data / spec.data.data_set for spec in (leader, other)]
+    symbols = [read_json(folder / "meta.json")["vocab"] for folder in folders]
     reached = [checkpoint_of(spec, workplace).iteration() for spec in (leader, other)]
     return len(symbols[0]) == len(symbols[1]) and reached[0] == reached[1]
 
@@ -164,18 +144,12 @@ def checkpoint_of(spec: RunSpec, workplace: Workplace) -> Checkpoint:
 
 def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[str], Path]) -> bool:
     """Train runs that fit together and write each one's record to ``place(run)``; False if stopped."""
-    ready = [ready_corpus(spec.data.corpus, workplace.data_root) for spec in specs]
     stored = [checkpoint_of(spec, workplace).load() for spec in specs]
     reached = [0 if state is None else state["iteration"] for state in stored]
     # A damaged checkpoint may have thrown a run back: it is left to another pack.
     kept = [number for number in range(len(specs)) if reached[number] == reached[0]]
-    specs, ready, stored = ([part[number] for number in kept] for part in (specs, ready, stored))
-    corpora = [corpus for corpus, _ in ready]
-    trainer: Trainer
-    if specs[0].engine.name == "single":
-        trainer = SingleTrainer(specs[0], corpora[0], workplace.device)
-    else:
-        trainer = SweepTrainer(specs, corpora, workplace.device)
+    specs, stored = ([part[number] for number in kept] for part in (specs, stored))
+    trainer, sources = make_trainer(specs, workplace.places, workplace.device)
     for number, state in enumerate(stored):
         if state is not None:
             trainer.restore(number, state)
@@ -190,8 +164,8 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
     except Stopped as stopped:
         log.warning("%s; run the same command to go on", stopped)
         return False
-    for spec, (corpus, source), outcome in zip(specs, ready, outcomes, strict=True):
-        write_record(place(spec.run), spec, corpus, source, outcome, workplace.device, len(specs))
+    for spec, source, outcome in zip(specs, sources, outcomes, strict=True):
+        write_record(place(spec.run), spec, source, outcome, workplace.device, len(specs))
         checkpoint_of(spec, workplace).delete()
     return True
 
@@ -199,13 +173,12 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
 def write_record(
     folder: Path,
     spec: RunSpec,
-    corpus: Corpus,
-    source: dict,
+    source: Source,
     outcome: Outcome,
     device: torch.device,
     together: int,
 ) -> None:
-    """Write a finished run's four files, metrics.json last."""
+    """Write a finished run's files, metrics.json last."""
     if outcome.reason is not None:
         log.warning("%s diverged: %s", spec.run, outcome.reason)
     seconds = outcome.seconds_training
@@ -215,11 +188,15 @@ def write_record(
         "milliseconds_an_iteration": 1e3 * seconds / max(1, outcome.iterations_now),
         "trained_together": together,
         "threads": torch.get_num_threads(),
+        **outcome.cost,
     }
+    for name, content in outcome.files.items():
+        with replacing(folder / name) as part:
+            part.write_bytes(content)
     write_json(folder / SPEC, json.loads(spec.to_json()))
     write_curve(folder / CURVE, outcome.curve)
-    write_json(folder / PROVENANCE, provenance(device.type, source, cost))
-    document = metrics_document(spec, outcome.status, outcome.reason, data_record(corpus), outcome.metrics)
+    write_json(folder / PROVENANCE, provenance(device.type, source.origin, cost))
+    document = metrics_document(spec, outcome.status, outcome.reason, source.data, outcome.metrics)
     write_json(folder / METRICS, document)
     last = outcome.metrics["val_loss_last"].value
     log.info("%s: validation loss %s", spec.run, "none" if last is None else f"{last:.4f}")

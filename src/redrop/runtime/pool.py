@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from redrop.errors import RecordError, RedropError
-from redrop.record import CURVE, METRICS, PROVENANCE, SPEC, read_record, write_text
+from redrop.record import METRICS, read_record, write_text
 from redrop.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,8 @@ class Pool:
             shutil.rmtree(stored)
             return False
         out.mkdir(parents=True, exist_ok=True)
-        for name in (SPEC, CURVE, PROVENANCE, METRICS):  # the metrics last: they say that all is there
+        names = sorted(path.name for path in stored.iterdir() if not path.name.startswith("."))
+        for name in sorted(names, key=METRICS.__eq__):  # the metrics last: they say that all is there
             os.replace(stored / name, out / name)
         stored.rmdir()
         (self.folder / f"{spec.run}.lock").unlink(missing_ok=True)

@@ -37,6 +37,8 @@ class Lane:
         self.curve: list[dict[str, Any]] = []
         self.reason: str | None = None
         """Why the run diverged; None: it did not, so far."""
+        self.files: dict[str, bytes] = {}
+        self.cost: dict[str, Any] = {}
 
     def learning_rate(self, iteration: int) -> float:
         """The learning rate of the update that follows ``iteration`` finished updates."""
@@ -94,4 +96,6 @@ class Lane:
             iterations_now=iterations_now,
             seconds_training=training,
             seconds_evaluation=evaluation,
+            files=self.files,
+            cost=self.cost,
         )

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import torch
 from tqdm import tqdm
 
-from redrop.data.corpus import Corpus
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.lane import Lane, Outcome
 
@@ -123,18 +122,6 @@ def drive(
     share = 1.0 / len(lanes)
     training = time.perf_counter() - begin - evaluating
     return [lane.outcome(trainer.iteration - first, share * training, share * evaluating) for lane in lanes]
-
-
-def data_record(corpus: Corpus) -> dict[str, Any]:
-    """What ``metrics.json`` says about the corpus."""
-    return {
-        "name": corpus.name,
-        "sha256": corpus.sha256,
-        "edition": corpus.edition,
-        "vocab_size": corpus.vocab_size,
-        "train_characters": len(corpus.train),
-        "val_characters": len(corpus.val),
-    }
 
 
 def single_thread(device: torch.device) -> None:

@@ -43,6 +43,52 @@ class NumpyStream:
         self.bits.state = json.loads(state)
 
 
+class GlobalStream:
+    """torch's global generators, lent to one run: within the block they are its stream, after it as before.
+
+    For released models, whose dropout draws from nowhere else.
+    """
+
+    def __init__(self, seed: int, purpose: str, device: torch.device) -> None:
+        self.device = device
+        with torch.random.fork_rng(devices=self._devices()):
+            torch.manual_seed(derive_seed(seed, purpose))
+            self._state = self._read()
+        self._outside: list[dict[str, torch.Tensor]] = []
+
+    def _devices(self) -> list[torch.device]:
+        return [self.device] if self.device.type == "cuda" else []
+
+    def _read(self) -> dict[str, torch.Tensor]:
+        state = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def _write(self, state: dict[str, torch.Tensor]) -> None:
+        torch.set_rng_state(state["cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+
+    def __enter__(self) -> None:
+        self._outside.append(self._read())
+        self._write(self._state)
+
+    def __exit__(self, *_: object) -> None:
+        self._state = self._read()
+        self._write(self._outside.pop())
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The stream's position, for a checkpoint."""
+        return dict(self._state)
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue from a stored position; a position of another kind of device is refused."""
+        if state.keys() != self._state.keys():
+            raise ValueError("this checkpoint's dropout stream belongs to another kind of device")
+        self._state = {name: values.cpu() for name, values in state.items()}
+
+
 class MaskStream:
     """Dropout masks for one model on one device.
 

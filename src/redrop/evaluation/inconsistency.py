@@ -1,0 +1,90 @@
+"""How much dropout disturbs a model: what LR-Drop is about (arXiv 2402.16361), measured.
+
+Two dropout passes of the same input are compared with each other, and each with the pass without
+dropout: outputs by divergence (squared difference for a regression), hidden states and attention
+probabilities by mean squared error, layer by layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from redrop.models.attention import TAP, Attention, listening
+from redrop.objectives.lrdrop import attention_consistency, hidden_consistency, real_pairs
+from redrop.objectives.rdrop import squared_difference, symmetric_kl
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass
+class Inconsistency:
+    """Means over the examples."""
+
+    between_passes: float = 0.0
+    """Of the outputs of two dropout passes: symmetric KL, nats; squared difference for a regression."""
+    to_evaluation: float = 0.0
+    """Of the outputs of a dropout pass and of the pass without dropout, likewise."""
+    hidden: list[float] = field(default_factory=list)
+    """Of each layer's output between two dropout passes: mean squared error over real tokens and width."""
+    attention: list[float] = field(default_factory=list)
+    """Of each layer's probabilities before dropout: mean squared error over real pairs and heads."""
+
+
+@torch.no_grad()
+def measure(model: PreTrainedModel, batches: Iterable[dict[str, torch.Tensor]], seed: int) -> Inconsistency:
+    """Compare passes over ``batches`` (inputs of the model); the model is left in evaluation mode.
+
+    Dropout draws from a stream of its own, so nothing else is disturbed.
+    """
+    implementation = model.config._attn_implementation
+    found, examples = Inconsistency(), 0
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        model.set_attn_implementation(TAP)
+        for inputs in batches:
+            n = len(inputs["input_ids"])
+            model.eval()
+            plain = model(**inputs).logits
+            model.train()
+            seen: list[Attention] = []
+            with listening(seen.append):
+                output = model(
+                    **{name: torch.cat([values, values]) for name, values in inputs.items()},
+                    output_hidden_states=True,
+                )
+            real_BT = inputs["attention_mask"].bool()
+            pairs_BTS = real_pairs(real_BT, real_BT)
+            hidden = [hidden_consistency(h, real_BT, "mean").item() for h in output.hidden_states[1:]]
+            attention = [
+                attention_consistency(layer.probabilities, pairs_BTS, "mean", "mean").item() for layer in seen
+            ]
+            first, second = output.logits.chunk(2)
+            between = _distance(output.logits)
+            to_plain = 0.5 * (_distance(torch.cat([first, plain])) + _distance(torch.cat([second, plain])))
+            examples += n
+            found.between_passes += between.sum().item()
+            found.to_evaluation += to_plain.sum().item()
+            found.hidden = _add(found.hidden, hidden, n)
+            found.attention = _add(found.attention, attention, n)
+    model.eval()
+    model.set_attn_implementation(implementation)
+    found.between_passes /= examples
+    found.to_evaluation /= examples
+    found.hidden = [value / examples for value in found.hidden]
+    found.attention = [value / examples for value in found.attention]
+    return found
+
+
+def _distance(logits_2BK: torch.Tensor) -> torch.Tensor:
+    return squared_difference(logits_2BK) if logits_2BK.shape[-1] == 1 else symmetric_kl(logits_2BK)
+
+
+def _add(totals: list[float], values: list[float], weight: int) -> list[float]:
+    totals = totals or [0.0] * len(values)
+    return [total + weight * value for total, value in zip(totals, values, strict=True)]

@@ -1,0 +1,130 @@
+"""The trainer that a run asks for, with its data and model in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from redrop import data
+from redrop.data.corpus import Corpus, load_corpus
+from redrop.errors import DataError
+from redrop.spec import RunSpec
+from redrop.training.loop import Trainer
+from redrop.training.single import SingleTrainer
+from redrop.training.sweep import SweepTrainer
+
+if TYPE_CHECKING:
+    from redrop.data.glue import TaskData
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders that runs share; what is missing there is fetched."""
+
+    data: Path
+    """Prepared data sets, a folder each."""
+    models: Path
+    """Released models, a folder each."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a run was made from."""
+
+    data: dict[str, Any]
+    """For metrics.json: content, the same wherever it came from."""
+    origin: dict[str, Any]
+    """For provenance.json: where it came from."""
+
+
+def model_folder(spec: RunSpec, places: Places) -> Path | None:
+    """Where the released model of a run lies; None for one that is built from scratch."""
+    from redrop.models.sources import TOY, folder_name
+
+    checkpoint = getattr(spec.model, "checkpoint", TOY)
+    return None if checkpoint == TOY else places.models / folder_name(checkpoint)
+
+
+def is_prepared(spec: RunSpec, places: Places) -> bool:
+    """Whether data and model are there already; getting them is for the run's own job."""
+    folder = model_folder(spec, places)
+    has_model = folder is None or (folder / "source.json").exists()
+    return has_model and (places.data / spec.data.data_set / "meta.json").exists()
+
+
+def ready_data(name: str, root: Path) -> Path:
+    """The prepared data set in ``root/name``, fetched and prepared first if it is not there."""
+    folder = root / name
+    if not (folder / "meta.json").exists():
+        raw = root / "raw" / name
+        data.fetch(name, raw)
+        data.prepare(name, raw, folder)
+    return folder
+
+
+def corpus_record(corpus: Corpus) -> dict[str, Any]:
+    """What ``metrics.json`` says about a character corpus."""
+    return {
+        "name": corpus.name,
+        "sha256": corpus.sha256,
+        "edition": corpus.edition,
+        "vocab_size": corpus.vocab_size,
+        "train_characters": len(corpus.train),
+        "val_characters": len(corpus.val),
+    }
+
+
+def ready_corpus(name: str, root: Path) -> tuple[Corpus, Source]:
+    """A character corpus, ready."""
+    folder = ready_data(name, root)
+    corpus = load_corpus(folder)
+    if corpus.name != name:
+        raise DataError(f"{folder}: holds {corpus.name!r}, not {name!r}; delete it and prepare again")
+    origin = {"name": name, "origin": corpus.origin, "edition": corpus.edition}
+    return corpus, Source(corpus_record(corpus), origin)
+
+
+def ready_task(spec: RunSpec, places: Places) -> tuple[TaskData, Path | None, Source]:
+    """A GLUE task and the released model, ready."""
+    from redrop.data.glue import load_task
+    from redrop.models.sources import fetch
+
+    prepared = ready_data(spec.data.data_set, places.data)
+    task = load_task(prepared)
+    if task.task.name != spec.task:
+        raise DataError(
+            f"{prepared}: holds {task.task.name!r}, not {spec.task!r}; delete it and prepare again"
+        )
+    folder = model_folder(spec, places)
+    model = None if folder is None else fetch(spec.model.checkpoint, spec.model.revision, folder)
+    content = {
+        "name": task.task.data_set,
+        "sha256": task.sha256,
+        "edition": task.edition,
+        "examples": {name: len(split.labels) for name, split in task.splits.items()},
+        "model_sha256": None if model is None else model["sha256"],
+    }
+    origin = {"name": task.task.data_set, "origin": task.origin, "edition": task.edition, "model": model}
+    return task, folder, Source(content, origin)
+
+
+def make_trainer(
+    specs: Sequence[RunSpec], places: Places, device: torch.device
+) -> tuple[Trainer, list[Source]]:
+    """A trainer for runs that fit together, and what each of them is made from."""
+    spec = specs[0]
+    if spec.model.name == "encoder":
+        from redrop.training.finetune import FineTuner
+
+        task, folder, source = ready_task(spec, places)
+        cache = places.data / spec.data.data_set / "tokens"
+        return FineTuner(spec, task, folder, device, cache), [source]
+    ready = [ready_corpus(one.data.corpus, places.data) for one in specs]
+    corpora, sources = [corpus for corpus, _ in ready], [source for _, source in ready]
+    if spec.engine.name == "single":
+        return SingleTrainer(spec, corpora[0], device), sources
+    return SweepTrainer(specs, corpora, device), sources
