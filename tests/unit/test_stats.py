@@ -11,6 +11,7 @@ from scipy import stats
 from redrop.analysis.stats import (
     bootstrap_interval,
     paired_differences,
+    prediction_interval,
     probability_of_improvement,
     t_interval,
 )
@@ -29,6 +30,19 @@ def test_t_intervals_are_scipys() -> None:
     expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
     found = t_interval(values.tolist())
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_prediction_intervals_hold_one_more_value_as_often_as_they_say() -> None:
+    """1, 2, 3: half the width is t(0.975, 2) times 1 times sqrt(4/3); and over 4,000 simulated samples."""
+    assert prediction_interval([1.0, 2.0, 3.0]).high - 2.0 == pytest.approx(
+        4.302653 * math.sqrt(4 / 3), abs=1e-5
+    )
+    draws = np.random.default_rng(3).normal(0.0, 1.0, (4000, 6))
+    inside = 0
+    for *sample, more in draws.tolist():
+        found = prediction_interval(sample)
+        inside += found.low <= more <= found.high
+    assert inside / 4000 == pytest.approx(0.95, abs=4.5 * math.sqrt(0.95 * 0.05 / 4000))
 
 
 def test_paired_differences_are_a_paired_t_test() -> None:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from redrop.analysis.summary import MINUS
 from redrop.errors import RecordError
 from redrop.record import read_json
 from redrop.study import Study
@@ -33,11 +34,27 @@ def replication(published: Path, study: Study) -> str:
     from redrop.analysis.tables.replication import replication as build
 
     made = build(load(published / study.name / "runs"), study, find_reported(study, None))
-    wanted = ["Configuration", "Skip-1", "Skip-2", "Skip-4", "Iterations", "n", "Last"]
-    wanted += ["Authors' last", "Ours - authors'"]
-    frame = made.frame[wanted]
-    header = ["configuration", "skip-1", "skip-2", "skip-4", "iterations", "n", "our last loss"]
-    return table([*header, "the authors'", "difference"], frame.values.tolist())
+    titles = {
+        "Configuration": "configuration",
+        "Skip-1": "skip-1",
+        "Skip-2": "skip-2",
+        "Skip-4": "skip-4",
+        "n": "n",
+        "Last": "our last loss",
+        "95 % interval": "95 % interval",
+        "Authors' last": "the authors'",
+        "Ours - authors'": "difference",
+    }
+    shown = [number for number, section in enumerate(made.sections) if section.startswith("notebook,")]
+    raw = made.raw.loc[shown]
+    spread = raw["prediction_low"], raw["prediction_high"]
+    inside = raw["authors_val_loss_last"].between(*spread).sum()
+    mean = f"{raw['difference'].mean():+.3f}".replace("-", MINUS)
+    return (
+        table(list(titles.values()), made.frame.loc[shown, list(titles)].values.tolist())
+        + f"\nThe authors' figures are single runs: {inside} of {len(raw)} lie where one more run of ours "
+        f"would (95 % prediction\ninterval). On average ours end {mean} from theirs.\n"
+    )
 
 
 def curve_heads(published: Path, study: Study) -> str:
@@ -48,7 +65,7 @@ def curve_heads(published: Path, study: Study) -> str:
     lines = []
     for config in dict.fromkeys(row["config"] for row in rows):
         found = {row["iteration"]: row["difference"] for row in rows if row["config"] == config}
-        lines.append([config, *(found[i].replace("-", "\N{MINUS SIGN}") for i in iterations)])
+        lines.append([config, *(found[i].replace("-", MINUS) for i in iterations)])
     worst = max(abs(float(row["difference"])) for row in rows)
     header = ["ours − authors' at", *(f"{int(i):,}" for i in iterations)]
     return table(header, lines) + f"\nThe largest difference is {worst:.3f} nats a character.\n"

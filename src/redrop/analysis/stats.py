@@ -42,6 +42,16 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
+def prediction_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Where one more value of the same normal distribution would lie: what a single run is compared with."""
+    n = len(values)
+    if n < 2:
+        return t_interval(values, level)
+    mean = float(np.mean(values))
+    half = float(stats.t.ppf(0.5 + level / 2, n - 1) * np.std(values, ddof=1) * math.sqrt(1 + 1 / n))
+    return Interval(mean, mean - half, mean + half, n)
+
+
 def bootstrap_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     """Percentile bootstrap interval of the mean (Efron, 1979), with a fixed seed."""
     n = len(values)

@@ -17,6 +17,7 @@ from redrop.analysis.settings import (
     show_settings,
     study_spec,
 )
+from redrop.analysis.stats import prediction_interval, t_interval
 from redrop.analysis.summary import DASH, MINUS
 from redrop.analysis.tables.table import Builder, Table
 from redrop.study import Study
@@ -32,10 +33,11 @@ COLUMNS = [
     "Iterations",
     "n",
     "Last",
-    "Best",
-    "Iteration of best",
+    "95 % interval",
     "Authors' last",
     "Ours - authors'",
+    "Best",
+    "Iteration of best",
 ]
 TEXT = frozenset({"Configuration", "Stream", "Attn/MLP"})
 
@@ -62,8 +64,8 @@ def _caption(reported: Reported) -> str:
     text = (
         "Cross entropy on the validation split, nats a character, without dropout: mean ± sample "
         "standard deviation over the n seeds that finished; one seed shows no deviation. Last: at the "
-        "last iteration, which is what the paper quotes. Best: lowest of the run's evaluations. Pairs: "
-        "attention/MLP pairs, of which a skip-4 block holds two. "
+        "last iteration, which is what the paper quotes, with Student's t interval of the mean. Best: "
+        "lowest of the run's evaluations. Pairs: attention/MLP pairs, of which a skip-4 block holds two. "
     )
     if not reported.values:
         return text + "No figures of the authors were given, so theirs and the difference are dashes."
@@ -84,6 +86,8 @@ def _add(builder: Builder, study: Study, section: Section, group: Group, reporte
     show_difference = known and ours_comparable and last.n > 0
     difference = last.mean - theirs if show_difference else math.nan
 
+    values = [record.value("val_loss_last") for record in group.done]
+    interval, prediction = t_interval(values), prediction_interval(values)
     notes = [("Last", note) for note in _run_notes(study, group)]
     if known and not group.records:
         notes.append(("Ours - authors'", ONLY_FIGURE))
@@ -95,6 +99,7 @@ def _add(builder: Builder, study: Study, section: Section, group: Group, reporte
         "Iterations": show(spec.schedule.last_iteration) if spec else DASH,
         "n": str(last.n) if last.n else DASH,
         "Last": last.show(),
+        "95 % interval": f"{interval.low:.4f} to {interval.high:.4f}" if interval.n > 1 else DASH,
         "Best": best.show(),
         "Iteration of best": f"{when.mean:,.0f}" if when.n else DASH,
         "Authors' last": f"{theirs:.4f}" if known else DASH,
@@ -114,6 +119,8 @@ def _add(builder: Builder, study: Study, section: Section, group: Group, reporte
     for metric in ("val_loss_last", "val_loss_best", "iteration_of_best", "train_loss_last"):
         summary = group.summary(metric)
         raw |= {f"{metric}_mean": summary.mean, f"{metric}_sd": summary.sd}
+    raw |= {"val_loss_last_low": interval.low, "val_loss_last_high": interval.high}
+    raw |= {"prediction_low": prediction.low, "prediction_high": prediction.high}
     raw |= {
         "authors_val_loss_last": theirs,
         "authors_val_loss_best": reported.value(group.protocol, group.config, "val_loss_best"),

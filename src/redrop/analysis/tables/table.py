@@ -56,12 +56,15 @@ class Builder:
         """The finished table."""
         import pandas as pd
 
+        raw = pd.DataFrame(self.raw)
+        if "n" in raw:  # a count stays whole beside rows that have none
+            raw["n"] = raw["n"].astype("Int64")
         return Table(
             name=name,
             title=title,
             caption=caption,
             frame=pd.DataFrame(self.rows, columns=self.columns),
-            raw=pd.DataFrame(self.raw),
+            raw=raw,
             sections=tuple(self.sections),
             footnotes=tuple(self.footnotes),
             marks={cell: tuple(sorted(numbers)) for cell, numbers in self.marks.items()},
