@@ -57,7 +57,7 @@ soak: setup
 	python tests/soak/soak.py --out results/published/soak
 
 report: setup
-	for study in $$(ls config/studies | sed 's/.yaml//'); do \
+	for study in $$(redrop plan --config $(CONFIG) --names); do \
 	  redrop collect --config $(CONFIG) --study $$study --out results/$$study/runs.csv && \
 	  redrop table --config $(CONFIG) --study $$study --out results/$$study/tables && \
 	  redrop figure --config $(CONFIG) --study $$study --out results/$$study/figures || exit 1; \

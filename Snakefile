@@ -20,6 +20,11 @@ include: "workflow/rules/report.smk"
 localrules:
     all,
     residual,
+    glue,
+    glue_ablation,
+    glue_grid,
+    glue_size,
+    glue_tuning,
 
 
 rule all:
@@ -33,4 +38,34 @@ rule all:
 rule residual:
     """Paper B: dropout x residual connections."""
     input:
-        study_targets("residual"),
+        targets_of("residual"),
+
+
+rule glue:
+    """Paper A: plain fine-tuning, R-Drop and LR-Drop on GLUE."""
+    input:
+        targets_of("glue"),
+
+
+rule glue_ablation:
+    """What each of LR-Drop's terms contributes."""
+    input:
+        targets_of("glue_ablation"),
+
+
+rule glue_grid:
+    """The weights of LR-Drop's terms."""
+    input:
+        targets_of("glue_grid"),
+
+
+rule glue_size:
+    """LR-Drop on shares of the training set."""
+    input:
+        targets_of("glue_size"),
+
+
+rule glue_tuning:
+    """The learning rate of the small encoder, chosen on a held-out tenth of train."""
+    input:
+        targets_of("glue_tuning"),

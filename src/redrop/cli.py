@@ -87,8 +87,8 @@ def train(arguments: argparse.Namespace) -> None:
     if pool is not None and pool.collect(spec, arguments.out):
         return  # before torch is imported: this is what most jobs of a sweep do
 
+    from redrop.places import Places
     from redrop.runtime.launch import Workplace, choose_device, run
-    from redrop.runtime.trainers import Places
 
     stop = {"asked": False}
     signal.signal(signal.SIGTERM, lambda *_: stop.update(asked=True))
@@ -114,7 +114,7 @@ def collect(arguments: argparse.Namespace) -> None:
         names = [arguments.study] if arguments.study else list(plan.specs)
         wanted = {run for name in names for run in plan.specs[name]}
     if arguments.study:
-        folder = folder / arguments.study
+        folder = folder / (arguments.study if wanted is None else plan.studies[arguments.study].name)
     results = build.collect(folder, wanted, arguments.out)
     print(f"{arguments.out}: {len(results.records)} runs")
     if results.left_out:
@@ -126,7 +126,7 @@ def load_results(arguments: argparse.Namespace, plan: Plan) -> Results:
     from redrop.analysis import build
 
     wanted = None if arguments.all_runs else set(plan.specs[arguments.study])
-    results = build.load(arguments.results / "runs", wanted, arguments.study)
+    results = build.load(arguments.results / "runs", wanted, plan.studies[arguments.study].name)
     if results.left_out:
         print(f"{results.left_out} runs of other settings are left out (--all-runs takes all)")
     return results
@@ -199,7 +199,8 @@ def plan(arguments: argparse.Namespace) -> None:
     """Say what the config asks for, before anything is spent."""
     from redrop.runtime.plan import summary
 
-    print(summary(read_plan(arguments)))
+    found = read_plan(arguments)
+    print("\n".join(found.specs) if arguments.names else summary(found))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -304,7 +305,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--project", type=Path, help="the folder with config/ and README.md")
 
     made = verb("plan", plan)
-    made.add_argument("--study", help="only this study")
+    made.add_argument("--names", action="store_true", help="only the names of the studies")
     config_options(made, [])
     return top
 

@@ -128,6 +128,8 @@ class Study:
     """What its runs read, and so what a selection lists: a ``corpus``, or a ``task``."""
     tables: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
+    part: str = ""
+    """What the config calls it: the study's own name, or ``<study>_<part>`` with tables of its own."""
 
     def protocol(self, name: str) -> Protocol:
         """The protocol of that name; raises ``ConfigError`` with the known ones."""
@@ -154,8 +156,26 @@ def _row_settings(row: dict[str, Any], columns: dict[str, list[str]], source: st
     return settings
 
 
-def load_study(path: Path, root: Path) -> Study:
-    """Read a study file; ``root`` is the project folder, which holds the schemas."""
+def load_part(name: str, root: Path) -> Study:
+    """The study or part of a study that a config names; raises ``ConfigError`` for an unknown one.
+
+    A part shares the study's file and its runs, and has tables and figures of its own.
+    """
+    folder = root / "config" / "studies"
+    path, part = folder / f"{name}.yaml", None
+    if not path.exists():
+        study, _, part = name.partition("_")
+        path = folder / f"{study}.yaml"
+    if not path.exists():
+        known = sorted(p.stem for p in folder.glob("*.yaml"))
+        raise ConfigError(
+            f"config: studies.{name}: unknown study (known: {', '.join(known)})" + suggest(name, known)
+        )
+    return load_study(path, root, part)
+
+
+def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
+    """Read a study file, or a part of it; ``root`` is the project folder, which holds the schemas."""
     raw = read_yaml(path)
     check_schema(raw, "study", root, str(path))
     base = {key: Setting(**value) for key, value in raw["settings"].items()}
@@ -192,9 +212,17 @@ def load_study(path: Path, root: Path) -> Study:
             for task, settings in raw["protocols"].get(part.get("tasks_from"), part).get("tasks", {}).items()
         }
         protocols[name] = Protocol(name, part["title"], {**base, **own}, rows, tags, sweeps, tasks)
-    return Study(
-        raw["study"], raw["title"], protocols, raw["reads"], tuple(raw["tables"]), tuple(raw["figures"])
-    )
+    name, view = raw["study"], raw
+    if view_name is not None:
+        views = raw.get("parts", {})
+        if view_name not in views:
+            raise ConfigError(
+                f"config: studies.{name}_{view_name}: study {name} has no part {view_name!r} "
+                f"(known: {', '.join(views) or 'none'}){suggest(view_name, views)}"
+            )
+        name, view = f"{name}_{view_name}", views[view_name]
+    tables, figures = tuple(view["tables"]), tuple(view["figures"])
+    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name)
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:
@@ -286,11 +314,15 @@ class Plan:
     mirror: str | None
     studies: dict[str, Study]
     specs: dict[str, dict[str, RunSpec]]
-    """Study name -> run id -> spec."""
+    """Study, or part of a study -> run id -> spec."""
 
-    def all_specs(self) -> list[RunSpec]:
-        """Every run of every study."""
-        return [spec for runs in self.specs.values() for spec in runs.values()]
+    @property
+    def runs(self) -> dict[str, dict[str, RunSpec]]:
+        """Study -> run id -> spec: all of its parts together, each run once."""
+        found: dict[str, dict[str, RunSpec]] = {}
+        for name, specs in self.specs.items():
+            found.setdefault(self.studies[name].name, {}).update(specs)
+        return found
 
     def tasks(self, study: str) -> dict[str, list[str]]:
         """Protocols of a study that are asked for -> the corpora or tasks that they are asked for on."""
@@ -304,14 +336,11 @@ def resolve(config: dict[str, Any], root: Path) -> Plan:
     """Check a config and expand it; ``root`` is the project folder (config/studies, workflow/schemas)."""
     check_schema(config, "config", root, "config")
     studies, specs = {}, {}
-    for name, selections in config["studies"].items():
-        path = root / "config" / "studies" / f"{name}.yaml"
-        if not path.exists():
-            known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-            raise ConfigError(
-                f"config: studies.{name}: unknown study (known: {', '.join(known)})" + suggest(name, known)
-            )
-        studies[name] = load_study(path, root)
+    chosen = config["studies"] if config["only"] is None else config["only"]
+    for name in chosen:
+        check_choice("config: only", name, config["studies"])
+        selections = config["studies"][name]
+        studies[name] = load_part(name, root)
         specs[name] = {spec.run: spec for spec in select(studies[name], selections)}
     return Plan(Path(config["results"]), config["label"], config["mirror"], studies, specs)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from redrop.cli import read_config
-from redrop.study import Plan, resolve
+from redrop.errors import ConfigError
+from redrop.study import Plan, load_part, resolve
 
 
 def plan_of(project: Path, name: str) -> Plan:
@@ -15,7 +16,8 @@ def plan_of(project: Path, name: str) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("name", "runs"), [("demo.yaml", 104), ("notebook.yaml", 60), ("short.yaml", 50 + 24)]
+    ("name", "runs"),
+    [("demo.yaml", 104 + 12), ("notebook.yaml", 60), ("short.yaml", 50 + 24), ("minilm.yaml", 36 + 15 + 8)],
 )
 def test_it_resolves(project: Path, name: str, runs: int) -> None:
     plan = plan_of(project, name)
@@ -30,6 +32,21 @@ def test_only_the_demo_is_marked_and_it_keeps_to_itself(project: Path) -> None:
         if path.name not in ("demo.yaml", "claims.yaml"):
             plan = plan_of(project, path.name)
             assert (plan.label, str(plan.results)) == (None, "results")
+
+
+def test_a_part_shares_the_runs_of_its_study(project: Path) -> None:
+    """The ablation's full objective and its baseline are the study's own runs, trained once."""
+    plan = plan_of(project, "minilm.yaml")
+    shared = plan.specs["glue"].keys() & plan.specs["glue_ablation"].keys()
+    assert {plan.specs["glue"][run].config for run in shared} == {"ce", "lrdrop"}
+    assert len(plan.runs["glue"]) == 36 + 15 + 8 - len(shared) == 53
+    assert {spec.study for specs in plan.specs.values() for spec in specs.values()} == {"glue"}
+
+
+def test_an_unknown_part_or_study_is_refused(project: Path) -> None:
+    for name, message in (("glue_ablations", "did you mean 'ablation'"), ("gleu", "did you mean 'glue'")):
+        with pytest.raises(ConfigError, match=message):
+            load_part(name, project)
 
 
 def test_partial_configs_ask_for_runs_of_the_whole_one(project: Path) -> None:

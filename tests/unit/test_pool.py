@@ -15,11 +15,11 @@ import torch
 
 from redrop.data.corpus import prepare_corpus, toy_text
 from redrop.errors import DataError
+from redrop.places import Places
 from redrop.record import METRICS, read_record
 from redrop.runtime import launch
 from redrop.runtime.launch import Workplace, checkpoint_of, run
 from redrop.runtime.pool import Pool
-from redrop.runtime.trainers import Places
 from redrop.spec import RunSpec
 from support import small_spec
 

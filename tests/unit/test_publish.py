@@ -16,6 +16,7 @@ CONFIG = {
     "results": "results",
     "mirror": None,
     "label": None,
+    "only": None,
     "studies": {
         "residual": [{"protocols": ["notebook"], "seeds": [1, 2], "corpora": ["tiny_shakespeare"]}],
     },

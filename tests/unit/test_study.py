@@ -16,7 +16,13 @@ from support import spec_of
 
 def config_of(**over: Any) -> dict[str, Any]:
     selection = {"protocols": ["authors"], "seeds": [1], "corpora": ["tiny_shakespeare"]} | over
-    return {"results": "results", "mirror": None, "label": None, "studies": {"residual": [selection]}}
+    return {
+        "results": "results",
+        "mirror": None,
+        "label": None,
+        "only": None,
+        "studies": {"residual": [selection]},
+    }
 
 
 def runs_of(config: dict[str, Any], project: Path) -> set[str]:

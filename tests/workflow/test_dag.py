@@ -39,7 +39,7 @@ def config_of(**over: Any) -> dict[str, Any]:
         "corpora": ["python_docs"],
         "settings": TINY,
     }
-    return {"label": "TEST", "studies": {"residual": [selection | over]}}
+    return {"label": "TEST", "only": ["residual"], "studies": {"residual": [selection | over]}}
 
 
 def snakemake(project: Path, folder: Path, config: dict[str, Any], *words: str) -> str:

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from redrop.errors import ConfigError
+from redrop.models.sources import folder_name
+from redrop.places import Places, model_folder
 from redrop.runtime.pool import Pool
 from redrop.study import resolve
 from snakemake.exceptions import WorkflowError
@@ -24,52 +26,83 @@ shell.prefix(
 RESULTS = PLAN.results.as_posix()
 
 
+RUNS = PLAN.runs
+
+
 wildcard_constraints:
-    study="|".join(PLAN.studies) or "none",
+    study="|".join(RUNS) or "none",
+    part="|".join(PLAN.studies) or "none",
     run=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     dataset=r"[a-z0-9_]+",
 
 
 def run_spec(wildcards):
     """The run's settings as JSON: the only thing that a training job knows of the config."""
-    return PLAN.specs[wildcards.study][wildcards.run].to_json()
+    return RUNS[wildcards.study][wildcards.run].to_json()
 
 
 def prepared_data(wildcards):
-    """The run's prepared corpus; nothing once the run is finished.
+    """The run's prepared data, and its released model if it has one; nothing once the run is finished.
 
     Otherwise a new run, for which the data must be prepared anew, would make every old run look outdated.
     """
     if Path(f"{RESULTS}/runs/{wildcards.study}/{wildcards.run}/metrics.json").exists():
         return []
-    spec = PLAN.specs[wildcards.study].get(wildcards.run)
-    return [] if spec is None else f"{RESULTS}/data/{spec.data.corpus}/meta.json"
+    spec = RUNS[wildcards.study].get(wildcards.run)
+    if spec is None:
+        return []
+    model = model_folder(spec, Places(Path(f"{RESULTS}/data"), Path(f"{RESULTS}/models")))
+    needed = [f"{RESULTS}/data/{spec.data.data_set}/meta.json"]
+    return needed if model is None else [*needed, f"{model.as_posix()}/source.json"]
+
+
+def model_words(wildcards):
+    """What `redrop fetch-model` is told of a model: its name, and its revision where it is not a known one."""
+    for spec in (spec for runs in RUNS.values() for spec in runs.values()):
+        known = getattr(spec.model, "checkpoint", None)
+        if known is not None and folder_name(known) == wildcards.model:
+            revision = spec.model.revision
+            return shlex.join([known, *(["--revision", revision] if revision else [])])
+    raise WorkflowError(f"no run of this config uses a model whose folder is {wildcards.model}")
 
 
 def run_files(wildcards):
-    """Metrics and curves of every run of a study."""
-    runs = PLAN.specs[wildcards.study]
+    """Metrics and curves of every run of a study or part."""
     return [
-        f"{RESULTS}/runs/{wildcards.study}/{run}/{file}"
-        for run in runs
+        f"{RESULTS}/runs/{spec.study}/{run}/{file}"
+        for run, spec in PLAN.specs[wildcards.part].items()
         for file in ("metrics.json", "curve.jsonl")
     ]
 
 
 def study_runs(wildcards):
     """Ids of a study's runs, as one value: it changes exactly when a run comes or goes."""
-    return ",".join(sorted(PLAN.specs[wildcards.study]))
+    return ",".join(sorted(PLAN.specs[wildcards.part]))
 
 
-def study_targets(study):
-    """What a study is finished with.
+def study_targets(part):
+    """What a study, or a part of one, is finished with.
 
     The runs are named although the tables need them: Snakemake does not make a missing file that stands
     between files which look up to date, as a new run does where its memory (.snakemake/) is gone.
     """
-    runs = [f"{RESULTS}/runs/{study}/{run}/metrics.json" for run in PLAN.specs[study]]
-    folders = [f"{RESULTS}/{study}/{part}" for part in ("tables", "figures")]
-    return [*runs, f"{RESULTS}/{study}/runs.csv", *folders]
+    specs, study = PLAN.specs[part], PLAN.studies[part]
+    runs = [f"{RESULTS}/runs/{spec.study}/{run}/metrics.json" for run, spec in specs.items()]
+    folders = [name for name in ("tables", "figures") if getattr(study, name)]
+    return [*runs, f"{RESULTS}/{part}/runs.csv", *(f"{RESULTS}/{part}/{name}" for name in folders)]
+
+
+def targets_of(part):
+    """``study_targets`` for a rule that a person names, whatever the config asks for."""
+
+    def targets(wildcards):
+        if part not in PLAN.specs:
+            raise WorkflowError(
+                f"the config asks for no runs of {part}: give it selections under studies.{part}"
+            )
+        return study_targets(part)
+
+    return targets
 
 
 def config_text(wildcards=None):

@@ -3,6 +3,7 @@
 
 localrules:
     fetch,
+    fetch_model,
 
 
 rule fetch:
@@ -36,3 +37,20 @@ rule prepare:
     shell:
         "python -m redrop prepare {wildcards.dataset} --raw $(dirname {input.source:q}) --to $(dirname {output.meta:q})"
         " > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule fetch_model:
+    """Get a released model; on a cluster this runs on the head node, which has a network."""
+    output:
+        source=f"{RESULTS}/models/{{model}}/source.json",
+    log:
+        f"{RESULTS}/logs/fetch-model-{{model}}.log",
+    retries: 2
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    params:
+        model=model_words,
+    shell:
+        "python -m redrop fetch-model {params.model} --to $(dirname {output.source:q}) > {log:q} 2>&1"
+        " || {{ cat {log:q} >&2; exit 1; }}"

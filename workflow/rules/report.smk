@@ -7,9 +7,9 @@ rule collect:
     input:
         run_files,
     output:
-        f"{RESULTS}/{{study}}/runs.csv",
+        f"{RESULTS}/{{part}}/runs.csv",
     log:
-        f"{RESULTS}/logs/{{study}}/collect.log",
+        f"{RESULTS}/logs/{{part}}/collect.log",
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -18,7 +18,7 @@ rule collect:
         config=config_text,
         results=results_folder,
     shell:
-        "python -m redrop collect --results {params.results:q} --study {wildcards.study} --config {params.config:q}"
+        "python -m redrop collect --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
         " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -28,15 +28,15 @@ rule tables:
         rules.collect.output,
     output:
         report(
-            directory(f"{RESULTS}/{{study}}/tables"),
+            directory(f"{RESULTS}/{{part}}/tables"),
             patterns=["{table}.html"],
             caption="../report/table.rst",
-            category="{study}",
+            category="{part}",
             subcategory="Tables",
             labels={"table": "{table}"},
         ),
     log:
-        f"{RESULTS}/logs/{{study}}/tables.log",
+        f"{RESULTS}/logs/{{part}}/tables.log",
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -44,7 +44,7 @@ rule tables:
         config=config_text,
         results=results_folder,
     shell:
-        "python -m redrop table --results {params.results:q} --study {wildcards.study} --config {params.config:q}"
+        "python -m redrop table --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
         " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -54,15 +54,15 @@ rule figures:
         rules.collect.output,
     output:
         report(
-            directory(f"{RESULTS}/{{study}}/figures"),
+            directory(f"{RESULTS}/{{part}}/figures"),
             patterns=["{figure}.svg"],
             caption="../report/figure.rst",
-            category="{study}",
+            category="{part}",
             subcategory="Figures",
             labels={"figure": "{figure}"},
         ),
     log:
-        f"{RESULTS}/logs/{{study}}/figures.log",
+        f"{RESULTS}/logs/{{part}}/figures.log",
     conda:
         "../envs/report.yaml"
     threads: 4
@@ -70,14 +70,14 @@ rule figures:
         config=config_text,
         results=results_folder,
     shell:
-        "python -m redrop figure --results {params.results:q} --study {wildcards.study} --config {params.config:q}"
+        "python -m redrop figure --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
         " --jobs {threads} --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule runs_csv:
     """All runs of all studies in one long table."""
     input:
-        expand(rules.collect.output, study=PLAN.studies),
+        expand(rules.collect.output, part=PLAN.studies),
     output:
         f"{RESULTS}/runs.csv",
     log:

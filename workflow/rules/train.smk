@@ -3,7 +3,7 @@
 
 
 onstart:
-    for study, specs in PLAN.specs.items():
+    for study, specs in RUNS.items():
         pool = Pool(Path(f"{RESULTS}/pool/{study}"), runs=Path(f"{RESULTS}/runs/{study}"))
         pool.write_wanted(list(specs.values()))
 
@@ -32,7 +32,7 @@ rule train:
         results=results_folder,
     shell:
         "python -m redrop train --spec {params.spec:q} --out $(dirname {output.metrics:q})"
-        " --data {params.results:q}/data"
+        " --data {params.results:q}/data --models {params.results:q}/models"
         " --checkpoints {params.results:q}/checkpoints/{wildcards.study}"
         " --pool {params.results:q}/pool/{wildcards.study}"
         " > {log:q} 2>&1 || {{ status=$?; tail -n 5 {log:q} >&2; exit $status; }}"

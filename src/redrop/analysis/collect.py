@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redrop.analysis.settings import difference, flat
 from redrop.analysis.summary import Summary, summarise
@@ -168,6 +168,10 @@ class Results:
             _refuse_mixture(one, other)
         missing = self._missing[f"{protocol}-{config}-{task}"]
         return Group(study, protocol, config, task, tuple(records), missing)
+
+    def rows(self, run: str) -> list[dict[str, Any]]:
+        """A run's evaluations, as its curve has them."""
+        return read_curve(self._ids[run].folder)
 
     def curve(self, run: str) -> pd.DataFrame:
         """A run's curve: iteration, train_loss, val_loss, learning_rate; NaN where it diverged."""

@@ -20,6 +20,8 @@ TABLES = {
     "claims": "redrop.analysis.tables.claims:claims",
     "signatures": "redrop.analysis.tables.signatures:signatures",
     "protocol": "redrop.analysis.tables.protocol:protocol",
+    "glue": "redrop.analysis.tables.glue:glue",
+    "cost": "redrop.analysis.tables.cost:cost",
 }
 """Table name -> where its function is."""
 
@@ -32,7 +34,15 @@ RATE_FIGURES = {"final-loss": "redrop.analysis.figures.final_loss:final_loss"}
 PROTOCOL_FIGURES = {"train-validation": "redrop.analysis.figures.train_validation:train_validation"}
 """Figures drawn once for every protocol."""
 
-FIGURES = {**SWEEP_FIGURES, **RATE_FIGURES, **PROTOCOL_FIGURES}
+ACROSS_FIGURES = {
+    "gain": "redrop.analysis.figures.across:gain_figure",
+    "learning": "redrop.analysis.figures.across:learning_figure",
+    "landscape": "redrop.analysis.figures.across:landscape_figure",
+    "inconsistency": "redrop.analysis.figures.across:inconsistency_figure",
+}
+"""Figures drawn once for every protocol, with all of its tasks."""
+
+FIGURES = {**SWEEP_FIGURES, **RATE_FIGURES, **PROTOCOL_FIGURES, **ACROSS_FIGURES}
 """Figure name -> where its function is."""
 
 TABLE_SUFFIXES = ("csv", "html", "tex", "md")
@@ -71,6 +81,8 @@ def figure_plan(study: Study, protocols: Protocols) -> list[FigureName]:
     for name in protocols:
         protocol = study.protocol(name)
         tasks = list(protocols[name]) if isinstance(protocols, Mapping) else [None]
+        across = [figure for figure in study.figures if figure in ACROSS_FIGURES]
+        plan += [FigureName(f"{name}-{figure}", figure, name, None, None) for figure in across]
         has_rate = any(sweep.rate for sweep in protocol.sweeps.values())
         for task in tasks:
             prefix = f"{name}-{task}" if len(tasks) > 1 else name
@@ -78,7 +90,7 @@ def figure_plan(study: Study, protocols: Protocols) -> list[FigureName]:
                 if figure in SWEEP_FIGURES:
                     for sweep in protocol.sweeps:
                         plan.append(FigureName(f"{prefix}-{figure}-{sweep}", figure, name, task, sweep))
-                elif has_rate or figure not in RATE_FIGURES:
+                elif figure not in ACROSS_FIGURES and (has_rate or figure not in RATE_FIGURES):
                     plan.append(FigureName(f"{prefix}-{figure}", figure, name, task, None))
     return plan
 

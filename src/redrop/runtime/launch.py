@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from redrop.errors import ConfigError, RecordError
+from redrop.places import Places, is_prepared
 from redrop.record import (
     CURVE,
     METRICS,
@@ -26,7 +27,7 @@ from redrop.record import (
 )
 from redrop.runtime.pool import Claim, Pool
 from redrop.runtime.provenance import provenance
-from redrop.runtime.trainers import Places, Source, is_prepared, make_trainer
+from redrop.runtime.trainers import Source, make_trainer
 from redrop.spec import RunSpec
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.lane import Outcome

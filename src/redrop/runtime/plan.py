@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
+from redrop.spec import RunSpec
 from redrop.study import Plan
+
+
+def iterations_of(spec: RunSpec) -> int:
+    """Updates of a run; for one that is given in epochs, by the official size of its training set."""
+    if spec.model.name == "residual_gpt":
+        return spec.schedule.last_iteration
+    from redrop.data.glue_tasks import TASKS
+    from redrop.training.finetune_lane import updates_of
+
+    return updates_of(spec.schedule, round(spec.data.train_fraction * TASKS[spec.task].rows["train"]))
 
 
 def summary(plan: Plan) -> str:
@@ -17,6 +28,6 @@ def summary(plan: Plan) -> str:
         for spec in specs.values():
             key = f"{spec.protocol} on {spec.task}"
             runs[key] += 1
-            iterations[key] += spec.schedule.last_iteration
+            iterations[key] += iterations_of(spec)
         lines += [f"  {key}: {runs[key]} runs, {iterations[key]:,} iterations" for key in runs]
     return "\n".join(lines)

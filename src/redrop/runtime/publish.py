@@ -45,13 +45,14 @@ def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]
 
     if plan.label is not None:
         raise ConfigError(f"label: {plan.label!r} marks what is not a result, so it is not published")
-    asked = [results / "runs" / study.name / run for run in plan.specs[study.name]]
+    asked = [results / "runs" / study.name / run for run in plan.specs[study.part]]
     there = [folder for folder in asked if (folder / METRICS).exists()]
     new = sum(copy_run(folder, target / "runs" / folder.name) for folder in there)
     log.info("%s: %d of %d runs are finished, %d of them new here", target, len(there), len(asked), new)
     found = build.collect(target / "runs", None, target / "runs.csv")
-    paths = build.build_tables(found, study, target / "tables", None)
-    paths += build.build_figures(found, study, target / "figures", None)
+    own = target if study.part == study.name else target / study.part
+    paths = build.build_tables(found, study, own / "tables", None)
+    paths += build.build_figures(found, study, own / "figures", None)
     return [target / "runs.csv", *paths]
 
 

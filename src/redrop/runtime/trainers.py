@@ -12,6 +12,7 @@ import torch
 from redrop import data
 from redrop.data.corpus import Corpus, load_corpus
 from redrop.errors import DataError
+from redrop.places import Places, model_folder
 from redrop.spec import RunSpec
 from redrop.training.loop import Trainer
 from redrop.training.single import SingleTrainer
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Folders that runs share; what is missing there is fetched."""
-
-    data: Path
-    """Prepared data sets, a folder each."""
-    models: Path
-    """Released models, a folder each."""
-
-
-@dataclass(frozen=True)
 class Source:
     """What a run was made from."""
 
@@ -39,21 +30,6 @@ class Source:
     """For metrics.json: content, the same wherever it came from."""
     origin: dict[str, Any]
     """For provenance.json: where it came from."""
-
-
-def model_folder(spec: RunSpec, places: Places) -> Path | None:
-    """Where the released model of a run lies; None for one that is built from scratch."""
-    from redrop.models.sources import TOY, folder_name
-
-    checkpoint = getattr(spec.model, "checkpoint", TOY)
-    return None if checkpoint == TOY else places.models / folder_name(checkpoint)
-
-
-def is_prepared(spec: RunSpec, places: Places) -> bool:
-    """Whether data and model are there already; getting them is for the run's own job."""
-    folder = model_folder(spec, places)
-    has_model = folder is None or (folder / "source.json").exists()
-    return has_model and (places.data / spec.data.data_set / "meta.json").exists()
 
 
 def ready_data(name: str, root: Path) -> Path:

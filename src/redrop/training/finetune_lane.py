@@ -53,8 +53,9 @@ class FineTuneLane(Lane):
     def metrics(self) -> dict[str, Metric]:
         """Task metrics and losses, then extras.
 
-        ``_best`` is said of the evaluation where the task's first metric was highest; what belongs to the
-        second development split, where there is one, ends in ``_mismatched``.
+        ``score`` is the task's first metric under a name that all tasks share. ``_best`` is said of the
+        evaluation where that was highest; what belongs to the second development split, where there is one,
+        ends in ``_mismatched``.
         """
         names = METRICS[self.spec.task]
         main = next(iter(self.examples))
@@ -68,6 +69,7 @@ class FineTuneLane(Lane):
                 found[key] = _metric(last, key, n, split, True, f"{name}, no dropout, at the end")
                 how = f"{name}, no dropout, at the evaluation with the highest {names[0]}"
                 found[f"{key}_best"] = _metric(best, key, n, split, True, how)
+        found["score"], found["score_best"] = found[names[0]], found[f"{names[0]}_best"]
         what = "squared error" if names[0] in CORRELATIONS else "cross entropy, nats an example"
         lowest = min(rows, key=lambda row: row["val_loss"], default=None)
         for key, row, when in (("val_loss_last", last, "at the end"), ("val_loss_best", lowest, "lowest")):

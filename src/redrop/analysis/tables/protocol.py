@@ -38,7 +38,7 @@ def protocol(
             continue
         part = study.protocols[name]
         changed = _overridden(results, study, name)
-        known = [part.settings, *part.rows.values()]
+        known = [part.settings, *part.tasks.values(), *part.rows.values()]
         for key in dict.fromkeys([*itertools.chain(*known), *changed]):
             lines = _lines(part, key)
             lines += [
@@ -57,6 +57,13 @@ def _lines(part: Protocol, key: str) -> list[tuple[Setting, str]]:
         if key in settings:
             special.setdefault(settings[key], []).append(config)
     named = sum(len(configs) for configs in special.values())
+    by_task: dict[Setting, list[str]] = {}
+    for task, settings in part.tasks.items():
+        if key in settings:
+            by_task.setdefault(settings[key], []).append(task)
+    if by_task:  # a task's setting stands for the protocol's own
+        lines = [(setting, ", ".join(tasks)) for setting, tasks in by_task.items()]
+        return lines + [(setting, ", ".join(configs)) for setting, configs in special.items()]
     lines = [(setting, ", ".join(configs)) for setting, configs in special.items()]
     if named < len(part.rows) and key in part.settings:
         lines.insert(0, (part.settings[key], REST if named else ALL))

@@ -1,0 +1,211 @@
+"""Figures of paper A, drawn once a protocol: every task of it in one figure, every method in one look."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.figures import style
+from redrop.analysis.figures.series import seeds_text
+from redrop.analysis.paired import (
+    AVERAGE,
+    BASELINE,
+    average_scores,
+    gain,
+    in_order,
+    paired_differences,
+    scores,
+    shown_groups,
+)
+from redrop.analysis.reported import Reported
+from redrop.evaluation.glue import METRICS
+from redrop.record import RunRecord
+from redrop.study import Study
+
+PANEL = 2.3
+"""Inches of a panel's width and height."""
+LANDSCAPE = "landscape.json"
+
+Curve = tuple[Sequence[float], Sequence[float]]
+
+
+def tasks_of(results: Results, study: Study, protocol: str) -> list[str]:
+    """The tasks that the protocol has runs on, in GLUE's order."""
+    return in_order(results.protocols(study.name).get(protocol, []))
+
+
+def gain_figure(
+    results: Results,
+    study: Study,
+    protocol: str,
+    task: str | None = None,
+    reported: Reported | None = None,
+    sweep: str | None = None,
+) -> tuple[Figure, str]:
+    """Gain over plain fine-tuning, paired by seed: dots are seeds, bars 95 % intervals."""
+    del task, reported, sweep
+    tasks = tasks_of(results, study, protocol)
+    rows = shown_groups(results, study, protocol, tasks)
+    methods = [config for config in rows if config != BASELINE]
+    names = [*tasks, AVERAGE] if len(tasks) > 1 else tasks
+    height = 1.2 + 0.16 * max(3, len(names) * (len(methods) + 1))
+    figure = style.new_figure(0.8 * style.DOUBLE, height)
+    figure.suptitle(f"Gain over plain fine-tuning ({protocol})")
+    axes = figure.subplots()
+    axes.set_xlabel("difference to ce in points, paired by seed")
+    if not tasks or BASELINE not in rows or not methods:
+        style.say_empty(axes)
+        return figure, f"Gain over ce, protocol {protocol}: no finished runs to compare."
+    axes.axvline(0.0, color=style.GREY, linewidth=0.8, zorder=1)
+    for place, name in enumerate(names):
+        for number, config in enumerate(methods):
+            of, over = (_points(rows[one], tasks, name) for one in (config, BASELINE))
+            found = gain(of, over)
+            if not found.n:
+                continue
+            y = place * (len(methods) + 1) + number
+            look = style.look(number + 1)
+            differences = list(paired_differences(over, of).values())
+            axes.plot(
+                differences, [y] * len(differences), "o", markersize=2.5, color=look["color"], alpha=0.5
+            )
+            error = None if found.n < 2 else [[found.mean - found.low], [found.high - found.mean]]
+            axes.errorbar(
+                [found.mean],
+                [y],
+                xerr=error,
+                fmt=look["marker"],
+                markersize=4.5,
+                color=look["color"],
+                capsize=2.0,
+                label=config if place == 0 else None,
+            )
+    step = len(methods) + 1
+    axes.set_yticks([place * step + (len(methods) - 1) / 2 for place in range(len(names))], names)
+    axes.set_ylim(len(names) * step - 1.2, -0.8)
+    figure.legend(loc="outside lower center", ncols=4)
+    every = [group for groups in rows.values() for group in groups]
+    return figure, (
+        f"Gain over ce (plain fine-tuning) in points, protocol {protocol}; {seeds_text(every)}. Score: "
+        + "; ".join(f"{name}: {METRICS[name][0]}" for name in tasks)
+        + ". Small dots are seeds, marks their mean, bars Student's 95 % interval of the paired difference."
+    )
+
+
+def _points(groups: Sequence[Group], tasks: Sequence[str], name: str) -> dict[int, float]:
+    return average_scores(groups) if name == AVERAGE else scores(groups[tasks.index(name)])
+
+
+def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> tuple[Figure, str]:
+    """Score on the development set over the epochs."""
+
+    def curve(record: RunRecord) -> Curve:
+        rows = [row for row in results.rows(record.run) if row["val_loss"] is not None]
+        first = METRICS[record.spec.task][0]
+        return [row["epoch"] for row in rows], [100 * row[first] for row in rows]
+
+    title, words = "Score while training", "Development score over the epochs"
+    return _panels(results, study, protocol, curve, title, "epoch", "points", words)
+
+
+def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> tuple[Figure, str]:
+    """Development loss along one random direction around each solution."""
+
+    def curve(record: RunRecord) -> Curve:
+        path = record.folder / LANDSCAPE
+        if not path.exists():
+            return [], []
+        points = json.loads(path.read_text(encoding="utf-8"))["slice"]
+        return [by for by, _ in points], [loss for _, loss in points]
+
+    words = (
+        "Loss on the first development examples, weights moved along one Gaussian direction whose rows have "
+        "the norms of the weights' rows (Li et al., 2018); the solution is at 0"
+    )
+    title, x = "Loss around the solution", "distance, in norms of the weights"
+    return _panels(results, study, protocol, curve, title, x, "loss", words)
+
+
+def inconsistency_figure(
+    results: Results, study: Study, protocol: str, *_: Any, **__: Any
+) -> tuple[Figure, str]:
+    """Hidden states' disagreement between two dropout passes, layer by layer."""
+
+    def curve(record: RunRecord) -> Curve:
+        prefix = "inconsistency_hidden_"
+        layers = sorted(int(name.removeprefix(prefix)) for name in record.metrics if name.startswith(prefix))
+        return layers, [record.value(f"{prefix}{layer}") for layer in layers]
+
+    words = (
+        "Mean squared error between the hidden states of two dropout passes, development set, finished models"
+    )
+    title, y = "Inconsistency a layer", "mean squared error"
+    return _panels(results, study, protocol, curve, title, "layer", y, words, log=True)
+
+
+def _panels(
+    results: Results,
+    study: Study,
+    protocol: str,
+    curve: Callable[[RunRecord], Curve],
+    title: str,
+    x: str,
+    y: str,
+    words: str,
+    *,
+    log: bool = False,
+) -> tuple[Figure, str]:
+    """A panel a task; a line a method: the mean of its seeds, with a band from the lowest to the highest."""
+    tasks = tasks_of(results, study, protocol)
+    rows = shown_groups(results, study, protocol, tasks)
+    columns = min(4, max(1, len(tasks)))
+    lines = math.ceil(max(1, len(tasks)) / columns)
+    figure = style.new_figure(max(style.SINGLE, PANEL * columns), 0.9 + PANEL * lines)
+    figure.suptitle(f"{title} ({protocol})")
+    every = [group for groups in rows.values() for group in groups]
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes in panels[max(1, len(tasks)) :]:
+        axes.set_visible(False)
+    if not tasks:
+        style.say_empty(panels[0])
+    for number, task in enumerate(tasks):
+        axes = panels[number]
+        axes.set_title(task)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        if log:
+            axes.set_yscale("log")
+        if x in ("layer", "epoch"):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for index, (config, groups) in enumerate(rows.items()):
+            _line(axes, groups[number], curve, index, config if number == 0 else None)
+    if tasks:
+        figure.legend(loc="outside lower center", ncols=4)
+    return (
+        figure,
+        f"{words}; protocol {protocol}, {seeds_text(every)}. Lines are means, bands lowest to highest.",
+    )
+
+
+def _line(
+    axes: Axes, group: Group, curve: Callable[[RunRecord], Curve], index: int, label: str | None
+) -> None:
+    curves = [found for found in map(curve, group.done) if len(found[0])]
+    if not curves:
+        return
+    shortest = min(len(xs) for xs, _ in curves)
+    values = np.array([ys[:shortest] for _, ys in curves], dtype=float)
+    xs, look = np.array(curves[0][0][:shortest], dtype=float), style.look(index)
+    axes.plot(xs, values.mean(axis=0), label=label, **look)
+    if len(curves) > 1:
+        axes.fill_between(
+            xs, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15, linewidth=0
+        )

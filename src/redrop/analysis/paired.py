@@ -1,0 +1,58 @@
+"""Gains over a baseline, paired by seed: on one task, and on the average of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.stats import Interval, paired_differences, t_interval
+from redrop.study import Study
+
+SCORE = "score"
+"""The metric that enters a task's cell and the average: the task's first one."""
+BASELINE = "ce"
+AVERAGE = "average"
+
+TASK_ORDER = ("mnli", "qqp", "qnli", "sst2", "cola", "stsb", "mrpc", "rte")
+"""GLUE's tasks as its tables have them; others follow."""
+
+
+def in_order(tasks: Sequence[str]) -> list[str]:
+    """Tasks in the order of GLUE's tables."""
+    known = [task for task in TASK_ORDER if task in tasks]
+    return known + sorted(set(tasks) - set(known))
+
+
+def scores(group: Group) -> dict[int, float]:
+    """Seed -> score in points (times 100) of the runs that are done."""
+    return {record.spec.seed: 100 * record.value(SCORE) for record in group.done}
+
+
+def average_scores(groups: Sequence[Group]) -> dict[int, float]:
+    """Seed -> mean over the tasks, for the seeds that have every one of them."""
+    values = [scores(group) for group in groups]
+    common = set.intersection(*map(set, values)) if values else set()
+    return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
+
+
+def gain(of: dict[int, float], over: dict[int, float]) -> Interval:
+    """Mean of the paired differences with its interval; positive where ``of`` is higher."""
+    return t_interval(list(paired_differences(over, of).values()))
+
+
+def shown_groups(
+    results: Results, study: Study, protocol: str, tasks: Sequence[str]
+) -> dict[str, list[Group]]:
+    """Configuration -> a group for each task; those that have runs or are asked for, in the study's order.
+
+    Without any, the rows that carry no tag.
+    """
+    part = study.protocols.get(protocol)
+    configs = list(part.rows) if part else []
+    extra = {config for task in tasks for config in results.configs(study.name, protocol, task)}
+    configs += sorted(extra - set(configs))
+    found = {
+        config: [results.group(study.name, protocol, config, task) for task in tasks] for config in configs
+    }
+    there = {name: groups for name, groups in found.items() if any(g.records or g.missing for g in groups)}
+    return there or {name: groups for name, groups in found.items() if not part.tags[name]}

@@ -1,0 +1,106 @@
+"""What a method costs: time an update, memory, latency, each against plain fine-tuning and R-Drop."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.names import Protocols
+from redrop.analysis.paired import BASELINE, in_order, shown_groups
+from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.sections import corpora
+from redrop.analysis.summary import DASH
+from redrop.analysis.tables.table import Builder, Table
+from redrop.record import PROVENANCE, read_json
+from redrop.study import Study
+
+COLUMNS = [
+    "Configuration",
+    "n",
+    "ms an update",
+    "times ce",
+    "times R-Drop",
+    "Peak memory, MB",
+    "times ce ",
+    "Latency, ms",
+    "Device",
+]
+RDROP = "rdrop"
+
+CAPTION = (
+    "Time of a training update (evaluation left out), peak memory of the process, and the time of one "
+    "example through the finished model (batch of one, median length, no dropout): medians over the n runs. "
+    "times: the ratio to that configuration's median. Runs that shared their machine with others are slower; "
+    "a benchmark compares the methods side by side."
+)
+
+
+def cost(
+    results: Results,
+    study: Study,
+    reported: Reported = NOTHING,
+    protocols: Protocols | None = None,
+) -> Table:
+    """One row a configuration and task."""
+    del reported
+    builder = Builder(COLUMNS, frozenset({"Configuration", "Device"}))
+    for protocol, own in corpora(results, study, protocols).items():
+        for number, task in enumerate(in_order(own)):
+            rows = shown_groups(results, study, protocol, in_order(own))
+            found = {config: _measured(groups[number]) for config, groups in rows.items()}
+            for config in rows:
+                _add(builder, f"{protocol}, {task}", protocol, task, config, found)
+    return builder.table("cost", f"{study.title}: cost", CAPTION)
+
+
+def _measured(group: Group) -> dict[str, Any]:
+    """Medians over the group's runs; NaN where a run's provenance does not say."""
+    documents = [
+        read_json(record.folder / PROVENANCE)
+        for record in group.done
+        if (record.folder / PROVENANCE).exists()
+    ]
+
+    def median(values: list[float]) -> float:
+        known = sorted(value for value in values if math.isfinite(value))
+        return known[len(known) // 2] if known else math.nan
+
+    def memory(document: dict[str, Any]) -> float:
+        peak = document.get("peak_memory_bytes", {})
+        return peak.get("device", peak.get("host", math.nan)) / 1e6
+
+    return {
+        "n": len(documents),
+        "ms": median([one.get("milliseconds_an_iteration", math.nan) for one in documents]),
+        "memory": median([memory(one) for one in documents]),
+        "latency": median([one.get("latency_ms", math.nan) for one in documents]),
+        "device": ", ".join(sorted({one.get("device", "") for one in documents})),
+    }
+
+
+def _add(
+    builder: Builder, section: str, protocol: str, task: str, config: str, found: dict[str, dict[str, Any]]
+) -> None:
+    own = found[config]
+    nothing = {"ms": math.nan, "memory": math.nan}
+    ce, rdrop = found.get(BASELINE, nothing), found.get(RDROP, nothing)
+    numbers = {
+        "ms an update": (own["ms"], ".0f"),
+        "times ce": (own["ms"] / ce["ms"], ".2f"),
+        "times R-Drop": (own["ms"] / rdrop["ms"], ".2f"),
+        "Peak memory, MB": (own["memory"], ".0f"),
+        "times ce ": (own["memory"] / ce["memory"], ".2f"),
+        "Latency, ms": (own["latency"], ".1f"),
+    }
+    cells = {
+        name: f"{value:{form}}" if math.isfinite(value) else DASH for name, (value, form) in numbers.items()
+    }
+    cells |= {
+        "Configuration": config,
+        "n": str(own["n"]) if own["n"] else DASH,
+        "Device": own["device"] or DASH,
+    }
+    raw = {"protocol": protocol, "task": task, "config": config, "n": own["n"]}
+    raw |= {"ms_an_update": own["ms"], "peak_memory_mb": own["memory"], "latency_ms": own["latency"]}
+    builder.row(section, cells, raw, [])

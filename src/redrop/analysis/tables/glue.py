@@ -1,0 +1,108 @@
+"""The paper's GLUE table: a score a task, their average, and the gain over plain fine-tuning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.names import Protocols
+from redrop.analysis.paired import AVERAGE, BASELINE, average_scores, gain, in_order, scores, shown_groups
+from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.sections import corpora
+from redrop.analysis.stats import Interval
+from redrop.analysis.summary import DASH, MINUS, summarise
+from redrop.analysis.tables.table import Builder, Table
+from redrop.evaluation.glue import METRICS
+from redrop.study import Study
+
+CAPTION = (
+    "Points (times 100) on the development set at the end of training, no epoch chosen: mean ± sample "
+    "standard deviation over n seeds. {metrics}. Average: mean of the tasks, over the seeds that have all of "
+    "them. Gain: difference to ce (plain fine-tuning, one pass), paired by seed, with a 95 % t interval."
+)
+MISSING = "No run of this configuration is finished on this task."
+
+
+def glue(
+    results: Results,
+    study: Study,
+    reported: Reported = NOTHING,
+    protocols: Protocols | None = None,
+) -> Table:
+    """One row a configuration and one for its gain; one column a task."""
+    del reported
+    found = corpora(results, study, protocols)
+    tasks = in_order([task for names in found.values() for task in names])
+    builder = Builder(["Configuration", "n", *tasks, AVERAGE], frozenset({"Configuration"}))
+    for protocol, own in found.items():
+        known = study.protocols.get(protocol)
+        section = protocol + (f": {known.title}" if known else "")
+        rows = shown_groups(results, study, protocol, in_order(own))
+        values = {config: _values(groups) for config, groups in rows.items()}
+        for config, groups in rows.items():
+            _add(builder, section, config, groups, tasks, values[config])
+            if config != BASELINE and BASELINE in values:
+                _add_gain(builder, section, groups[0], config, tasks, values[config], values[BASELINE])
+    first = "; ".join(f"{task}: {METRICS[task][0]}" for task in tasks)
+    return builder.table("glue", f"{study.title}: scores", CAPTION.format(metrics=first))
+
+
+def _values(groups: list[Group]) -> dict[str, dict[int, float]]:
+    """Task or average -> seed -> points."""
+    values = {group.task: scores(group) for group in groups}
+    return values | {AVERAGE: average_scores(groups)}
+
+
+def _add(
+    builder: Builder,
+    section: str,
+    config: str,
+    groups: list[Group],
+    tasks: list[str],
+    values: dict[str, dict[int, float]],
+) -> None:
+    counts = sorted({len(group.done) for group in groups})
+    cells = {"Configuration": config, "n": "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))}
+    raw: dict[str, Any] = {"protocol": groups[0].protocol, "config": config, "what": "score"}
+    notes = []
+    for name in (*tasks, AVERAGE):
+        summary = summarise(values.get(name, {}).values())
+        cells[name] = summary.show(".2f")
+        raw |= {f"{name}_mean": summary.mean, f"{name}_sd": summary.sd, f"{name}_n": summary.n}
+        raw[f"{name}_values"] = " ".join(f"{value:.4f}" for value in values.get(name, {}).values())
+    for group in groups:
+        if not group.done:
+            notes.append((group.task, MISSING))
+        if group.diverged:
+            what = f"{len(group.diverged)} of {len(group.records)} runs diverged and are in no mean."
+            notes.append((group.task, what))
+    builder.row(section, cells, raw, notes)
+
+
+def _add_gain(
+    builder: Builder,
+    section: str,
+    group: Group,
+    config: str,
+    tasks: list[str],
+    values: dict[str, dict[int, float]],
+    baseline: dict[str, dict[int, float]],
+) -> None:
+    gains = {name: gain(values.get(name, {}), baseline.get(name, {})) for name in (*tasks, AVERAGE)}
+    cells = {"Configuration": f"{config} {MINUS} {BASELINE}", "n": ""}
+    cells |= {name: show_gain(found) for name, found in gains.items()}
+    raw: dict[str, Any] = {"protocol": group.protocol, "config": config, "what": "gain"}
+    for name, found in gains.items():
+        raw |= {f"{name}_mean": found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
+        raw[f"{name}_n"] = found.n
+    builder.row(section, cells, raw, [])
+
+
+def show_gain(found: Interval) -> str:
+    """``+0.52 (−0.31 to +1.35)``; a dash without a common seed."""
+    if not found.n:
+        return DASH
+    text = f"{found.mean:+.2f}"
+    if found.n > 1:
+        text += f" ({found.low:+.2f} to {found.high:+.2f})"
+    return text.replace("-", MINUS)

@@ -1,0 +1,119 @@
+"""Paper A's tables and figures from invented runs: averages, paired gains, what is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from finetune_support import LRDROP, RDROP, glue_spec
+from redrop import record
+from redrop.analysis.build import build_figures, build_tables, load
+from redrop.analysis.paired import average_scores, gain, in_order
+from redrop.analysis.stats import t_interval
+from redrop.record import Metric
+from redrop.study import Study, load_part
+
+METHODS = {"ce": {}, "rdrop": RDROP, "lrdrop": LRDROP}
+SCORES = {
+    ("ce", "toy_pairs"): {1: 0.80, 2: 0.82},
+    ("rdrop", "toy_pairs"): {1: 0.81, 2: 0.84},
+    ("ce", "toy_score"): {1: 0.50, 2: 0.60},
+    ("rdrop", "toy_score"): {1: 0.55},
+    ("lrdrop", "toy_score"): {1: 0.52, 2: 0.63},
+}
+
+
+@pytest.fixture(scope="module")
+def study(project: Path) -> Study:
+    return load_part("glue", project)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for (config, task), values in SCORES.items():
+        for seed, value in values.items():
+            spec = glue_spec(seed, config, **METHODS[config], data__task=task)
+            name = "accuracy" if task == "toy_pairs" else "pearson"
+
+            def metric(number: float) -> Metric:
+                return Metric(value=number, n=300, split="dev", higher_is_better=True, signature="test")
+
+            metrics = {key: metric(value) for key in ("score", name)}
+            metrics |= {f"inconsistency_hidden_{layer}": metric(0.1 * layer) for layer in (1, 2)}
+            place = folder / "glue" / spec.run
+            document = record.metrics_document(spec, "done", None, {"name": task}, metrics)
+            record.write_json(place / record.METRICS, document)
+            row = {"learning_rate": 0.1, "train_loss": 1.0, "val_loss": 1.0, name: value}
+            curve = [{"iteration": i, "epoch": i, **row} for i in range(3)]
+            record.write_curve(place / record.CURVE, curve)
+            cost = {"ce": 10.0, "rdrop": 20.0, "lrdrop": 22.0}[config]
+            provenance = {"milliseconds_an_iteration": cost, "latency_ms": 1.5, "device": "a CPU"}
+            provenance["peak_memory_bytes"] = {"host": 1e8 * cost}
+            record.write_json(place / record.PROVENANCE, provenance)
+            (place / "landscape.json").write_text(json.dumps({"slice": [[-1, 2.0], [0, 1.0], [1, 2.0]]}))
+    return folder
+
+
+def table(runs: Path, study: Study, name: str, folder: Path) -> str:
+    build_tables(load(runs, None, "glue"), study, folder, None, [name])
+    return (folder / f"{name}.md").read_text()
+
+
+def test_scores_averages_and_gains_by_hand(runs: Path, study: Study, tmp_path: Path) -> None:
+    """Averages need every task; gains are paired by seed; t(0.975, 1) = 12.706."""
+    text = table(runs, study, "glue", tmp_path)
+    assert "| ce | 2 | 81.00 ± 1.41 | 55.00 ± 7.07 | 68.00 ± 4.24 |" in text
+    assert "| rdrop | 1–2 | 82.50 ± 2.12 | 55.00 | 68.00 |" in text
+    assert "| rdrop − ce |  | +1.50 (−4.85 to +7.85) | +5.00 | +3.00 |" in text
+    assert "| lrdrop − ce |  | — | +2.50 (−3.85 to +8.85) | — |" in text
+    assert "No run of this configuration is finished on this task." in text
+
+
+def test_costs_are_ratios_of_medians(runs: Path, study: Study, tmp_path: Path) -> None:
+    text = table(runs, study, "cost", tmp_path)
+    assert "| lrdrop | 2 | 22 | 2.20 | 1.10 | 2200 | 2.20 | 1.5 | a CPU |" in text
+    assert "| ce | 2 | 10 | 1.00 | 0.50 | 1000 | 1.00 | 1.5 | a CPU |" in text
+
+
+def test_every_figure_is_drawn_and_names_its_methods(runs: Path, study: Study, tmp_path: Path) -> None:
+    paths = build_figures(load(runs, None, "glue"), study, tmp_path, "TEST")
+    assert {path.stem for path in paths} == {f"toy-{name}" for name in study.figures}
+    for name in study.figures:
+        text = (tmp_path / f"toy-{name}.svg").read_text()
+        assert "rdrop" in text
+        assert "TEST" in text
+        assert "n = 1 to 2 seeds" in (tmp_path / f"toy-{name}.txt").read_text()
+
+
+def test_without_runs_everything_says_so(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    results = load(tmp_path / "none", None, "glue")
+    build_tables(results, study, tmp_path, None, protocols={"toy": ["toy_pairs"]})
+    build_figures(results, study, tmp_path, None, protocols={"toy": ["toy_pairs"]})
+    assert "| lrdrop | 0 | —" in (tmp_path / "glue.md").read_text()
+    assert "no finished run" in (tmp_path / "toy-learning.svg").read_text()
+
+
+def test_the_protocol_table_gives_each_tasks_recipe(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    results = load(tmp_path / "none", None, "glue")
+    build_tables(results, study, tmp_path, None, ["protocol"], protocols=["roberta-large"])
+    text = (tmp_path / "protocol.md").read_text()
+    assert "| schedule.updates | 2,036 | inferred | rte |" in text
+    assert "| schedule.batch_size | 32 | inferred | mnli, qnli, qqp, sst2 |" in text
+
+
+def test_tasks_stand_in_the_papers_order() -> None:
+    assert in_order(["toy", "rte", "cola", "mnli"]) == ["mnli", "cola", "rte", "toy"]
+
+
+def test_gains_need_a_common_seed(runs: Path) -> None:
+    results = load(runs, None, "glue")
+    groups = [results.group("glue", "toy", "rdrop", task) for task in ("toy_pairs", "toy_score")]
+    assert average_scores(groups) == {1: pytest.approx(68.0)}
+    found = gain({1: 81.0, 2: 84.0}, {1: 80.0, 2: 82.0, 3: 7.0})
+    assert found == t_interval([1.0, 2.0])
+    assert gain({1: 81.0}, {2: 82.0}).n == 0
