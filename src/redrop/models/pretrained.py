@@ -68,11 +68,21 @@ def load_encoder(
         try:
             config = AutoConfig.from_pretrained(folder, num_labels=n_labels)
             _set_rates(config, spec)
-            return AutoModelForSequenceClassification.from_pretrained(
+            model = AutoModelForSequenceClassification.from_pretrained(
                 folder, config=config, use_safetensors=True, dtype=torch.float32, local_files_only=True
             )
         except (OSError, ValueError) as error:
             raise DataError(f"{folder}: cannot be loaded as an encoder: {error}") from error
+        _draw_head(model)
+        return model
+
+
+def _draw_head(model: PreTrainedModel) -> None:
+    """New weights for what stands on the encoder, also where the folder holds a head of another task."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and not name.startswith(model.base_model_prefix):
+            torch.nn.init.normal_(module.weight, std=model.config.initializer_range)
+            torch.nn.init.zeros_(module.bias)
 
 
 def _set_rates(config: PretrainedConfig, spec: EncoderSpec) -> None:
