@@ -24,6 +24,7 @@ RATES = {
     "classifier_dropout": ("classifier_dropout", "summary_last_dropout"),
 }
 """Our names of dropout rates -> what configurations of ``transformers`` call them."""
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
 TOY_SIZES = {
     "hidden_size": 64,
     "num_hidden_layers": 2,
@@ -102,6 +103,8 @@ def load_tokenizer(spec: EncoderSpec, folder: Path, texts: Sequence[str] = ()) -
 
     if spec.checkpoint == TOY:
         return _word_tokenizer(texts)
+    if not any((folder / name).is_file() for name in VOCABULARIES):  # the library would make an empty one
+        raise DataError(f"{folder}: has no tokenizer; it needs one of {', '.join(VOCABULARIES)}")
     try:
         with quiet():
             return AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True)
