@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -127,6 +128,24 @@ def test_a_run_that_another_process_trains_is_waited_for(pool: Pool, workplace: 
     job.join()
     assert read_record(pool.runs / mine.run).run == mine.run
     assert (pool.place(other.run) / METRICS).exists()
+
+
+def test_two_processes_may_be_given_the_same_run(
+    pool: Pool, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that comes second finds it neither waiting nor unfinished, and ends."""
+    (spec,) = sweep_specs(1)
+    pool.write_wanted([spec])
+    out = pool.runs / spec.run
+    lead = Pool.lead
+
+    def late(self: Pool, *arguments: Any) -> Any:
+        monkeypatch.setattr(Pool, "lead", lead)
+        assert run(spec, out=out, workplace=workplace, pool=pool)  # the other process, meanwhile
+        return lead(self, *arguments)
+
+    monkeypatch.setattr(Pool, "lead", late)
+    assert run(spec, out=out, workplace=workplace, pool=pool)
 
 
 def test_being_asked_to_stop_ends_the_wait(pool: Pool, workplace: Workplace) -> None:
