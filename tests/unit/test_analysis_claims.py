@@ -21,6 +21,7 @@ CLAIM = Claim(
     "0.025 is better than 0.05",
     "val_loss_last",
     {"authors": (("a2r025", "a2r05"),), "notebook": (("res1-0", "res1-0.025"),)},
+    published=("authors",),
 )
 
 
@@ -61,7 +62,7 @@ def test_a_shorter_run_judges_its_own_scale_only(residual: Study, tmp_path: Path
     runs(tmp_path, residual, losses, schedule__iterations=3000)
     (judgement,) = judge(results_of(tmp_path), residual, CLAIM)
     assert (judgement.verdict, judgement.as_published) == ("supported", False)
-    assert judgement.budget == "3,000"
+    assert judgement.budget == "3,000 iterations"
     assert published_verdict([judgement]) == "not run as published"
 
 
@@ -70,7 +71,7 @@ def test_runs_of_different_budgets_are_not_compared(residual: Study, tmp_path: P
     runs(tmp_path, residual, {"a2r05": [1.60, 1.62, 1.58]})
     (judgement,) = judge(results_of(tmp_path), residual, CLAIM)
     assert judgement.verdict == "not run"
-    assert judgement.budget == "3,000 / 50,000"
+    assert judgement.budget == "3,000 iterations / 50,000 iterations"
 
 
 def test_another_protocol_is_not_what_was_published(residual: Study, tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_claim_given_twice_is_refused(residual: Study, project: Path, tmp_path
     entry = {"name": "one", "source": "paper", "place": "p", "text": "t"}
     entry |= {"lower": {"authors": {"config": "a2r025", "than": ["a2r05"]}}}
     path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump({"study": "residual", "claims": [entry, entry | {"text": "other"}]}))
+    path.write_text(yaml.safe_dump({"claims": {"residual": [entry, entry | {"text": "other"}]}}))
     with pytest.raises(ConfigError, match="'one' is given twice"):
         read_claims(path, residual, project)
 
@@ -135,6 +136,6 @@ def test_a_mistake_is_named(
     entry = {"name": "one", "source": "paper", "place": "p", "text": "t"}
     entry |= {"lower": {"authors": {"config": "a2r025", "than": ["a2r05"]}}} | change
     path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump({"study": "residual", "claims": [entry]}))
+    path.write_text(yaml.safe_dump({"claims": {"residual": [entry]}}))
     with pytest.raises(ConfigError, match=message):
         read_claims(path, residual, project)

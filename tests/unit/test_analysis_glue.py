@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from finetune_support import LRDROP, RDROP, glue_spec
 from redrop import record
 from redrop.analysis.build import build_figures, build_tables, load
+from redrop.analysis.claims import Claim, judge
 from redrop.analysis.paired import average_scores, gain, in_order
 from redrop.analysis.stats import t_interval
 from redrop.record import Metric
@@ -104,6 +106,41 @@ def test_the_protocol_table_gives_each_tasks_recipe(study: Study, tmp_path: Path
     text = (tmp_path / "protocol.md").read_text()
     assert "| schedule.updates | 2,036 | inferred | rte |" in text
     assert "| schedule.batch_size | 32 | inferred | mnli, qnli, qqp, sst2 |" in text
+
+
+CLAIM = Claim(
+    "rdrop-helps",
+    "paper",
+    "somewhere",
+    "R-Drop scores higher",
+    "score",
+    {"toy": (("rdrop", "ce"),)},
+    higher=True,
+    published=("toy",),
+)
+
+
+def test_a_claim_is_judged_by_the_mean_over_the_tasks_that_all_were_run_on(runs: Path, study: Study) -> None:
+    """Seed 1 alone has both tasks: (1 + 5) / 2 points; the third method was run on one task only."""
+    results = load(runs, None, "glue")
+    (judgement,) = judge(results, study, CLAIM)
+    assert judgement.task == "toy_pairs, toy_score"
+    assert judgement.comparisons[0].differences == {1: pytest.approx(0.03)}
+    assert (judgement.verdict, judgement.as_published) == ("one seed only", False)
+    (other,) = judge(results, study, dataclasses.replace(CLAIM, pairs={"toy": (("lrdrop", "ce"),)}))
+    assert other.task == "toy_score"
+    assert other.comparisons[0].differences == {1: pytest.approx(0.02), 2: pytest.approx(0.03)}
+    assert other.verdict == "inconclusive"  # 2.5 points, standard error 0.5, t(0.975, 1) = 12.7
+
+
+def test_lower_and_higher_are_opposites(runs: Path, study: Study) -> None:
+    results = load(runs, None, "glue")
+    pairs = {"toy": (("lrdrop", "ce"),)}
+    (up,) = judge(results, study, dataclasses.replace(CLAIM, pairs=pairs))
+    (down,) = judge(results, study, dataclasses.replace(CLAIM, pairs=pairs, higher=False))
+    one, other = up.comparisons[0], down.comparisons[0]
+    assert one.interval.mean == pytest.approx(-other.interval.mean)
+    assert one.improvement == pytest.approx(1 - other.improvement) == 0.75
 
 
 def test_tasks_stand_in_the_papers_order() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from redrop.analysis.collect import Group, Results
+from redrop.analysis.paired import TASK_ORDER, in_order
 from redrop.analysis.reported import comparable
 from redrop.analysis.settings import overrides
 from redrop.analysis.stats import (
@@ -30,6 +31,7 @@ from redrop.analysis.stats import (
 )
 from redrop.checks import suggest
 from redrop.errors import ConfigError
+from redrop.record import RunRecord
 from redrop.study import Study, check_schema, read_yaml
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
@@ -47,12 +49,11 @@ class Claim:
     text: str
     metric: str
     pairs: dict[str, tuple[tuple[str, str], ...]]
-    """Protocol -> (configuration expected to be lower, configuration that it is compared with)."""
-
-    @property
-    def published(self) -> str:
-        """The protocol in which the claim was made."""
-        return next(iter(self.pairs))
+    """Protocol -> (configuration expected to be better, configuration that it is compared with)."""
+    higher: bool = False
+    """Whether better is higher."""
+    published: tuple[str, ...] = ()
+    """Protocols in which the claim was made."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Comparison:
     config: str
     than: str
     differences: dict[int, float]
-    """Seed -> value of ``than`` minus that of ``config``: positive where the claim holds."""
+    """Seed -> how much better ``config`` is than ``than``: positive where the claim holds."""
     interval: Interval
     bootstrap: Interval
     improvement: float
-    """Probability that a run of ``config`` is lower than one of ``than``."""
+    """Probability that a run of ``config`` is better than one of ``than``."""
 
     @property
     def verdict(self) -> str:
@@ -95,7 +96,7 @@ class Judgement:
     def __str__(self) -> str:
         """The verdict with the scale at which it holds."""
         n = min(comparison.interval.n for comparison in self.comparisons)
-        return f"{self.verdict} ({self.protocol}, {self.task}, {self.budget} iterations, n = {n})"
+        return f"{self.verdict} ({self.protocol}, {self.task}, {self.budget}, n = {n})"
 
 
 def verdict(interval: Interval) -> str:
@@ -116,49 +117,98 @@ def combine(verdicts: Iterable[str]) -> str:
     return SUPPORTED if found else NOT_RUN
 
 
-def compare(first: Group, second: Group, metric: str) -> Comparison:
-    """Compare two configurations; ``first`` is expected to be lower.
+def compare(first: Sequence[Group], second: Sequence[Group], metric: str, higher: bool) -> Comparison:
+    """Compare two configurations, on one task or on the mean of several; ``first`` is expected to be better.
 
     Runs of different budgets are not compared.
     """
-    a, b = ({record.spec.seed: record.value(metric) for record in group.done} for group in (first, second))
-    if a and b and first.spec.schedule.last_iteration != second.spec.schedule.last_iteration:
+    a, b = (mean_values(groups, metric) for groups in (first, second))
+    if a and b and list(map(budget, first)) != list(map(budget, second)):
         a = {}
-    differences = paired_differences(a, b)
+    lower, upper = (b, a) if higher else (a, b)
+    differences = paired_differences(lower, upper)
     values = list(differences.values())
     return Comparison(
-        first.config,
-        second.config,
+        first[0].config,
+        second[0].config,
         differences,
         t_interval(values),
         bootstrap_interval(values),
-        probability_of_improvement([a[seed] for seed in differences], [b[seed] for seed in differences]),
+        probability_of_improvement(*([side[seed] for seed in differences] for side in (lower, upper))),
     )
 
 
+def mean_values(groups: Sequence[Group], metric: str) -> dict[int, float]:
+    """Seed -> the metric's mean over the tasks, for the seeds that have every one of them."""
+    values = [{record.spec.seed: record.value(metric) for record in group.done} for group in groups]
+    common = set.intersection(*map(set, values)) if values else set()
+    return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
+
+
+def budget(group: Group) -> str:
+    """How long its runs are, as text."""
+    schedule = group.spec.schedule
+    epochs = getattr(schedule, "epochs", None)
+    if epochs is not None:
+        return f"{epochs:g} epochs"
+    updates = getattr(schedule, "updates", None)
+    return f"{schedule.last_iteration if updates is None else updates:,} iterations"
+
+
+def model_size(record: RunRecord) -> str:
+    """The model, as text."""
+    model = record.spec.model
+    return model.checkpoint if model.name == "encoder" else f"{model.n_layer} x {model.n_embd}"
+
+
 def judge(results: Results, study: Study, claim: Claim) -> Iterator[Judgement]:
-    """The claim in every protocol that it names, on every corpus that there are runs of."""
+    """The claim in every protocol that it names: on every corpus, or on the mean over the tasks run."""
     present = results.protocols(study.name)
     for protocol, pairs in claim.pairs.items():
-        for task in present.get(protocol, []):
+        tasks = in_order(present.get(protocol, []))
+        for together in _judged_together(results, study, protocol, pairs, tasks):
             groups = {
-                config: results.group(study.name, protocol, config, task) for pair in pairs for config in pair
+                config: [results.group(study.name, protocol, config, task) for task in together]
+                for pair in pairs
+                for config in pair
             }
-            done = [record for group in groups.values() for record in group.done]
+            done = [record for each in groups.values() for group in each for record in group.done]
             if not done:
                 continue
-            fair = all(comparable(record, overrides(study, record.spec)) for record in done)
-            budgets = sorted({record.spec.schedule.last_iteration for record in done})
-            models = sorted({(r.spec.model.n_layer, r.spec.model.n_embd) for r in done})
+            fair = all(as_published(record, overrides(study, record.spec)) for record in done)
+            whole = study.reads != "task" or set(together) == set(TASK_ORDER)
+            budgets = sorted({budget(group) for each in groups.values() for group in each if group.done})
             yield Judgement(
                 claim,
                 protocol,
-                task,
-                " / ".join(f"{budget:,}" for budget in budgets),
-                " / ".join(f"{layers} x {width}" for layers, width in models),
-                fair and protocol == claim.published,
-                tuple(compare(groups[a], groups[b], claim.metric) for a, b in pairs),
+                ", ".join(together),
+                " / ".join(budgets),
+                " / ".join(sorted({model_size(record) for record in done})),
+                fair and whole and protocol in claim.published,
+                tuple(compare(groups[a], groups[b], claim.metric, claim.higher) for a, b in pairs),
             )
+
+
+def _judged_together(
+    results: Results, study: Study, protocol: str, pairs: Sequence[tuple[str, str]], tasks: list[str]
+) -> list[list[str]]:
+    """Corpora are judged one by one; tasks by their mean, over those that every configuration was run on."""
+    if study.reads != "task" or not tasks:
+        return [[task] for task in tasks]
+    configs = {config for pair in pairs for config in pair}
+    complete = [
+        task
+        for task in tasks
+        if all(results.group(study.name, protocol, config, task).done for config in configs)
+    ]
+    return [complete or tasks]
+
+
+def as_published(record: RunRecord, changed: dict[str, object]) -> bool:
+    """Whether a run has the settings, and the corpus or task, that were published."""
+    if record.spec.model.name == "encoder":
+        return not changed and record.spec.data.evaluate_on == "dev"
+    return comparable(record, changed)
 
 
 def published_verdict(judgements: Sequence[Judgement]) -> str:
@@ -173,15 +223,13 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
     """Read and check config/claims.yaml; raises ``ConfigError`` naming claim, key and what is allowed."""
     raw = read_yaml(path)
     check_schema(raw, "claims", root, str(path))
-    if raw["study"] != study.name:
-        return []
     claims: dict[str, Claim] = {}
-    for entry in raw["claims"]:
+    for entry in raw["claims"].get(study.name, []):
         name = entry["name"]
         if name in claims:
             raise ConfigError(f"{path}: claim {name!r} is given twice")
         pairs = {}
-        for protocol, comparisons in entry["lower"].items():
+        for protocol, comparisons in (entry.get("lower") or entry["higher"]).items():
             rows = study.protocol(protocol).rows
             listed = comparisons if isinstance(comparisons, list) else [comparisons]
             pairs[protocol] = tuple((one["config"], than) for one in listed for than in one["than"])
@@ -198,6 +246,8 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
             entry["text"],
             entry.get("metric", "val_loss_last"),
             pairs,
+            "higher" in entry,
+            tuple(study.protocol(name).name for name in entry.get("published", list(pairs)[:1])),
         )
     return list(claims.values())
 
@@ -215,7 +265,7 @@ def raw_row(judgement: Judgement, comparison: Comparison, overall: str) -> dict[
         "verdict_as_published": overall,
         "protocol": judgement.protocol,
         "task": judgement.task,
-        "iterations": judgement.budget,
+        "budget": judgement.budget,
         "model": judgement.model,
         "as_published": judgement.as_published,
         "verdict_at_this_scale": judgement.verdict,

@@ -22,25 +22,26 @@ from redrop.study import Study, project_folder
 
 COLUMNS = [
     "Judged on",
-    "Iterations",
-    "Lower",
+    "Budget",
+    "Better",
     "Than",
     "n",
     "Difference",
     "95 % interval",
-    "P(lower)",
+    "P(better)",
     "Verdict",
 ]
-TEXT = frozenset({"Judged on", "Lower", "Than", "Verdict"})
+TEXT = frozenset({"Judged on", "Budget", "Better", "Than", "Verdict"})
 
 CAPTION = (
-    "Difference: value of the configuration under Than minus that under Lower, paired by seed, mean over the "
-    "n common seeds with Student's t interval; positive is what the claim says. P(lower): probability that a "
-    "run of the first is lower than one of the second. A comparison is supported or contradicted if its "
-    "interval lies on one side of 0; a claim is supported if all its comparisons are, contradicted if one "
-    "is (intervals are not widened for the number of comparisons). The words after each claim are its "
-    "verdict as published; verdicts at other budgets, on other corpora or in other protocols hold at their "
-    "own scale only, where the ranking may differ."
+    "Difference: by how much the configuration under Better is better than that under Than (lower for a "
+    "loss, higher for a score, in points), paired by seed, mean over the n common seeds with Student's t "
+    "interval; positive is what the claim says. P(better): probability that a run of the first is better "
+    "than one of the second. A comparison is supported or contradicted if its interval lies on one side of "
+    "0; a claim is supported if all its comparisons are, contradicted if one is (intervals are not widened "
+    "for the number of comparisons). The words after each claim are its verdict as published; verdicts at other budgets, on "
+    "other corpora, in other protocols or with other models hold at their own scale only, where the ranking "
+    "may differ."
 )
 
 
@@ -78,16 +79,18 @@ def claims(
 
 def _cells(judgement: Judgement, comparison: Comparison) -> dict[str, str]:
     interval = comparison.interval
-    form = "+.0f" if judgement.claim.metric == "iteration_of_best" else "+.4f"
-    low, high = (finite(end, form, "") for end in (interval.low, interval.high))
+    metric = judgement.claim.metric
+    form = {"iteration_of_best": "+.0f", "score": "+.2f"}.get(metric, "+.4f")
+    scale = 100 if metric == "score" else 1
+    low, high = (finite(scale * end, form, "") for end in (interval.low, interval.high))
     return {
         "Judged on": f"{judgement.protocol}, {judgement.task}",
-        "Iterations": judgement.budget,
-        "Lower": comparison.config,
+        "Budget": judgement.budget,
+        "Better": comparison.config,
         "Than": comparison.than,
         "n": str(interval.n) if interval.n else DASH,
-        "Difference": finite(interval.mean, form, DASH).replace("-", MINUS),
+        "Difference": finite(scale * interval.mean, form, DASH).replace("-", MINUS),
         "95 % interval": f"{low} to {high}".replace("-", MINUS) if low else DASH,
-        "P(lower)": finite(comparison.improvement, ".2f", DASH),
+        "P(better)": finite(comparison.improvement, ".2f", DASH),
         "Verdict": comparison.verdict,
     }
