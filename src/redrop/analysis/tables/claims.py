@@ -39,9 +39,9 @@ CAPTION = (
     "interval; positive is what the claim says. P(better): probability that a run of the first is better "
     "than one of the second. A comparison is supported or contradicted if its interval lies on one side of "
     "0; a claim is supported if all its comparisons are, contradicted if one is (intervals are not widened "
-    "for the number of comparisons). The words after each claim are its verdict as published; verdicts at other budgets, on "
-    "other corpora, in other protocols or with other models hold at their own scale only, where the ranking "
-    "may differ."
+    "for the number of comparisons). The words after each claim are its verdict as published; verdicts at "
+    "other budgets, on other corpora, in other protocols or with other models hold at their own scale only, "
+    "where the ranking may differ."
 )
 
 
