@@ -11,7 +11,7 @@ export MALLOC_TOP_PAD_ := 67108864
 .PHONY: help setup demo test lint bench soak report format clean-demo
 
 help:
-	@echo "make demo     every configuration of paper B at toy size, to a report (minutes, offline)"
+	@echo "make demo     both papers at toy size, to a report (minutes, offline)"
 	@echo "make test     the test suite"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
 	@echo "make bench    time of a training step, beside a nanoGPT-style one"

@@ -276,6 +276,10 @@ class RunSpec:
         for key in ("study", "protocol", "config"):
             check_name(key, getattr(self, key))
         check_range("seed", self.seed, 0, 2**63 - 1)
+        if self.model.name == "encoder" and self.engine.name != "single":
+            raise ConfigError(
+                f"engine.name: {self.engine.name!r}; an encoder is trained alone, give 'single'"
+            )
 
     @property
     def task(self) -> str:

@@ -182,4 +182,8 @@ class FineTuneEvaluationSpec:
     def __post_init__(self) -> None:
         check_range("evaluation.batch_size", self.batch_size, 1)
         check_range("evaluation.inconsistency_passes", self.inconsistency_passes, 0)
-        check_range("evaluation.landscape_points", self.landscape_points, 0)
+        if self.landscape_points and (self.landscape_points < 3 or self.landscape_points % 2 == 0):
+            raise ConfigError(
+                f"evaluation.landscape_points: {self.landscape_points!r}; give 0, or an odd number from 3, "
+                "so that the solution is the middle one"
+            )

@@ -130,6 +130,7 @@ class Study:
     figures: tuple[str, ...] = ()
     part: str = ""
     """What the config calls it: the study's own name, or ``<study>_<part>`` with tables of its own."""
+    has_parts: bool = False
 
     def protocol(self, name: str) -> Protocol:
         """The protocol of that name; raises ``ConfigError`` with the known ones."""
@@ -207,10 +208,14 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
                         f"{where}: sweep {sweep.name} names {config!r}, which is no row"
                         + suggest(config, rows)
                     )
+        source = part.get("tasks_from", name)
+        check_choice(f"{where}: tasks_from", source, raw["protocols"])
         tasks = {
             task: {key: Setting(**value) for key, value in settings.items()}
-            for task, settings in raw["protocols"].get(part.get("tasks_from"), part).get("tasks", {}).items()
+            for task, settings in raw["protocols"][source].get("tasks", {}).items()
         }
+        for task in tasks:
+            check_choice(f"{where}: tasks", task, _task_names(raw["reads"]))
         protocols[name] = Protocol(name, part["title"], {**base, **own}, rows, tags, sweeps, tasks)
     name, view = raw["study"], raw
     if view_name is not None:
@@ -222,7 +227,9 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
             )
         name, view = f"{name}_{view_name}", views[view_name]
     tables, figures = tuple(view["tables"]), tuple(view["figures"])
-    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name)
+    return Study(
+        raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, bool(raw.get("parts"))
+    )
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:
@@ -294,15 +301,19 @@ def select(study: Study, selections: list[dict[str, Any]]) -> list[RunSpec]:
 
 def _tasks(study: Study, selection: dict[str, Any]) -> list[str]:
     """The corpora or tasks of a selection; raises ``ConfigError`` for an unknown one."""
-    from redrop import data
-
     key, other = ("corpora", "tasks") if study.reads == "corpus" else ("tasks", "corpora")
     if key not in selection or other in selection:
         raise ConfigError(f"study {study.name}: a selection of it lists {key}, not {other}")
-    known = [name.removeprefix("glue_") for name in data.names(study.reads)]
     for task in selection[key]:
-        check_choice(f"study {study.name}: {key}", task, known)
+        check_choice(f"study {study.name}: {key}", task, _task_names(study.reads))
     return selection[key]
+
+
+def _task_names(reads: str) -> list[str]:
+    """Names of the corpora, or of the tasks."""
+    from redrop import data
+
+    return [name.removeprefix("glue_") for name in data.names(reads)]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from finetune_support import LRDROP, RDROP, glue_spec
 from redrop import record
 from redrop.analysis.build import build_figures, build_tables, load
 from redrop.analysis.claims import Claim, judge
-from redrop.analysis.paired import average_scores, gain, in_order
+from redrop.analysis.paired import average_scores, baselines, gain, in_order
 from redrop.analysis.stats import t_interval
 from redrop.record import Metric
 from redrop.study import Study, load_part
@@ -80,12 +80,24 @@ def test_costs_are_ratios_of_medians(runs: Path, study: Study, tmp_path: Path) -
     assert "| ce | 2 | 10 | 1.00 | 0.50 | 1000 | 1.00 | 1.5 | a CPU |" in text
 
 
+def test_a_share_of_the_training_set_has_its_own_baseline(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    results = load(tmp_path / "none", None, "glue")
+    rows = {
+        config: [results.group("glue", "bert-base", config, "cola")]
+        for config in ("ce", "lrdrop", "ce-10pct", "lrdrop-10pct", "doubled")
+    }
+    expected = {"lrdrop": "ce", "lrdrop-10pct": "ce-10pct", "doubled": "ce"}
+    assert baselines(study, "bert-base", rows) == expected
+
+
 def test_every_figure_is_drawn_and_names_its_methods(runs: Path, study: Study, tmp_path: Path) -> None:
     paths = build_figures(load(runs, None, "glue"), study, tmp_path, "TEST")
     assert {path.stem for path in paths} == {f"toy-{name}" for name in study.figures}
     for name in study.figures:
         text = (tmp_path / f"toy-{name}.svg").read_text()
-        assert "rdrop" in text
+        assert ">lrdrop<" in text
+        assert ">rdrop<" in text
         assert "TEST" in text
         assert "n = 1 to 2 seeds" in (tmp_path / f"toy-{name}.txt").read_text()
 

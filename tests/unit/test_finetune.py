@@ -17,7 +17,11 @@ import torch
 from finetune_support import CPU, LRDROP, RDROP, glue_spec, tuner
 from redrop.data.glue import hold_out, load_task
 from redrop.data.tokens import Tokens
+from redrop.errors import ConfigError
 from redrop.evaluation.glue import scores
+from redrop.models.pretrained import TOY_SIZES
+from redrop.objectives.doubled import Terms
+from redrop.objectives.rdrop import output_consistency
 from redrop.training.batches import epoch_batches
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.finetune_lane import learning_rate, updates_of
@@ -79,6 +83,25 @@ def test_seeds_differ_in_head_order_and_dropout(root: Path) -> None:
     assert not one.dropout.state()["cpu"].equal(other.dropout.state()["cpu"])
 
 
+@pytest.mark.parametrize("task", ["toy_pairs", "toy_score"])
+@pytest.mark.parametrize("outputs", ["batchmean", "sum"])
+def test_the_parts_of_a_batch_weigh_as_the_whole(task: str, outputs: str) -> None:
+    """Terms of one batch in four parts, from given outputs: sums are added, means weighted by examples."""
+    width = 2 if task == "toy_pairs" else 1
+    logits = torch.randn(2, 8, width, generator=torch.Generator().manual_seed(0))
+    objective = glue_spec(**RDROP, objective__outputs=outputs).objective
+    totals = []
+    for parts in (1, 4):
+        total = 0.0
+        for part in range(parts):
+            mine = logits[:, part * 8 // parts : (part + 1) * 8 // parts].flatten(0, 1)
+            terms = Terms(torch.tensor(0.0), output=output_consistency(mine, outputs))
+            terms.output_is_sum = outputs == "sum" and width > 1
+            total += terms.total(objective, 1 / parts).item()
+        totals.append(total)
+    assert totals[0] == pytest.approx(totals[1])
+
+
 @pytest.mark.parametrize("method", METHODS, ids=["ce", "rdrop", "lrdrop"])
 def test_accumulation_gives_the_gradient_of_the_whole_batch(method: dict[str, Any], root: Path) -> None:
     """Without dropout and padding; the parts' means are weighted by their examples."""
@@ -125,6 +148,28 @@ def test_a_finished_run_leaves_predictions_landscape_and_inconsistency(root: Pat
     before = [p.clone() for p in trainer.parameters]
     trainer.finish()
     assert all(one.equal(other) for one, other in zip(before, trainer.parameters, strict=True))
+
+
+def test_inputs_longer_than_the_model_are_refused(root: Path) -> None:
+    spec = glue_spec(schedule__updates=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TOY_SIZES, "max_position_embeddings", 8)
+        with pytest.raises(
+            ConfigError, match=r"data\.max_length: 64 lets through inputs of 13 tokens.* 8 pos"
+        ):
+            tuner(spec, root)
+
+
+def test_a_damaged_token_cache_is_made_anew(tmp_path: Path) -> None:
+    first = tuner(glue_spec(schedule__updates=1), tmp_path)
+    caches = sorted((tmp_path / "tokens").glob("*.npz"))
+    assert len(caches) == 2
+    for damage in (b"", b"not a zip file", caches[0].read_bytes()[:200]):
+        for cache in caches:
+            cache.write_bytes(damage)
+        again = tuner(glue_spec(schedule__updates=1), tmp_path)
+        assert np.array_equal(again.train.ids, first.train.ids)
+    assert sorted((tmp_path / "tokens").glob("*.npz")) == caches
 
 
 def test_without_dropout_passes_are_consistent(root: Path) -> None:

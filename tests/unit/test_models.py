@@ -108,6 +108,7 @@ def test_a_local_folder_is_a_model(local: Path, tmp_path: Path) -> None:
     assert model.bert.pooler.dense.weight.equal(other.bert.pooler.dense.weight)
     with pytest.raises(DataError, match=r"has no tokenizer; it needs one of tokenizer\.json"):
         load_tokenizer(spec, tmp_path / "model")
+    assert load_encoder(spec, tmp_path / "model", 3, seed=1).classifier.weight.shape == (3, 32)
     (tmp_path / "model" / "config.json").write_text("{")
     with pytest.raises(DataError, match="cannot be loaded as an encoder"):
         load_encoder(spec, tmp_path / "model", 2, seed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -133,8 +134,10 @@ def test_the_official_reductions_of_rdrop(
     ce = [torch.nn.functional.cross_entropy(half, LABELS).item() for half in (first, second)]
     official = (sum(ce) if task else 0.5 * ce[0]) + changes["gamma"] * both.item() / 2
     assert loss(objective) == pytest.approx(official, abs=1e-6)
-    per_example = consistency * both.item() / 2 / 4  # the effective weight: gamma times the batch size
-    assert official - (sum(ce) if task else 0.5 * ce[0]) == pytest.approx(per_example)
+    in_examples = loss(dataclasses.replace(objective, outputs="batchmean", gamma=consistency))
+    assert in_examples == pytest.approx(
+        official, abs=1e-6
+    )  # the effective weight: gamma times the batch size
 
 
 def test_a_regression_has_squared_errors() -> None:

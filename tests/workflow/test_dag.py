@@ -244,4 +244,7 @@ def test_the_whole_replication_is_planned_without_torch(project: Path, tmp_path:
     assert "imported torch: False pandas: False" in done.stdout
     planned = re.search(r"^train +(\d+)$", done.stdout + done.stderr, flags=re.MULTILINE)
     assert planned
-    assert int(planned[1]) == 5 * (20 + 12 + 32)
+    plan = resolve(read_config([], project), project)
+    assert len(plan.runs["residual"]) == 5 * (20 + 12 + 32)
+    assert len(plan.specs["glue"]) == 5 * 8 * 3 * 3
+    assert int(planned[1]) == sum(map(len, plan.runs.values()))

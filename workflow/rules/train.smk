@@ -25,7 +25,7 @@ rule train:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: (2000 if wildcards.study == "residual" else 12000) * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
         spec=run_spec,

@@ -53,7 +53,9 @@ class Claim:
     higher: bool = False
     """Whether better is higher."""
     published: tuple[str, ...] = ()
-    """Protocols in which the claim was made."""
+    """Protocols in which the claim was made; none where the paper's settings are not known."""
+    each_task: bool = False
+    """Whether it is made of every task, and not of their mean."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def judge(results: Results, study: Study, claim: Claim) -> Iterator[Judgement]:
     present = results.protocols(study.name)
     for protocol, pairs in claim.pairs.items():
         tasks = in_order(present.get(protocol, []))
-        for together in _judged_together(results, study, protocol, pairs, tasks):
+        for together in _judged_together(results, study, claim, protocol, tasks):
             groups = {
                 config: [results.group(study.name, protocol, config, task) for task in together]
                 for pair in pairs
@@ -190,12 +192,12 @@ def judge(results: Results, study: Study, claim: Claim) -> Iterator[Judgement]:
 
 
 def _judged_together(
-    results: Results, study: Study, protocol: str, pairs: Sequence[tuple[str, str]], tasks: list[str]
+    results: Results, study: Study, claim: Claim, protocol: str, tasks: list[str]
 ) -> list[list[str]]:
     """Corpora are judged one by one; tasks by their mean, over those that every configuration was run on."""
-    if study.reads != "task" or not tasks:
+    if study.reads != "task" or not tasks or claim.each_task:
         return [[task] for task in tasks]
-    configs = {config for pair in pairs for config in pair}
+    configs = {config for pair in claim.pairs[protocol] for config in pair}
     complete = [
         task
         for task in tasks
@@ -213,10 +215,9 @@ def as_published(record: RunRecord, changed: dict[str, object]) -> bool:
 
 def published_verdict(judgements: Sequence[Judgement]) -> str:
     """What can be said of the claim as it was published."""
-    for judgement in judgements:
-        if judgement.as_published and judgement.verdict not in (NOT_RUN, ONE_SEED):
-            return judgement.verdict
-    return NOT_AS_PUBLISHED
+    found = [judgement.verdict for judgement in judgements if judgement.as_published]
+    decided = [verdict for verdict in found if verdict not in (NOT_RUN, ONE_SEED)]
+    return combine(decided) if decided else NOT_AS_PUBLISHED
 
 
 def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
@@ -248,6 +249,7 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
             pairs,
             "higher" in entry,
             tuple(study.protocol(name).name for name in entry.get("published", list(pairs)[:1])),
+            entry.get("each_task", False),
         )
     return list(claims.values())
 

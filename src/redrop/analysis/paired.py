@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from redrop.analysis.collect import Group, Results
+from redrop.analysis.settings import study_spec
 from redrop.analysis.stats import Interval, paired_differences, t_interval
 from redrop.study import Study
 
@@ -38,6 +39,27 @@ def average_scores(groups: Sequence[Group]) -> dict[int, float]:
 def gain(of: dict[int, float], over: dict[int, float]) -> Interval:
     """Mean of the paired differences with its interval; positive where ``of`` is higher."""
     return t_interval(list(paired_differences(over, of).values()))
+
+
+def baselines(study: Study, protocol: str, rows: Mapping[str, Sequence[Group]]) -> dict[str, str]:
+    """Configuration -> the plain fine-tuning that it is compared with: on the same share of the training set.
+
+    A configuration without one, and plain fine-tuning itself, is left out.
+    """
+    specs = {}
+    for config, groups in rows.items():
+        own = next((group.spec for group in groups if group.spec), None)
+        specs[config] = own or study_spec(study, protocol, config, groups[0].task)
+    plain = {
+        spec.data.train_fraction: config
+        for config, spec in specs.items()
+        if spec is not None and spec.objective.name == BASELINE and config.startswith(BASELINE)
+    }
+    return {
+        config: plain[spec.data.train_fraction]
+        for config, spec in specs.items()
+        if spec is not None and config not in plain.values() and spec.data.train_fraction in plain
+    }
 
 
 def shown_groups(

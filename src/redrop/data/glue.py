@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redrop.data.files import atomic_path, write_json
-from redrop.data.glue_tasks import FILES, TASKS, GlueTask
+from redrop.data.glue_tasks import FILES, HELD_OUT, TASKS, GlueTask
 from redrop.data.provenance import SourceRecord, complete_record, read_source, recorded_file, write_source
 from redrop.data.sources import RemoteFile, fetch_file
 from redrop.errors import ConfigError, DataError
@@ -159,7 +159,7 @@ def data_set(name: str) -> GlueDataSet:
     raise ConfigError(f"{name!r} is no GLUE task. Known: {known}.")
 
 
-def hold_out(split: Split, fraction: float = 0.1, seed: int = 0) -> tuple[Split, Split]:
+def hold_out(split: Split, fraction: float = HELD_OUT, seed: int = 0) -> tuple[Split, Split]:
     """`split` without a random part of its rows, and that part, for tuning without the dev split.
 
     The part has round(fraction * n) rows, at least one: the first numbers of a permutation by

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+HELD_OUT = 0.1
+"""Share of train that is held out where settings are chosen."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GlueTask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,15 +81,17 @@ def cached_tokens(
     max_length: int,
 ) -> Tokens:
     """``tokenise``, kept in ``folder`` under a name made of everything that it depends on."""
+    tokenizer.backend_tokenizer.no_truncation()  # what an earlier call has set is not a part of it
+    tokenizer.backend_tokenizer.no_padding()
     digest = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode())
     for part in (str(max_length), "\0".join(first), "\0".join(second or ())):
         digest.update(b"\1" + part.encode())
     path = folder / f"tokens-{digest.hexdigest()[:16]}.npz"
     if path.exists():
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return Tokens(stored["ids"], stored["segments"], stored["starts"])
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             path.unlink()  # damaged: it is only a cache
     tokens = tokenise(tokenizer, first, second, max_length)
     with atomic_path(path) as part, part.open("wb") as file:

@@ -30,7 +30,7 @@ class Inconsistency:
     to_evaluation: float = 0.0
     """Of the outputs of a dropout pass and of the pass without dropout, likewise."""
     hidden: list[float] = field(default_factory=list)
-    """Of each layer's output between two dropout passes: mean squared error over real tokens and width."""
+    """Of each layer's output between two dropout passes: mean squared error over a batch's real tokens."""
     attention: list[float] = field(default_factory=list)
     """Of each layer's probabilities before dropout: mean squared error over real pairs and heads."""
 
@@ -52,18 +52,20 @@ def measure(model: PreTrainedModel, batches: Iterable[dict[str, torch.Tensor]], 
             model.eval()
             plain = model(**inputs).logits
             model.train()
-            seen: list[Attention] = []
-            with listening(seen.append):
+            real_BT = inputs["attention_mask"].bool()
+            pairs_BTS = real_pairs(real_BT, real_BT)
+            attention: list[float] = []
+
+            def hear(layer: Attention, pairs_BTS=pairs_BTS, attention=attention) -> None:
+                term = attention_consistency(layer.probabilities, pairs_BTS, "mean", "mean")
+                attention.append(term.item())
+
+            with listening(hear):
                 output = model(
                     **{name: torch.cat([values, values]) for name, values in inputs.items()},
                     output_hidden_states=True,
                 )
-            real_BT = inputs["attention_mask"].bool()
-            pairs_BTS = real_pairs(real_BT, real_BT)
             hidden = [hidden_consistency(h, real_BT, "mean").item() for h in output.hidden_states[1:]]
-            attention = [
-                attention_consistency(layer.probabilities, pairs_BTS, "mean", "mean").item() for layer in seen
-            ]
             first, second = output.logits.chunk(2)
             between = _distance(output.logits)
             to_plain = 0.5 * (_distance(torch.cat([first, plain])) + _distance(torch.cat([second, plain])))

@@ -60,7 +60,7 @@ def load_encoder(
     """
     from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig
 
-    with torch.random.fork_rng(), quiet():
+    with torch.random.fork_rng(devices=[]), quiet():  # the model is made on the CPU
         torch.manual_seed(derive_seed(seed, "initialisation"))
         if spec.checkpoint == TOY:
             config = BertConfig(vocab_size=vocabulary, num_labels=n_labels, **TOY_SIZES)
@@ -70,7 +70,12 @@ def load_encoder(
             config = AutoConfig.from_pretrained(folder, num_labels=n_labels)
             _set_rates(config, spec)
             model = AutoModelForSequenceClassification.from_pretrained(
-                folder, config=config, use_safetensors=True, dtype=torch.float32, local_files_only=True
+                folder,
+                config=config,
+                use_safetensors=True,
+                dtype=torch.float32,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # a head of another size; all heads are drawn anew
             )
         except (OSError, ValueError) as error:
             raise DataError(f"{folder}: cannot be loaded as an encoder: {error}") from error

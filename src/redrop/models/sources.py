@@ -130,7 +130,7 @@ def fetch(checkpoint: str, revision: str | None, folder: Path) -> dict[str, obje
     if known is not None:
         return known
     folder.mkdir(parents=True, exist_ok=True)
-    if is_local(checkpoint):
+    if is_local(checkpoint) and checkpoint not in RELEASED:
         origin, sha256 = _copy(Path(checkpoint), folder), None
     else:
         model = find(checkpoint, revision)
@@ -178,13 +178,14 @@ def _from_package(model: ReleasedModel, folder: Path) -> str:
 
 
 def _from_hub(model: ReleasedModel, folder: Path) -> str:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        snapshot_download(
-            model.repository, revision=model.revision, local_dir=folder, allow_patterns=list(NEEDED)
-        )
+        commit = model.revision
+        if commit.startswith("refs/"):  # what it points to may change: the commit is recorded
+            commit = HfApi().model_info(model.repository, revision=commit).sha
+        snapshot_download(model.repository, revision=commit, local_dir=folder, allow_patterns=list(NEEDED))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ConfigError(
             f"model.checkpoint: the hub has no {model.repository} at revision {model.revision}"
@@ -196,4 +197,4 @@ def _from_hub(model: ReleasedModel, folder: Path) -> str:
             f"--local-dir {model.name}`; "
             f"copy that folder here and give its path as model.checkpoint."
         ) from error
-    return f"https://huggingface.co/{model.repository}/tree/{model.revision}"
+    return f"https://huggingface.co/{model.repository}/tree/{commit}"

@@ -41,6 +41,8 @@ class Terms:
     hidden: torch.Tensor | None = None
     attention: torch.Tensor | None = None
     output: torch.Tensor | None = None
+    output_is_sum: bool = False
+    """Over the examples; everything else is a mean."""
 
     def total(self, spec: ConsistencySpec, share: float = 1.0) -> torch.Tensor:
         """L = L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR.
@@ -49,7 +51,7 @@ class Terms:
         batch is weighted by it, what is a sum is not.
         """
         total = share * self.task
-        of_output = spec.gamma * (1.0 if spec.outputs == "sum" else share)
+        of_output = spec.gamma * (1.0 if self.output_is_sum else share)
         weighted = ((spec.alpha * share, self.hidden), (spec.beta * share, self.attention))
         for weight, term in (*weighted, (of_output, self.output)):
             if term is not None:
@@ -67,6 +69,11 @@ class AttentionTerms:
     layers: range
     terms: list[torch.Tensor] = field(default_factory=list)
     _order: dict[torch.nn.Module, int] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many layers were heard; fewer than the model has where it shares or hides them."""
+        return len(self._order)
 
     def __call__(self, attention: Attention) -> None:
         first_time = attention.module not in self._order
@@ -112,6 +119,11 @@ def terms_of(
         with autocast:
             output = model(**doubled, output_hidden_states=bool(spec.alpha))
         terms = Terms(doubled_task_loss(output.logits, labels_B, spec.passes))
+        if heard is not None and heard.count != count:
+            raise ConfigError(
+                f"model.checkpoint: the attention of {heard.count} of the {count} layers of a "
+                f"{model.config.model_type} can be heard; it needs objective.beta: 0"
+            )
         if spec.alpha:
             layers = chosen_layers(spec.hidden_layers, count, "objective.hidden_layers")
             of_layer = (hidden_consistency(output.hidden_states[i + 1], real_BT, spec.tokens) for i in layers)
@@ -120,4 +132,5 @@ def terms_of(
             terms.attention = over_layers(heard.terms, spec.layers)
         if spec.gamma:
             terms.output = output_consistency(output.logits, spec.outputs)
+            terms.output_is_sum = spec.outputs == "sum" and output.logits.shape[-1] > 1
         yield terms

@@ -153,7 +153,13 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
     trainer, sources = make_trainer(specs, workplace.places, workplace.device)
     for number, state in enumerate(stored):
         if state is not None:
-            trainer.restore(number, state)
+            try:
+                trainer.restore(number, state)
+            except ValueError as error:
+                folder = checkpoint_of(specs[number], workplace).last.parent
+                raise RecordError(
+                    f"{folder}: {error}; go on there (--device), or delete the folder to begin anew"
+                ) from error
     log.info("%s on %s", ", ".join(spec.run for spec in specs), workplace.device)
     try:
         outcomes = drive(

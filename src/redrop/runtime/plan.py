@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from redrop.spec import RunSpec
@@ -12,10 +13,13 @@ def iterations_of(spec: RunSpec) -> int:
     """Updates of a run; for one that is given in epochs, by the official size of its training set."""
     if spec.model.name == "residual_gpt":
         return spec.schedule.last_iteration
-    from redrop.data.glue_tasks import TASKS
+    from redrop.data.glue_tasks import HELD_OUT, TASKS
     from redrop.training.finetune_lane import updates_of
 
-    return updates_of(spec.schedule, round(spec.data.train_fraction * TASKS[spec.task].rows["train"]))
+    rows = TASKS[spec.task].rows["train"]
+    if spec.data.evaluate_on == "held-out":
+        rows -= max(1, round(HELD_OUT * rows))
+    return updates_of(spec.schedule, math.ceil(spec.data.train_fraction * rows))
 
 
 def summary(plan: Plan) -> str:

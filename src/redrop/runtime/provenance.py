@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "numpy", "redrop")
+PACKAGES = ("torch", "numpy", "transformers", "tokenizers", "safetensors", "redrop")
 
 
 def git_state(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 FILES = (SPEC, CURVE, PROVENANCE, METRICS)
 """What of a run is published; the metrics last, because they say that all is there."""
+IF_THERE = ("landscape.json",)
+"""Published where a run has it: a figure is drawn from it."""
 
 
 def copy_run(source: Path, target: Path) -> bool:
@@ -29,7 +31,7 @@ def copy_run(source: Path, target: Path) -> bool:
             )
         return False
     read_record(source)  # a damaged record goes nowhere
-    for name in FILES:
+    for name in (*(name for name in IF_THERE if (source / name).exists()), *FILES):
         with replacing(target / name) as part:
             shutil.copyfile(source / name, part)
     return True
@@ -51,6 +53,8 @@ def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]
     log.info("%s: %d of %d runs are finished, %d of them new here", target, len(there), len(asked), new)
     found = build.collect(target / "runs", None, target / "runs.csv")
     own = target if study.part == study.name else target / study.part
+    if study.has_parts:  # cells of one part never stand in the table of another
+        found = build.load(target / "runs", set(plan.specs[study.part]))
     paths = build.build_tables(found, study, own / "tables", None)
     paths += build.build_figures(found, study, own / "figures", None)
     return [target / "runs.csv", *paths]

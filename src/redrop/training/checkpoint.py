@@ -79,7 +79,7 @@ class Checkpoint:
             return None, f"belongs to run {run}"
         if hashlib.sha256(payload).hexdigest() != digest:
             return None, "truncated or damaged (its checksum is wrong)"
-        return torch.load(io.BytesIO(payload), weights_only=True), ""
+        return torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu"), ""
 
     def delete(self) -> None:
         """Remove the checkpoints of a finished run, and the folder if nothing else is in it."""

@@ -11,6 +11,7 @@ import torch
 
 from redrop.data.glue import Split, TaskData, hold_out
 from redrop.data.tokens import Tokens, cached_tokens
+from redrop.errors import ConfigError
 from redrop.evaluation.glue import scores
 from redrop.models.attention import TAP
 from redrop.models.pretrained import compute_layers_again, load_encoder, load_tokenizer
@@ -48,6 +49,7 @@ class FineTuner:
         n_labels = len(task.task.labels) or 1
         self.model = load_encoder(spec.model, model_folder, n_labels, spec.seed, len(self.tokenizer))
         self.model.to(device)
+        self._check_length()
         if spec.schedule.gradient_checkpointing:
             compute_layers_again(self.model)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
@@ -63,6 +65,19 @@ class FineTuner:
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
         self._sums = torch.zeros(len(TERMS), device=device)
         self._summed = 0
+
+    def _check_length(self) -> None:
+        """Refuse inputs that have no position in the model."""
+        config = self.model.config
+        limit = getattr(config, "max_position_embeddings", None)
+        if limit is not None and config.model_type == "roberta":
+            limit -= 2  # its positions begin after the padding's
+        longest = max(tokens.lengths.max() for tokens in (self.train, *(t for t, _, _ in self.dev.values())))
+        if limit is not None and longest > limit:
+            raise ConfigError(
+                f"data.max_length: {self.spec.data.max_length} lets through inputs of {longest} tokens, "
+                f"but the model has {limit} positions; give at most {limit}"
+            )
 
     def _splits(self, task: TaskData) -> tuple[Split, dict[str, Split]]:
         """What is trained on, and what is evaluated on."""
@@ -117,7 +132,8 @@ class FineTuner:
             total += loss.detach()
             for number, name in enumerate(TERMS):
                 if getattr(terms, name) is not None:
-                    self._sums[number] += share * getattr(terms, name).detach()
+                    weight = 1.0 if name == "output" and terms.output_is_sum else share
+                    self._sums[number] += weight * getattr(terms, name).detach()
         self._summed += 1
         if spec.optimiser.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, spec.optimiser.clip_norm)

@@ -33,6 +33,7 @@ class GraphedStep:
         self.failed = False
         self._inputs: list[torch.Tensor] = []
         self._output: torch.Tensor | None = None
+        self._side: torch.cuda.Stream | None = None
 
     def __call__(self, *batch: torch.Tensor) -> torch.Tensor:
         """One step; the result is the caller's own."""
@@ -50,7 +51,7 @@ class GraphedStep:
 
     def _beside(self, batch: Sequence[torch.Tensor]) -> torch.Tensor:
         """Run as it is on a stream of its own, as the capture will: nothing may be tied to the main one."""
-        stream = torch.cuda.Stream()
+        stream = self._side = self._side or torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             output = self.compute(*batch)
@@ -68,7 +69,8 @@ class GraphedStep:
         for stream in self.streams:
             graph.register_generator_state(stream.generator)
         try:
-            with torch.cuda.graph(graph):
+            # The outer block puts the stream back also where the capture fails on its way out.
+            with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
                 self._output = self.compute(*self._inputs)
         except RuntimeError as error:
             log.warning("no CUDA graph, each step is launched kernel by kernel: %s", error)

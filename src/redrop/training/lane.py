@@ -72,7 +72,7 @@ class Lane:
         clip = self.spec.optimiser.clip_norm
         if self.spec.schedule.precision == "bf16":
             return "bf16 lost precision; try schedule.precision: fp32"
-        if iteration <= max(10, self.spec.schedule.warmup):
+        if iteration <= max(10, self.spec.schedule.warmup):  # a share of all updates is below 1
             return "it happened in the first iterations; try a lower schedule.learning_rate"
         if clip is None:
             return "gradients are not clipped; try optimiser.clip_norm: 1.0"

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 from tqdm import tqdm
 
+from redrop.runtime.provenance import peak_memory_bytes
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.lane import Lane, Outcome
 
@@ -71,6 +72,8 @@ def drive(
     check_every = 1 if trainer.device.type == "cpu" else 50  # reading a loss waits for the accelerator
     pending: list[torch.Tensor] = []
     more = f" and {len(lanes) - 1} more" if len(lanes) > 1 else ""
+    if trainer.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(trainer.device)
     bar = tqdm(
         total=last,
         initial=first,
@@ -116,12 +119,27 @@ def drive(
                 break
             pending.append(trainer.step())
             bar.update(1)
+    for lane in lanes:
+        lane.cost["peak_memory_bytes"] = _peak_memory(trainer.device)
     started = time.perf_counter()
     trainer.finish()
     evaluating += time.perf_counter() - started
     share = 1.0 / len(lanes)
     training = time.perf_counter() - begin - evaluating
     return [lane.outcome(trainer.iteration - first, share * training, share * evaluating) for lane in lanes]
+
+
+_trained_here: list[bool] = []
+"""Not empty: this process has trained before, and its peak of host memory may be another run's."""
+
+
+def _peak_memory(device: torch.device) -> dict[str, int]:
+    """Of training alone: what is measured on finished models comes after it."""
+    peak = peak_memory_bytes(device.type)
+    if _trained_here:
+        del peak["host"]
+    _trained_here.append(True)
+    return peak
 
 
 def single_thread(device: torch.device) -> None:

@@ -79,6 +79,8 @@ class SweepTrainer:
             fused=True,
             capturable=on_cuda,
         )
+        # The first steps run before the capture, of which torch would warn.
+        optimiser._warned_capturable_if_run_uncaptured = True
         for group, part in zip(groups, parts, strict=True):
             (values,) = group["params"]
             values.grad = pack.gradient[part]

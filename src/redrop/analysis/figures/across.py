@@ -17,8 +17,8 @@ from redrop.analysis.figures import style
 from redrop.analysis.figures.series import seeds_text
 from redrop.analysis.paired import (
     AVERAGE,
-    BASELINE,
     average_scores,
+    baselines,
     gain,
     in_order,
     paired_differences,
@@ -54,20 +54,22 @@ def gain_figure(
     del task, reported, sweep
     tasks = tasks_of(results, study, protocol)
     rows = shown_groups(results, study, protocol, tasks)
-    methods = [config for config in rows if config != BASELINE]
+    baseline = baselines(study, protocol, rows) if tasks else {}
+    methods = list(baseline)
+    named: set[str] = set()
     names = [*tasks, AVERAGE] if len(tasks) > 1 else tasks
     height = 1.2 + 0.16 * max(3, len(names) * (len(methods) + 1))
     figure = style.new_figure(0.8 * style.DOUBLE, height)
     figure.suptitle(f"Gain over plain fine-tuning ({protocol})")
     axes = figure.subplots()
-    axes.set_xlabel("difference to ce in points, paired by seed")
-    if not tasks or BASELINE not in rows or not methods:
+    axes.set_xlabel("difference to plain fine-tuning in points, paired by seed")
+    if not methods:
         style.say_empty(axes)
-        return figure, f"Gain over ce, protocol {protocol}: no finished runs to compare."
+        return figure, f"Gain over plain fine-tuning, protocol {protocol}: no finished runs to compare."
     axes.axvline(0.0, color=style.GREY, linewidth=0.8, zorder=1)
     for place, name in enumerate(names):
         for number, config in enumerate(methods):
-            of, over = (_points(rows[one], tasks, name) for one in (config, BASELINE))
+            of, over = (_points(rows[one], tasks, name) for one in (config, baseline[config]))
             found = gain(of, over)
             if not found.n:
                 continue
@@ -86,15 +88,17 @@ def gain_figure(
                 markersize=4.5,
                 color=look["color"],
                 capsize=2.0,
-                label=config if place == 0 else None,
+                label=None if config in named else config,
             )
+            named.add(config)
     step = len(methods) + 1
     axes.set_yticks([place * step + (len(methods) - 1) / 2 for place in range(len(names))], names)
     axes.set_ylim(len(names) * step - 1.2, -0.8)
     figure.legend(loc="outside lower center", ncols=4)
     every = [group for groups in rows.values() for group in groups]
     return figure, (
-        f"Gain over ce (plain fine-tuning) in points, protocol {protocol}; {seeds_text(every)}. Score: "
+        f"Gain over plain fine-tuning on the same training set, in points, protocol {protocol}; "
+        f"{seeds_text(every)}. Score: "
         + "; ".join(f"{name}: {METRICS[name][0]}" for name in tasks)
         + ". Small dots are seeds, marks their mean, bars Student's 95 % interval of the paired difference."
     )
@@ -174,6 +178,7 @@ def _panels(
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in panels[max(1, len(tasks)) :]:
         axes.set_visible(False)
+    named: set[str] = set()
     if not tasks:
         style.say_empty(panels[0])
     for number, task in enumerate(tasks):
@@ -186,7 +191,8 @@ def _panels(
         if x in ("layer", "epoch"):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for index, (config, groups) in enumerate(rows.items()):
-            _line(axes, groups[number], curve, index, config if number == 0 else None)
+            if _line(axes, groups[number], curve, index, None if config in named else config):
+                named.add(config)
     if tasks:
         figure.legend(loc="outside lower center", ncols=4)
     return (
@@ -197,10 +203,11 @@ def _panels(
 
 def _line(
     axes: Axes, group: Group, curve: Callable[[RunRecord], Curve], index: int, label: str | None
-) -> None:
+) -> bool:
+    """Draw a method's line; whether there was one."""
     curves = [found for found in map(curve, group.done) if len(found[0])]
     if not curves:
-        return
+        return False
     shortest = min(len(xs) for xs, _ in curves)
     values = np.array([ys[:shortest] for _, ys in curves], dtype=float)
     xs, look = np.array(curves[0][0][:shortest], dtype=float), style.look(index)
@@ -209,3 +216,4 @@ def _line(
         axes.fill_between(
             xs, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15, linewidth=0
         )
+    return True

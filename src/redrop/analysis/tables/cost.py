@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from typing import Any
 
 from redrop.analysis.collect import Group, Results
@@ -63,8 +64,8 @@ def _measured(group: Group) -> dict[str, Any]:
     ]
 
     def median(values: list[float]) -> float:
-        known = sorted(value for value in values if math.isfinite(value))
-        return known[len(known) // 2] if known else math.nan
+        known = [value for value in values if math.isfinite(value)]
+        return statistics.median(known) if known else math.nan
 
     def memory(document: dict[str, Any]) -> float:
         peak = document.get("peak_memory_bytes", {})

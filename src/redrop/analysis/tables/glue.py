@@ -6,7 +6,7 @@ from typing import Any
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.names import Protocols
-from redrop.analysis.paired import AVERAGE, BASELINE, average_scores, gain, in_order, scores, shown_groups
+from redrop.analysis.paired import AVERAGE, average_scores, baselines, gain, in_order, scores, shown_groups
 from redrop.analysis.reported import NOTHING, Reported
 from redrop.analysis.sections import corpora
 from redrop.analysis.stats import Interval
@@ -16,9 +16,10 @@ from redrop.evaluation.glue import METRICS
 from redrop.study import Study
 
 CAPTION = (
-    "Points (times 100) on the development set at the end of training, no epoch chosen: mean ± sample "
-    "standard deviation over n seeds. {metrics}. Average: mean of the tasks, over the seeds that have all of "
-    "them. Gain: difference to ce (plain fine-tuning, one pass), paired by seed, with a 95 % t interval."
+    "Points (times 100) at the end of training, no epoch chosen, split {split}: mean ± sample standard "
+    "deviation over n seeds. {metrics}. Average: mean of the tasks, over the seeds that have all of them. "
+    "Gain: difference to plain fine-tuning (one pass) on the same training set, paired by seed, with its "
+    "95 % t interval."
 )
 MISSING = "No run of this configuration is finished on this task."
 
@@ -39,12 +40,16 @@ def glue(
         section = protocol + (f": {known.title}" if known else "")
         rows = shown_groups(results, study, protocol, in_order(own))
         values = {config: _values(groups) for config, groups in rows.items()}
+        over = baselines(study, protocol, rows)
         for config, groups in rows.items():
             _add(builder, section, config, groups, tasks, values[config])
-            if config != BASELINE and BASELINE in values:
-                _add_gain(builder, section, groups[0], config, tasks, values[config], values[BASELINE])
+            if config in over:
+                pair = (config, over[config])
+                _add_gain(builder, section, groups[0], pair, tasks, *(values[one] for one in pair))
     first = "; ".join(f"{task}: {METRICS[task][0]}" for task in tasks)
-    return builder.table("glue", f"{study.title}: scores", CAPTION.format(metrics=first))
+    used = {r.metrics["score"].split for r in results.records if "score" in r.metrics} or {"dev"}
+    caption = CAPTION.format(metrics=first, split=", ".join(sorted(used)))
+    return builder.table("glue", f"{study.title}: scores", caption)
 
 
 def _values(groups: list[Group]) -> dict[str, dict[int, float]]:
@@ -83,15 +88,15 @@ def _add_gain(
     builder: Builder,
     section: str,
     group: Group,
-    config: str,
+    pair: tuple[str, str],
     tasks: list[str],
     values: dict[str, dict[int, float]],
     baseline: dict[str, dict[int, float]],
 ) -> None:
     gains = {name: gain(values.get(name, {}), baseline.get(name, {})) for name in (*tasks, AVERAGE)}
-    cells = {"Configuration": f"{config} {MINUS} {BASELINE}", "n": ""}
+    cells = {"Configuration": f"{pair[0]} {MINUS} {pair[1]}", "n": ""}
     cells |= {name: show_gain(found) for name, found in gains.items()}
-    raw: dict[str, Any] = {"protocol": group.protocol, "config": config, "what": "gain"}
+    raw: dict[str, Any] = {"protocol": group.protocol, "config": pair[0], "over": pair[1], "what": "gain"}
     for name, found in gains.items():
         raw |= {f"{name}_mean": found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
         raw[f"{name}_n"] = found.n
