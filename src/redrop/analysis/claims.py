@@ -97,8 +97,11 @@ class Judgement:
 
     def __str__(self) -> str:
         """The verdict with the scale at which it holds."""
-        n = min(comparison.interval.n for comparison in self.comparisons)
-        return f"{self.verdict} ({self.protocol}, {self.task}, {self.budget}, n = {n})"
+        counts = [comparison.interval.n for comparison in self.comparisons]
+        run = [n for n in counts if n]
+        some = f", {len(run)} of {len(counts)} comparisons run" if 0 < len(run) < len(counts) else ""
+        n = min(run, default=0)
+        return f"{self.verdict} ({self.protocol}, {self.task}, {self.budget}, n = {n}{some})"
 
 
 def verdict(interval: Interval) -> str:

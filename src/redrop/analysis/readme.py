@@ -133,7 +133,7 @@ def claims(published: Path, study: Study) -> str:
     rows = []
     for claim in project_claims(study):
         judgements = list(judge(results, study, claim))
-        verdicts = "; ".join(map(str, judgements)) or NOT_RUN
+        verdicts = "; ".join(str(one) for one in judgements if one.verdict != NOT_RUN) or NOT_RUN
         rows.append([f"{claim.text} ({claim.source})", published_verdict(judgements), verdicts])
     lines = ["| claim | as published | at the scales run here |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
