@@ -6,7 +6,6 @@ Heavy libraries are imported inside the verbs, so ``redrop --help`` and a mistyp
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import logging
 import signal
@@ -139,9 +138,7 @@ def present(arguments: argparse.Namespace) -> None:
     plan = read_plan(arguments)
     results = load_results(arguments, plan)
     asked = None if arguments.all_runs else plan.tasks(arguments.study)
-    make = build.build_tables
-    if arguments.verb == "figure":
-        make = functools.partial(build.build_figures, jobs=arguments.jobs)
+    make = build.build_tables if arguments.verb == "table" else build.build_figures
     study = plan.studies[arguments.study]
     names = arguments.name or None
     for path in make(results, study, arguments.out, plan.label, names, protocols=asked):
@@ -284,8 +281,6 @@ def parser() -> argparse.ArgumentParser:
         if function is present:
             made.add_argument("name", nargs="*", help=f"only these {name}s")
             made.add_argument("--out", type=Path, required=True, help="the folder to write to")
-        if name == "figure":
-            made.add_argument("--jobs", type=int, default=1, help="figures drawn at the same time")
         config_options(made, [])
 
     made = verb("publish", publish)

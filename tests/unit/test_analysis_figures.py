@@ -62,7 +62,7 @@ def test_a_figure_drawn_twice_or_in_another_process_has_the_same_bytes(
     runs: Path, figures: Path, tmp_path: Path
 ) -> None:
     kinds = ["notebook-curves-skip-1", "final-loss"]
-    paths = build_figures(results_of(runs), STUDY, tmp_path, LABEL, kinds, jobs=2)
+    paths = build_figures(results_of(runs), STUDY, tmp_path, LABEL, kinds)
     assert len(paths) == 6
     for path in paths:
         assert path.read_bytes() == (figures / path.name).read_bytes(), path.name

@@ -65,13 +65,13 @@ rule figures:
         f"{RESULTS}/logs/{{part}}/figures.log",
     conda:
         "../envs/report.yaml"
-    threads: 4
+    threads: 1
     params:
         config=config_text,
         results=results_folder,
     shell:
         "python -m redrop figure --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
-        " --jobs {threads} --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+        " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule runs_csv:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import multiprocessing
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,12 +90,11 @@ def build_figures(
     *,
     reported: Path | None = None,
     protocols: Protocols | None = None,
-    jobs: int = 1,
 ) -> list[Path]:
     """Write a study's figures, each with its caption in a .txt file; returns the figures' paths.
 
-    ``names``: only these kinds (``curves``) or file stems (``authors-curves-skip-1``); ``jobs``: processes
-    that draw at the same time; the rest as in ``build_tables``.
+    ``names``: only these kinds (``curves``) or file stems (``authors-curves-skip-1``); the rest as
+    in ``build_tables``.
     """
     from redrop.analysis.figures.write import draw_and_write
     from redrop.analysis.sections import corpora
@@ -109,12 +106,7 @@ def build_figures(
         check_names("figure", names, [*FIGURES, *(entry.stem for entry in plan)])
         plan = [entry for entry in plan if entry.stem in names or entry.figure in names]
     figures = find_reported(study, reported)
-    draw = functools.partial(
-        draw_and_write, results=results, study=study, reported=figures, folder=Path(out_dir), label=label
-    )
-    if jobs == 1 or len(plan) < 2:
-        made = [draw(entry) for entry in plan]
-    else:
-        with multiprocessing.get_context("fork").Pool(min(jobs, len(plan))) as workers:
-            made = workers.map(draw, plan, chunksize=1)
-    return [path for paths in made for path in paths]
+    paths = []
+    for entry in plan:
+        paths += draw_and_write(entry, results, study, figures, Path(out_dir), label)
+    return paths

@@ -61,7 +61,8 @@ def sweep_series(results: Results, study: Study, protocol: str, task: str, sweep
         group = results.group(study.name, protocol, config, task)
         spec = group.spec or study_spec(study, protocol, config, task)
         found.append((group, flat(spec)))
-    common = {key: Counter(settings[key] for _, settings in found).most_common(1)[0][0] for key in STRUCTURE}
+    voters = [settings for group, settings in found if group.records] or [settings for _, settings in found]
+    common = {key: Counter(settings[key] for settings in voters).most_common(1)[0][0] for key in STRUCTURE}
     series = []
     for group, settings in found:
         rate = settings[sweep.rate] if sweep.rate else None
@@ -85,7 +86,8 @@ def _odd(settings: dict[str, Any], common: dict[str, Any]) -> str:
 
 def common_budget(series: Sequence[Series]) -> int:
     """The number of iterations that most of the series have."""
-    return Counter(one.budget for one in series).most_common(1)[0][0]
+    run = [one.budget for one in series if one.group.records]
+    return Counter(run or [one.budget for one in series]).most_common(1)[0][0]
 
 
 def band(results: Results, group: Group) -> pd.DataFrame:
