@@ -125,7 +125,7 @@ class Study:
     title: str
     protocols: dict[str, Protocol] = field(default_factory=dict)
     reads: str = "corpus"
-    """What its runs read, and so what a selection lists: a ``corpus``, or a ``task``."""
+    """What its runs read, a kind of ``redrop.data.names``: ``corpus``, ``glue``, ``translation``, ..."""
     tables: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     part: str = ""
@@ -215,7 +215,7 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
             for task, settings in raw["protocols"][source].get("tasks", {}).items()
         }
         for task in tasks:
-            check_choice(f"{where}: tasks", task, _task_names(raw["reads"]))
+            check_choice(f"{where}: tasks", task, task_names(raw["reads"]))
         protocols[name] = Protocol(name, part["title"], {**base, **own}, rows, tags, sweeps, tasks)
     name, view = raw["study"], raw
     if view_name is not None:
@@ -256,7 +256,7 @@ def make_spec(
             f"study {study.name}: unknown setting {unknown[0]!r} (known: {', '.join(settings)})"
             + suggest(unknown[0], settings)
         )
-    settings |= override | {f"data.{study.reads}": task}
+    settings |= override | {"data.corpus" if study.reads == "corpus" else "data.task": task}
     values = {
         "study": study.name,
         "protocol": protocol,
@@ -305,14 +305,17 @@ def _tasks(study: Study, selection: dict[str, Any]) -> list[str]:
     if key not in selection or other in selection:
         raise ConfigError(f"study {study.name}: a selection of it lists {key}, not {other}")
     for task in selection[key]:
-        check_choice(f"study {study.name}: {key}", task, _task_names(study.reads))
+        check_choice(f"study {study.name}: {key}", task, task_names(study.reads))
     return selection[key]
 
 
-def _task_names(reads: str) -> list[str]:
-    """Names of the corpora, or of the tasks."""
+def task_names(reads: str) -> list[str]:
+    """Names of the corpora, or of the tasks of that kind."""
     from redrop import data
+    from redrop.data.directions import DIRECTIONS
 
+    if reads == "translation":
+        return list(DIRECTIONS)
     return [name.removeprefix("glue_") for name in data.names(reads)]
 
 

@@ -10,10 +10,12 @@ import pytest
 
 from finetune_support import LRDROP, RDROP, glue_spec
 from redrop import record
-from redrop.analysis.build import build_figures, build_tables, load
+from redrop.analysis.build import build_figures, build_tables, find_reported, load
 from redrop.analysis.claims import Claim, judge
+from redrop.analysis.figures.settings_curves import size_figure, weights_figure
 from redrop.analysis.paired import average_scores, baselines, gain, in_order
 from redrop.analysis.stats import t_interval
+from redrop.analysis.tables.glue import glue
 from redrop.record import Metric
 from redrop.study import Study, load_part
 
@@ -166,3 +168,60 @@ def test_gains_need_a_common_seed(runs: Path) -> None:
     found = gain({1: 81.0, 2: 84.0}, {1: 80.0, 2: 82.0, 3: 7.0})
     assert found == t_interval([1.0, 2.0])
     assert gain({1: 81.0}, {2: 82.0}).n == 0
+
+
+def write_score(folder: Path, config: str, seed: int, value: float, **settings: object) -> None:
+    """A run with nothing but a score."""
+    spec = glue_spec(seed, config, **settings, data__task="toy_pairs")
+    metric = Metric(value=value, n=300, split="dev", higher_is_better=True, signature="test")
+    document = record.metrics_document(spec, "done", None, {"name": "toy_pairs"}, {"score": metric})
+    record.write_json(folder / "glue" / spec.run / record.METRICS, document)
+    record.write_curve(folder / "glue" / spec.run / record.CURVE, [])
+
+
+def test_the_size_figure_has_a_line_a_method_over_the_shares(study: Study, tmp_path: Path) -> None:
+    for config, share, settings in (
+        ("ce", 1.0, {}),
+        ("ce-10pct", 0.1, {}),
+        ("lrdrop", 1.0, LRDROP),
+        ("lrdrop-10pct", 0.1, LRDROP),
+        ("no-hidden", 1.0, LRDROP | {"objective__alpha": 0.0}),
+    ):
+        for seed in (1, 2):
+            write_score(tmp_path, config, seed, 0.7 + 0.1 * share, **settings, data__train_fraction=share)
+    figure, caption = size_figure(load(tmp_path, None, "glue"), study, "toy")
+    lines = {line.get_label(): line for line in _error_bars(figure.axes[0])}
+    assert set(lines) == {"ce", "lrdrop"}  # a variation of a method is none of the lines
+    assert list(lines["ce"][0].get_xdata()) == [10.0, 100.0]
+    assert list(lines["ce"][0].get_ydata()) == pytest.approx([71.0, 80.0])
+    assert "n = 2 seeds" in caption
+
+
+def test_the_weights_figure_has_a_line_a_term_through_the_shared_middle(study: Study, tmp_path: Path) -> None:
+    for config, weight in (("no-hidden", 0.0), ("alpha-0.1", 0.1), ("lrdrop", 1.0), ("alpha-10", 10.0)):
+        settings = LRDROP | {"objective__alpha": weight, "objective__beta": 1.0}
+        write_score(tmp_path, config, 1, 0.5 + 0.01 * weight, **settings)
+    bert = dataclasses.replace(study.protocols["bert-base"], name="toy")
+    own = dataclasses.replace(study, protocols={"toy": bert})
+    figure, _ = weights_figure(load(tmp_path, None, "glue"), own, "toy")
+    lines = {line.get_label(): line for line in _error_bars(figure.axes[0])}
+    assert list(lines["alpha"][0].get_xdata()) == [0.0, 0.1, 1.0, 10.0]
+    assert list(lines["beta"][0].get_xdata()) == [1.0]
+    assert list(lines["alpha"][0].get_ydata()) == pytest.approx([50.0, 50.1, 51.0, 60.0])
+
+
+def _error_bars(axes):
+    return [made for made in axes.containers if made.get_label()]
+
+
+def test_what_others_report_stands_below_with_its_source(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    asked = {"bert-base": ["cola", "rte"]}
+    made = glue(load(tmp_path / "none", None, "glue"), study, find_reported(study, None), asked)
+    rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
+    assert rows["rdrop, reported"]["cola"] == "62.60"
+    assert rows["lrdrop − ce, reported"]["average"] == "+1.70"
+    assert "lrdrop, reported" not in rows  # its cells are not known
+    place = list(rows).index("rdrop, reported")
+    (mark,) = made.marks[place, "cola"]
+    assert "issue 30" in made.footnotes[mark - 1]

@@ -8,38 +8,39 @@ from pathlib import Path
 
 import pytest
 
-from redrop.analysis.reported import METRICS, comparable, read_reported
+from redrop.analysis.reported import LOSSES, comparable, read_reported
 from redrop.analysis.settings import overrides
 from redrop.errors import ConfigError
 from redrop.record import DONE, RunRecord
 from redrop.spec import RunSpec
 from support import PROJECT, STUDY, spec_of
 
-HEADER = "study,protocol,config,metric,value,source\n"
-LINE = "residual,authors,a0r0,val_loss_last,1.8295,their records\n"
+HEADER = "study,protocol,config,task,metric,value,source\n"
+LINE = "residual,authors,a0r0,tiny_shakespeare,val_loss_last,1.8295,their records\n"
 
 
 def test_a_figure_an_unknown_one_and_the_sources(tmp_path: Path) -> None:
     path = tmp_path / "residual.csv"
-    path.write_text(HEADER + LINE + "residual,authors,a2r0,val_loss_last,,their paper\n")
+    path.write_text(HEADER + LINE + "residual,authors,a2r0,tiny_shakespeare,val_loss_last,,their paper\n")
     found = read_reported(path, STUDY)
-    assert found.value("authors", "a0r0", "val_loss_last") == 1.8295
-    assert math.isnan(found.value("authors", "a2r0", "val_loss_last"))
-    assert math.isnan(found.value("matched", "skip1-0", "val_loss_last"))
+    assert found.value("authors", "a0r0", "tiny_shakespeare", "val_loss_last") == 1.8295
+    assert math.isnan(found.value("authors", "a2r0", "tiny_shakespeare", "val_loss_last"))
+    assert math.isnan(found.value("matched", "skip1-0", "tiny_shakespeare", "val_loss_last"))
     assert found.sources == ("their records",)
 
 
 FAULTS = {
     "columns": (HEADER.replace("metric", "score"), 1, "the columns must be study,protocol"),
     "empty": ("", 1, "the columns must be study,protocol"),
-    "cells": (HEADER + LINE.replace(",their records", ""), 2, "it must have 6 cells"),
-    "more cells": (HEADER + LINE.replace("\n", ",x\n"), 2, "it must have 6 cells"),
+    "cells": (HEADER + LINE.replace(",their records", ""), 2, "it must have 7 cells"),
+    "more cells": (HEADER + LINE.replace("\n", ",x\n"), 2, "it must have 7 cells"),
     "study": (HEADER + LINE.replace("residual", "glue"), 2, "study is 'glue'"),
     "source": (HEADER + LINE.replace("their records", ""), 2, "source is empty"),
     "protocol": (HEADER + LINE.replace("authors", "author"), 2, "unknown protocol 'author'.*mean 'authors'"),
     "config": (HEADER + LINE.replace("a0r0", "a0r00"), 2, "unknown config 'a0r00'.*did you mean 'a0r0'"),
+    "task": (HEADER + LINE.replace("tiny_s", "s"), 2, "unknown task 'shakespeare'"),
     "metric": (HEADER + LINE.replace("val_loss_last", "loss"), 2, "unknown metric 'loss'"),
-    "twice": (HEADER + LINE + LINE, 3, "authors/a0r0/val_loss_last is given twice"),
+    "twice": (HEADER + LINE + LINE, 3, "authors/a0r0/tiny_shakespeare/val_loss_last is given twice"),
     "number": (HEADER + LINE.replace("1.8295", "about 2"), 2, "value 'about 2' is not a number"),
     "finite": (HEADER + LINE + LINE.replace("a0r0", "a2r0").replace("1.8295", "nan"), 3, "leave it empty"),
 }
@@ -96,6 +97,9 @@ def test_our_copy_equals_the_authors_records(reference: Path) -> None:
                 if protocol == "notebook" and not row["sweep"].startswith("skip"):
                     continue
                 config = notebook_name(row["run"]) if protocol == "notebook" else row["run"]
-                theirs |= {(protocol, config, name): round(float(row[name]), 4) for name in METRICS}
+                theirs |= {
+                    (protocol, config, "tiny_shakespeare", name): round(float(row[name]), 4)
+                    for name in LOSSES
+                }
     assert ours == theirs
     assert {key[1] for key in ours} == {*STUDY.protocols["authors"].rows, *STUDY.protocols["notebook"].rows}

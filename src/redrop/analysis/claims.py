@@ -181,7 +181,7 @@ def judge(results: Results, study: Study, claim: Claim) -> Iterator[Judgement]:
             if not done:
                 continue
             fair = all(as_published(record, overrides(study, record.spec)) for record in done)
-            whole = study.reads != "task" or set(together) == set(TASK_ORDER)
+            whole = study.reads != "glue" or set(together) == set(TASK_ORDER)
             budgets = sorted({budget(group) for each in groups.values() for group in each if group.done})
             yield Judgement(
                 claim,
@@ -198,7 +198,7 @@ def _judged_together(
     results: Results, study: Study, claim: Claim, protocol: str, tasks: list[str]
 ) -> list[list[str]]:
     """Corpora are judged one by one; tasks by their mean, over those that every configuration was run on."""
-    if study.reads != "task" or not tasks or claim.each_task:
+    if study.reads == "corpus" or not tasks or claim.each_task:
         return [[task] for task in tasks]
     configs = {config for pair in claim.pairs[protocol] for config in pair}
     complete = [

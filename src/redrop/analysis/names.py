@@ -39,6 +39,8 @@ ACROSS_FIGURES = {
     "learning": "redrop.analysis.figures.across:learning_figure",
     "landscape": "redrop.analysis.figures.across:landscape_figure",
     "inconsistency": "redrop.analysis.figures.across:inconsistency_figure",
+    "size": "redrop.analysis.figures.settings_curves:size_figure",
+    "weights": "redrop.analysis.figures.settings_curves:weights_figure",
 }
 """Figures drawn once for every protocol, with all of its tasks."""
 

@@ -12,7 +12,6 @@ from redrop.study import Study
 SCORE = "score"
 """The metric that enters a task's cell and the average: the task's first one."""
 BASELINE = "ce"
-AVERAGE = "average"
 
 TASK_ORDER = ("mnli", "qqp", "qnli", "sst2", "cola", "stsb", "mrpc", "rte")
 """GLUE's tasks as its tables have them; others follow."""

@@ -1,4 +1,4 @@
-"""The authors' own figures: config/reported/<study>.csv, one row a configuration and metric."""
+"""What others report: config/reported/<study>.csv, one row a configuration, task and metric."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 from redrop.checks import suggest
 from redrop.errors import ConfigError
 from redrop.record import RunRecord
-from redrop.study import Study
+from redrop.study import Study, task_names
 
-COLUMNS = ["study", "protocol", "config", "metric", "value", "source"]
+COLUMNS = ["study", "protocol", "config", "task", "metric", "value", "source"]
 
-METRICS = ("val_loss_last", "val_loss_best", "train_loss_last")
-"""Metrics that may be given; an unknown one would never be shown."""
+LOSSES = ("val_loss_last", "val_loss_best", "train_loss_last")
+SCORES = ("score", "gain")
+"""In points: the task's first metric, and its difference to the study's baseline."""
+AVERAGE = "average"
+"""In place of a task: the mean over a study's tasks."""
 
 AUTHORS_CORPUS = "tiny_shakespeare"
 """The corpus that the authors' figures of this project are for."""
@@ -28,25 +31,34 @@ fp32)."""
 
 @dataclass(frozen=True)
 class Reported:
-    """Figures by protocol, configuration and metric."""
+    """Figures and their sources."""
 
-    values: dict[tuple[str, str, str], float]
-    """An unknown figure is absent."""
-    sources: tuple[str, ...]
-    """Where they are from, each source once."""
+    values: dict[tuple[str, str, str, str], float]
+    """By protocol, configuration, task and metric; an unknown figure is absent."""
+    origins: dict[tuple[str, str, str, str], str]
+    """Where each is from."""
 
-    def value(self, protocol: str, config: str, metric: str) -> float:
-        """The authors' figure, NaN where it is not known."""
-        return self.values.get((protocol, config, metric), math.nan)
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        return tuple(dict.fromkeys(self.origins.values()))
+
+    def value(self, protocol: str, config: str, task: str, metric: str) -> float:
+        """The reported figure, NaN where it is not known."""
+        return self.values.get((protocol, config, task, metric), math.nan)
+
+    def origin(self, protocol: str, config: str, task: str, metric: str) -> str:
+        """Where a known figure is from."""
+        return self.origins[protocol, config, task, metric]
 
 
-NOTHING = Reported({}, ())
+NOTHING = Reported({}, {})
 
 
 def read_reported(path: Path, study: Study) -> Reported:
     """Read and check the file; raises ``ConfigError`` naming file, line and what is wrong."""
-    values: dict[tuple[str, str, str], float] = {}
-    sources: dict[str, None] = {}
+    values: dict[tuple[str, str, str, str], float] = {}
+    origins: dict[tuple[str, str, str, str], str] = {}
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
@@ -62,12 +74,12 @@ def read_reported(path: Path, study: Study) -> Reported:
                     raise ConfigError(f"{where}: {'/'.join(key)} is given twice")
                 if row["value"]:
                     values[key] = _number(row["value"], where)
-                    sources[row["source"]] = None
+                    origins[key] = row["source"]
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text ({error})") from error
-    return Reported(values, tuple(sources))
+    return Reported(values, origins)
 
 
 def comparable(record: RunRecord, changed: dict[str, object]) -> bool:
@@ -76,7 +88,7 @@ def comparable(record: RunRecord, changed: dict[str, object]) -> bool:
     return record.spec.task == AUTHORS_CORPUS and not real
 
 
-def _key(row: dict[str, str], study: Study, where: str) -> tuple[str, str, str]:
+def _key(row: dict[str, str], study: Study, where: str) -> tuple[str, str, str, str]:
     if None in row or None in row.values():
         raise ConfigError(f"{where}: it must have {len(COLUMNS)} cells")
     if row["study"] != study.name:
@@ -86,7 +98,8 @@ def _key(row: dict[str, str], study: Study, where: str) -> tuple[str, str, str]:
     known = {
         "protocol": study.protocols,
         "config": study.protocols[row["protocol"]].rows if row["protocol"] in study.protocols else (),
-        "metric": METRICS,
+        "task": (*task_names(study.reads), AVERAGE),
+        "metric": LOSSES if study.reads == "corpus" else SCORES,
     }
     for column, names in known.items():
         if row[column] not in names:
@@ -94,7 +107,7 @@ def _key(row: dict[str, str], study: Study, where: str) -> tuple[str, str, str]:
                 f"{where}: unknown {column} {row[column]!r} (known: {', '.join(names)})"
                 + suggest(row[column], names)
             )
-    return row["protocol"], row["config"], row["metric"]
+    return row["protocol"], row["config"], row["task"], row["metric"]
 
 
 def _number(text: str, where: str) -> float:

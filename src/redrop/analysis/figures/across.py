@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.figures import style
+from redrop.analysis.figures.panels import task_panels
 from redrop.analysis.figures.series import seeds_text
 from redrop.analysis.paired import (
-    AVERAGE,
     average_scores,
     baselines,
     gain,
@@ -25,13 +24,11 @@ from redrop.analysis.paired import (
     scores,
     shown_groups,
 )
-from redrop.analysis.reported import Reported
+from redrop.analysis.reported import AVERAGE, Reported
 from redrop.evaluation.glue import METRICS
 from redrop.record import RunRecord
 from redrop.study import Study
 
-PANEL = 2.3
-"""Inches of a panel's width and height."""
 LANDSCAPE = "landscape.json"
 
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -170,22 +167,10 @@ def _panels(
     """A panel a task; a line a method: the mean of its seeds, with a band from the lowest to the highest."""
     tasks = tasks_of(results, study, protocol)
     rows = shown_groups(results, study, protocol, tasks)
-    columns = min(4, max(1, len(tasks)))
-    lines = math.ceil(max(1, len(tasks)) / columns)
-    figure = style.new_figure(max(style.SINGLE, PANEL * columns), 0.9 + PANEL * lines)
-    figure.suptitle(f"{title} ({protocol})")
+    figure, panels = task_panels(f"{title} ({protocol})", tasks, x, y)
     every = [group for groups in rows.values() for group in groups]
-    panels = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes in panels[max(1, len(tasks)) :]:
-        axes.set_visible(False)
     named: set[str] = set()
-    if not tasks:
-        style.say_empty(panels[0])
-    for number, task in enumerate(tasks):
-        axes = panels[number]
-        axes.set_title(task)
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
+    for number, axes in enumerate(panels[: len(tasks)]):
         if log:
             axes.set_yscale("log")
         if x in ("layer", "epoch"):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from redrop.analysis.collect import Results
 from redrop.analysis.figures import style
 from redrop.analysis.figures.series import Series, absent_text, reach, seeds_text, sweep_series
-from redrop.analysis.reported import NOTHING, Reported, comparable
+from redrop.analysis.reported import AUTHORS_CORPUS, NOTHING, Reported, comparable
 from redrop.analysis.settings import overrides, show
 from redrop.study import Study, Sweep
 
@@ -60,7 +60,7 @@ def _theirs(study: Study, series: list[Series], reported: Reported) -> dict[int,
     """Position -> the authors' figure, where all of our runs stand beside it."""
     found = {}
     for position, one in enumerate(series):
-        value = reported.value(one.group.protocol, one.config, METRIC)
+        value = reported.value(one.group.protocol, one.config, AUTHORS_CORPUS, METRIC)
         fair = [comparable(record, overrides(study, record.spec)) for record in one.group.done]
         if math.isfinite(value) and fair and all(fair):
             found[position] = value
@@ -203,7 +203,7 @@ def _caption(protocol: str, task: str, series: list[Series], theirs_shown: bool,
         text += f"Squares, in no line, differ in budget or depth: {', '.join(odd)}. "
     if theirs_shown:
         text += "Diamonds: the authors' single recorded runs, where ours have their settings."
-    elif any(math.isfinite(reported.value(protocol, one.config, METRIC)) for one in series):
+    elif any(math.isfinite(reported.value(protocol, one.config, AUTHORS_CORPUS, METRIC)) for one in series):
         text += "The authors' figures are not shown: no run is at their size and corpus."
     else:
         text += "The authors recorded no such runs."

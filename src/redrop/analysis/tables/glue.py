@@ -6,8 +6,8 @@ from typing import Any
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.names import Protocols
-from redrop.analysis.paired import AVERAGE, average_scores, baselines, gain, in_order, scores, shown_groups
-from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.paired import average_scores, baselines, gain, in_order, scores, shown_groups
+from redrop.analysis.reported import AVERAGE, NOTHING, Reported
 from redrop.analysis.sections import corpora
 from redrop.analysis.stats import Interval
 from redrop.analysis.summary import DASH, MINUS, summarise
@@ -19,7 +19,8 @@ CAPTION = (
     "Points (times 100) at the end of training, no epoch chosen, split {split}: mean ± sample standard "
     "deviation over n seeds. {metrics}. Average: mean of the tasks, over the seeds that have all of them. "
     "Gain: difference to plain fine-tuning (one pass) on the same training set, paired by seed, with its "
-    "95 % t interval."
+    "95 % t interval. Reported: figures of others, each with its source, where one is known; they were made "
+    "with other seeds, recipes and sometimes sets."
 )
 MISSING = "No run of this configuration is finished on this task."
 
@@ -31,7 +32,6 @@ def glue(
     protocols: Protocols | None = None,
 ) -> Table:
     """One row a configuration and one for its gain; one column a task."""
-    del reported
     found = corpora(results, study, protocols)
     tasks = in_order([task for names in found.values() for task in names])
     builder = Builder(["Configuration", "n", *tasks, AVERAGE], frozenset({"Configuration"}))
@@ -43,9 +43,12 @@ def glue(
         over = baselines(study, protocol, rows)
         for config, groups in rows.items():
             _add(builder, section, config, groups, tasks, values[config])
+            _add_reported(builder, section, reported, groups[0], "score", config, tasks)
             if config in over:
                 pair = (config, over[config])
+                title = f"{config} {MINUS} {over[config]}"
                 _add_gain(builder, section, groups[0], pair, tasks, *(values[one] for one in pair))
+                _add_reported(builder, section, reported, groups[0], "gain", title, tasks)
     first = "; ".join(f"{task}: {METRICS[task][0]}" for task in tasks)
     used = {r.metrics["score"].split for r in results.records if "score" in r.metrics} or {"dev"}
     caption = CAPTION.format(metrics=first, split=", ".join(sorted(used)))
@@ -101,6 +104,31 @@ def _add_gain(
         raw |= {f"{name}_mean": found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
         raw[f"{name}_n"] = found.n
     builder.row(section, cells, raw, [])
+
+
+def _add_reported(
+    builder: Builder,
+    section: str,
+    reported: Reported,
+    group: Group,
+    metric: str,
+    title: str,
+    tasks: list[str],
+) -> None:
+    """A row of what others report for the configuration; none where nothing is known."""
+    known = {
+        name: key
+        for name in (*tasks, AVERAGE)
+        if (key := (group.protocol, group.config, name, metric)) in reported.values
+    }
+    if not known:
+        return
+    form = "+.2f" if metric == "gain" else ".2f"
+    cells = {"Configuration": f"{title}, reported", "n": ""} | dict.fromkeys((*tasks, AVERAGE), DASH)
+    cells |= {name: f"{reported.value(*key):{form}}".replace("-", MINUS) for name, key in known.items()}
+    raw: dict[str, Any] = {"protocol": group.protocol, "config": group.config, "what": f"reported {metric}"}
+    raw |= {f"{name}_mean": reported.value(*key) for name, key in known.items()}
+    builder.row(section, cells, raw, [(name, f"{reported.origin(*key)}.") for name, key in known.items()])
 
 
 def show_gain(found: Interval) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.names import Protocols
-from redrop.analysis.reported import NOTHING, Reported, comparable
+from redrop.analysis.reported import AUTHORS_CORPUS, LOSSES, NOTHING, Reported, comparable
 from redrop.analysis.sections import Section, groups, sections
 from redrop.analysis.settings import (
     flat,
@@ -80,7 +80,7 @@ def _add(builder: Builder, study: Study, section: Section, group: Group, reporte
     settings = flat(spec) if spec else {}
     last, best = group.summary("val_loss_last"), group.summary("val_loss_best")
     when = group.summary("iteration_of_best")
-    theirs = reported.value(group.protocol, group.config, "val_loss_last")
+    theirs = reported.value(group.protocol, group.config, AUTHORS_CORPUS, "val_loss_last")
     ours_comparable, why_not = _comparable(study, group)
     known = math.isfinite(theirs)
     show_difference = known and ours_comparable and last.n > 0
@@ -122,12 +122,10 @@ def _add(builder: Builder, study: Study, section: Section, group: Group, reporte
     raw |= {"val_loss_last_low": interval.low, "val_loss_last_high": interval.high}
     raw |= {"prediction_low": prediction.low, "prediction_high": prediction.high}
     raw |= {
-        "authors_val_loss_last": theirs,
-        "authors_val_loss_best": reported.value(group.protocol, group.config, "val_loss_best"),
-        "authors_train_loss_last": reported.value(group.protocol, group.config, "train_loss_last"),
-        "comparable": ours_comparable,
-        "difference": difference,
+        f"authors_{metric}": reported.value(group.protocol, group.config, AUTHORS_CORPUS, metric)
+        for metric in LOSSES
     }
+    raw |= {"comparable": ours_comparable, "difference": difference}
     builder.row(section.title(study), cells, raw, notes)
 
 
