@@ -14,7 +14,7 @@ help:
 	@echo "make demo     both papers at toy size, to a report (minutes, offline)"
 	@echo "make test     the test suite"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
-	@echo "make bench    time of a training step, beside a nanoGPT-style one"
+	@echo "make bench    time of a training step: paper B's beside a nanoGPT-style one, paper A's methods side by side"
 	@echo "make soak     long checks: heads of the authors' curves, runs killed at random moments"
 	@echo "make report   tables and figures of the runs that exist so far (CONFIG=$(CONFIG))"
 
@@ -52,6 +52,7 @@ format: setup
 bench: setup
 	python tests/benchmarks/step.py --json results/benchmarks/step.json
 	python tests/benchmarks/packs.py --json results/benchmarks/packs.json
+	python tests/benchmarks/passes.py --json results/benchmarks/passes.json
 
 soak: setup
 	python tests/soak/soak.py --out results/published/soak

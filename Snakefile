@@ -25,6 +25,8 @@ localrules:
     glue_grid,
     glue_size,
     glue_tuning,
+    translation,
+    summarization,
 
 
 rule all:
@@ -69,3 +71,15 @@ rule glue_tuning:
     """The learning rate of the small encoder, chosen on a held-out tenth of train."""
     input:
         targets_of("glue_tuning"),
+
+
+rule translation:
+    """Paper A: plain training, R-Drop and LR-Drop on IWSLT translation."""
+    input:
+        targets_of("translation"),
+
+
+rule summarization:
+    """Paper A: plain training, R-Drop and LR-Drop on abstractive summarisation."""
+    input:
+        targets_of("summarization"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pooch
 import pytest
+import requests
 import torch
 
-from redrop.data import fetch, prepare
+from redrop.data import fetch, prepare, sources
 from redrop.data.corpus import Corpus, prepare_corpus, toy_text
 from redrop.study import Study, load_study
 
@@ -37,6 +39,22 @@ def toy_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """A generated text of 6,000 characters, prepared."""
     folder = tmp_path_factory.mktemp("data") / "toy"
     return prepare_corpus(toy_text(6000, 0), folder, name="toy", origin="generated", edition="toy")
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches a network or waits, and none takes a mirror that it did not ask for."""
+
+    class Offline:
+        def __init__(self, **kwargs: object) -> None:
+            pass
+
+        def __call__(self, url: str, output_file: object, pooch: object) -> None:
+            raise requests.ConnectionError("offline")
+
+    monkeypatch.setattr(pooch, "HTTPDownloader", Offline)
+    monkeypatch.setattr(sources.time, "sleep", lambda seconds: None)
+    monkeypatch.delenv("REDROP_MIRROR", raising=False)
 
 
 def _folder_from(variable: str, holds: str) -> Path:

@@ -1,8 +1,11 @@
-"""Specs that tests vary."""
+"""Specs that tests vary, and files that stand for downloads and mirrors."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +44,25 @@ def small_spec(config: str = "a2r025", protocol: str = "authors", seed: int = 1,
 def values_of(spec: RunSpec) -> dict[str, Any]:
     """The spec as plain values that a test may spoil."""
     return json.loads(spec.to_json())
+
+
+def make_mirror(root: Path, files: dict[str, bytes]) -> Path:
+    """A mirror folder that holds `files` by their paths, with its SHA256SUMS."""
+    lines = []
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+        lines.append(f"{hashlib.sha256(content).hexdigest()}  ./{name}\n")
+    (root / "SHA256SUMS").write_text("".join(lines))
+    return root
+
+
+def tar_gz(files: dict[str, bytes]) -> bytes:
+    """A gzipped tar archive with `files` by their paths."""
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return sink.getvalue()

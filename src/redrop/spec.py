@@ -26,6 +26,15 @@ from redrop.spec_encoder import (
     FineTuneScheduleSpec,
     GlueDataSpec,
 )
+from redrop.spec_generation import (
+    SECTIONS,
+    GenerationEvaluationSpec,
+    GenerationObjectiveSpec,
+    GenerationScheduleSpec,
+    GeneratorSpec,
+    TextPairDataSpec,
+    TransformerSpec,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +257,8 @@ FAMILIES: dict[str, dict[str, type]] = {
         "schedule": FineTuneScheduleSpec,
         "evaluation": FineTuneEvaluationSpec,
     },
+    "transformer": {"model": TransformerSpec, **SECTIONS},
+    "generator": {"model": GeneratorSpec, **SECTIONS},
 }
 """Model name -> the sections that a run of it has, where they are not those of ``RunSpec``'s first choice."""
 
@@ -264,21 +275,21 @@ class RunSpec:
     """The configuration's name, unique within study and protocol."""
     seed: int
     """Every random stream of the run is derived from it."""
-    data: DataSpec | GlueDataSpec
-    model: ResidualGPTSpec | EncoderSpec
-    objective: ObjectiveSpec | ConsistencySpec
+    data: DataSpec | GlueDataSpec | TextPairDataSpec
+    model: ResidualGPTSpec | EncoderSpec | TransformerSpec | GeneratorSpec
+    objective: ObjectiveSpec | ConsistencySpec | GenerationObjectiveSpec
     optimiser: OptimiserSpec
-    schedule: ScheduleSpec | FineTuneScheduleSpec
-    evaluation: EvaluationSpec | FineTuneEvaluationSpec
+    schedule: ScheduleSpec | FineTuneScheduleSpec | GenerationScheduleSpec
+    evaluation: EvaluationSpec | FineTuneEvaluationSpec | GenerationEvaluationSpec
     engine: EngineSpec
 
     def __post_init__(self) -> None:
         for key in ("study", "protocol", "config"):
             check_name(key, getattr(self, key))
         check_range("seed", self.seed, 0, 2**63 - 1)
-        if self.model.name == "encoder" and self.engine.name != "single":
+        if self.model.name != "residual_gpt" and self.engine.name != "single":
             raise ConfigError(
-                f"engine.name: {self.engine.name!r}; an encoder is trained alone, give 'single'"
+                f"engine.name: {self.engine.name!r}; this kind of model is trained alone, give 'single'"
             )
 
     @property

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
 from redrop.errors import ConfigError
 
 REDUCTIONS = ("mean", "sum")
 LAYERS = re.compile(r"all|last|\d+|\d+-\d+")
+
+
+def check_revision(revision: str | None) -> None:
+    """Refuse what is no commit of a hub's repository."""
+    if revision is not None and not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise ConfigError(f"model.revision: {revision!r} is not a commit; give its 40 hex digits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +68,7 @@ class EncoderSpec:
         check_choice("model.name", self.name, ("encoder",))
         if not self.checkpoint:
             raise ConfigError("model.checkpoint: empty; name a model or a folder")
-        if self.revision is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
-            raise ConfigError(f"model.revision: {self.revision!r} is not a commit; give its 40 hex digits")
+        check_revision(self.revision)
         for key in ("hidden_dropout", "attention_dropout", "classifier_dropout"):
             if getattr(self, key) is not None:
                 check_range(f"model.{key}", getattr(self, key), 0.0, 1.0)
@@ -71,6 +77,9 @@ class EncoderSpec:
 @dataclass(frozen=True, kw_only=True)
 class ConsistencySpec:
     """What is minimised: L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR; see ``redrop.objectives``."""
+
+    PASSES: ClassVar = ("mean", "sum", "half-first")
+    OUTPUTS: ClassVar = ("batchmean", "sum")
 
     name: str
     """``ce``: one plain pass; ``rdrop``: alpha = beta = 0; ``lrdrop``."""
@@ -107,8 +116,8 @@ class ConsistencySpec:
                 raise ConfigError(
                     f"objective.{key}: {getattr(self, key)!r}, but {self.name} has no such term; give 0"
                 )
-        check_choice("objective.passes", self.passes, ("mean", "sum", "half-first"))
-        check_choice("objective.outputs", self.outputs, ("batchmean", "sum"))
+        check_choice("objective.passes", self.passes, self.PASSES)
+        check_choice("objective.outputs", self.outputs, self.OUTPUTS)
         check_choice("objective.attention", self.attention, ("scores", "probabilities", "dropped"))
         for key in ("layers", "heads", "tokens"):
             check_choice(f"objective.{key}", getattr(self, key), REDUCTIONS)

@@ -13,9 +13,10 @@ from redrop import record
 from redrop.analysis.build import build_figures, build_tables, find_reported, load
 from redrop.analysis.claims import Claim, judge
 from redrop.analysis.figures.settings_curves import size_figure, weights_figure
-from redrop.analysis.paired import average_scores, baselines, gain, in_order
+from redrop.analysis.paired import average_scores, baselines, gain
+from redrop.analysis.scoring import in_order
 from redrop.analysis.stats import t_interval
-from redrop.analysis.tables.glue import glue
+from redrop.analysis.tables.scores import scores
 from redrop.record import Metric
 from redrop.study import Study, load_part
 
@@ -68,7 +69,7 @@ def table(runs: Path, study: Study, name: str, folder: Path) -> str:
 
 def test_scores_averages_and_gains_by_hand(runs: Path, study: Study, tmp_path: Path) -> None:
     """Averages need every task; gains are paired by seed; t(0.975, 1) = 12.706."""
-    text = table(runs, study, "glue", tmp_path)
+    text = table(runs, study, "scores", tmp_path)
     assert "| ce | 2 | 81.00 ± 1.41 | 55.00 ± 7.07 | 68.00 ± 4.24 |" in text
     assert "| rdrop | 1–2 | 82.50 ± 2.12 | 55.00 | 68.00 |" in text
     assert "| rdrop − ce |  | +1.50 (−4.85 to +7.85) | +5.00 | +3.00 |" in text
@@ -109,7 +110,7 @@ def test_without_runs_everything_says_so(study: Study, tmp_path: Path) -> None:
     results = load(tmp_path / "none", None, "glue")
     build_tables(results, study, tmp_path, None, protocols={"toy": ["toy_pairs"]})
     build_figures(results, study, tmp_path, None, protocols={"toy": ["toy_pairs"]})
-    assert "| lrdrop | 0 | —" in (tmp_path / "glue.md").read_text()
+    assert "| lrdrop | 0 | —" in (tmp_path / "scores.md").read_text()
     assert "no finished run" in (tmp_path / "toy-learning.svg").read_text()
 
 
@@ -217,7 +218,7 @@ def _error_bars(axes):
 def test_what_others_report_stands_below_with_its_source(study: Study, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     asked = {"bert-base": ["cola", "rte"]}
-    made = glue(load(tmp_path / "none", None, "glue"), study, find_reported(study, None), asked)
+    made = scores(load(tmp_path / "none", None, "glue"), study, find_reported(study, None), asked)
     rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
     assert rows["rdrop, reported"]["cola"] == "62.60"
     assert rows["lrdrop − ce, reported"]["average"] == "+1.70"

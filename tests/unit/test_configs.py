@@ -17,7 +17,13 @@ def plan_of(project: Path, name: str) -> Plan:
 
 @pytest.mark.parametrize(
     ("name", "runs"),
-    [("demo.yaml", 104 + 12), ("notebook.yaml", 60), ("short.yaml", 50 + 24), ("minilm.yaml", 36 + 15 + 8)],
+    [
+        ("demo.yaml", 104 + 12 + 6 + 6),
+        ("notebook.yaml", 60),
+        ("short.yaml", 50 + 24),
+        ("minilm.yaml", 36 + 15 + 8),
+        ("generation.yaml", 6 + 3),
+    ],
 )
 def test_it_resolves(project: Path, name: str, runs: int) -> None:
     plan = plan_of(project, name)

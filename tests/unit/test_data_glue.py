@@ -21,46 +21,21 @@ import pooch
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import requests
 
 from redrop import data
-from redrop.data import glue, glue_toy, sources
+from redrop.data import glue, glue_toy
 from redrop.data.glue import TASKS, hold_out, load_task, read_hub, read_tsv
 from redrop.errors import ConfigError, DataError
+from support import make_mirror
 
 MIRROR = os.environ.get("REDROP_MIRROR")
 SOURCE_ROOT = Path(data.__file__).parents[2]
 needs_mirror = pytest.mark.skipif(not MIRROR, reason="set REDROP_MIRROR to a folder with the real files")
+pytestmark = pytest.mark.usefixtures("offline")
 
 HERE = {"cola": "CoLA", "sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "rte": "RTE"}
 """The tasks that the mirror has in full, with their folders."""
 TOYS = ["toy_pairs", "toy_score"]
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch):
-    """No test reaches a network or waits, and none takes a mirror that it did not ask for."""
-
-    class Offline:
-        def __init__(self, **kwargs):
-            pass
-
-        def __call__(self, url, output_file, pooch):
-            raise requests.ConnectionError("offline")
-
-    monkeypatch.setattr(pooch, "HTTPDownloader", Offline)
-    monkeypatch.setattr(sources.time, "sleep", lambda seconds: None)
-    monkeypatch.delenv("REDROP_MIRROR", raising=False)
-
-
-def make_mirror(root: Path, files: dict[str, bytes]) -> Path:
-    lines = []
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-        lines.append(f"{hashlib.sha256(content).hexdigest()}  ./{name}\n")
-    (root / "SHA256SUMS").write_text("".join(lines))
-    return root
 
 
 def make_task(name: str, folder: Path, mirror: str | Path | None = None) -> glue.TaskData:
@@ -92,8 +67,7 @@ def toy_folder(tmp_path_factory) -> Path:
 
 
 def test_every_task_is_a_data_set():
-    assert data.names("task") == tuple(sorted(task.data_set for task in TASKS.values()))
-    assert set(data.names("task")) | set(data.names("corpus")) == set(data.names())
+    assert data.names("glue") == tuple(sorted(task.data_set for task in TASKS.values()))
     assert not any(name.startswith("glue") for name in data.names("corpus"))
     for name, task in TASKS.items():
         assert (task.name, data.get(task.data_set).NAME) == (name, f"glue_{name}")
@@ -109,7 +83,7 @@ def test_a_name_that_is_none_is_refused():
         data.get("glue_rtee")
     with pytest.raises(ConfigError, match="'glue_wnli' is no GLUE task"):
         glue.data_set("glue_wnli")
-    with pytest.raises(ConfigError, match="glue_rte is a task, not a corpus"):
+    with pytest.raises(ConfigError, match="glue_rte is no corpus"):
         data.load("glue_rte", root="somewhere")
 
 

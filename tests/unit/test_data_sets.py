@@ -13,47 +13,21 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import pooch
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import requests
 
 from redrop import data
-from redrop.data import pride_prejudice, python_code, python_docs, sources, wikitext2
+from redrop.data import pride_prejudice, python_code, python_docs, wikitext2
 from redrop.data.ascii_rule import to_ascii
 from redrop.data.corpus import toy_text
 from redrop.errors import ConfigError, DataError
+from support import make_mirror
 
 MIRROR = os.environ.get("REDROP_MIRROR")
 SOURCE_ROOT = Path(data.__file__).parents[2]
 needs_mirror = pytest.mark.skipif(not MIRROR, reason="set REDROP_MIRROR to a folder with the real files")
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch):
-    """No test reaches a network or waits, and none takes a mirror that it did not ask for."""
-
-    class Offline:
-        def __init__(self, **kwargs):
-            pass
-
-        def __call__(self, url, output_file, pooch):
-            raise requests.ConnectionError("offline")
-
-    monkeypatch.setattr(pooch, "HTTPDownloader", Offline)
-    monkeypatch.setattr(sources.time, "sleep", lambda seconds: None)
-    monkeypatch.delenv("REDROP_MIRROR", raising=False)
-
-
-def make_mirror(root: Path, files: dict[str, bytes]) -> Path:
-    lines = []
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-        lines.append(f"{hashlib.sha256(content).hexdigest()}  ./{name}\n")
-    (root / "SHA256SUMS").write_text("".join(lines))
-    return root
+pytestmark = pytest.mark.usefixtures("offline")
 
 
 def parquet_bytes(**columns) -> bytes:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from redrop.analysis.collect import Group, Results
-from redrop.analysis.paired import TASK_ORDER, in_order
 from redrop.analysis.reported import comparable
+from redrop.analysis.scoring import SCORE, TASK_ORDER, in_order, scale
 from redrop.analysis.settings import overrides
 from redrop.analysis.stats import (
     Interval,
@@ -86,6 +86,8 @@ class Judgement:
     task: str
     budget: str
     model: str
+    scale: float
+    """What a score is multiplied by to be points; 1 for any other metric."""
     as_published: bool
     """Whether the runs have the settings and the corpus that were published."""
     comparisons: tuple[Comparison, ...] = field(default=())
@@ -163,7 +165,11 @@ def budget(group: Group) -> str:
 def model_size(record: RunRecord) -> str:
     """The model, as text."""
     model = record.spec.model
-    return model.checkpoint if model.name == "encoder" else f"{model.n_layer} x {model.n_embd}"
+    if model.name == "residual_gpt":
+        return f"{model.n_layer} x {model.n_embd}"
+    if model.name == "transformer":
+        return f"{model.layers} + {model.layers} x {model.width}"
+    return model.checkpoint
 
 
 def judge(results: Results, study: Study, claim: Claim) -> Iterator[Judgement]:
@@ -189,6 +195,7 @@ def judge(results: Results, study: Study, claim: Claim) -> Iterator[Judgement]:
                 ", ".join(together),
                 " / ".join(budgets),
                 " / ".join(sorted({model_size(record) for record in done})),
+                scale(done[0]) if claim.metric == SCORE else 1.0,
                 fair and whole and protocol in claim.published,
                 tuple(compare(groups[a], groups[b], claim.metric, claim.higher) for a, b in pairs),
             )
@@ -211,9 +218,9 @@ def _judged_together(
 
 def as_published(record: RunRecord, changed: dict[str, object]) -> bool:
     """Whether a run has the settings, and the corpus or task, that were published."""
-    if record.spec.model.name == "encoder":
-        return not changed and record.spec.data.evaluate_on == "dev"
-    return comparable(record, changed)
+    if record.spec.model.name == "residual_gpt":
+        return comparable(record, changed)
+    return not changed and getattr(record.spec.data, "evaluate_on", "dev") == "dev"
 
 
 def published_verdict(judgements: Sequence[Judgement]) -> str:

@@ -46,6 +46,8 @@ RUN_SUFFIX = re.compile(r"-s\d+-[0-9a-f]{8}$")
 
 HARMLESS = ("engine.", "evaluation.")
 """Settings in which averaged seeds may differ: who computed them, how often was looked."""
+HARMLESS_IN_DECODING = ("engine.", "evaluation.batch_tokens")
+"""The same where outputs are searched for: how decides what is found."""
 
 Key = tuple[str, str, str, str]
 """Study, protocol, configuration, task."""
@@ -235,7 +237,9 @@ def _refuse_mixture(one: RunRecord, other: RunRecord) -> None:
     if one.spec.seed == other.spec.seed:
         what = f"two runs of seed {one.spec.seed}"
     else:
-        mixed = [key for key in difference(flat(one.spec), flat(other.spec)) if not key.startswith(HARMLESS)]
+        decodes = one.spec.model.name in ("transformer", "generator")
+        harmless = HARMLESS_IN_DECODING if decodes else HARMLESS
+        mixed = [key for key in difference(flat(one.spec), flat(other.spec)) if not key.startswith(harmless)]
         mixed += [f"data.{key}" for key in difference(one.data, other.data)]
         if not mixed:
             return

@@ -20,7 +20,8 @@ TABLES = {
     "claims": "redrop.analysis.tables.claims:claims",
     "signatures": "redrop.analysis.tables.signatures:signatures",
     "protocol": "redrop.analysis.tables.protocol:protocol",
-    "glue": "redrop.analysis.tables.glue:glue",
+    "scores": "redrop.analysis.tables.scores:scores",
+    "significance": "redrop.analysis.tables.significance:significance",
     "cost": "redrop.analysis.tables.cost:cost",
 }
 """Table name -> where its function is."""

@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from redrop.analysis.collect import Group, Results
+from redrop.analysis.scoring import SCORE, points
 from redrop.analysis.settings import study_spec
 from redrop.analysis.stats import Interval, paired_differences, t_interval
+from redrop.spec import RunSpec
 from redrop.study import Study
 
-SCORE = "score"
-"""The metric that enters a task's cell and the average: the task's first one."""
 BASELINE = "ce"
 
-TASK_ORDER = ("mnli", "qqp", "qnli", "sst2", "cola", "stsb", "mrpc", "rte")
-"""GLUE's tasks as its tables have them; others follow."""
 
-
-def in_order(tasks: Sequence[str]) -> list[str]:
-    """Tasks in the order of GLUE's tables."""
-    known = [task for task in TASK_ORDER if task in tasks]
-    return known + sorted(set(tasks) - set(known))
-
-
-def scores(group: Group) -> dict[int, float]:
-    """Seed -> score in points (times 100) of the runs that are done."""
-    return {record.spec.seed: 100 * record.value(SCORE) for record in group.done}
+def scores(group: Group, metric: str = SCORE) -> dict[int, float]:
+    """Seed -> metric in points of the runs that are done."""
+    return {record.spec.seed: points(record, metric) for record in group.done}
 
 
 def average_scores(groups: Sequence[Group]) -> dict[int, float]:
@@ -50,15 +41,20 @@ def baselines(study: Study, protocol: str, rows: Mapping[str, Sequence[Group]]) 
         own = next((group.spec for group in groups if group.spec), None)
         specs[config] = own or study_spec(study, protocol, config, groups[0].task)
     plain = {
-        spec.data.train_fraction: config
+        share(spec): config
         for config, spec in specs.items()
         if spec is not None and spec.objective.name == BASELINE and config.startswith(BASELINE)
     }
     return {
-        config: plain[spec.data.train_fraction]
+        config: plain[share(spec)]
         for config, spec in specs.items()
-        if spec is not None and config not in plain.values() and spec.data.train_fraction in plain
+        if spec is not None and config not in plain.values() and share(spec) in plain
     }
+
+
+def share(spec: RunSpec) -> float:
+    """Share of the training set that a run uses."""
+    return getattr(spec.data, "train_fraction", 1.0)
 
 
 def shown_groups(

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from redrop.analysis.scoring import SHOWN
 from redrop.checks import suggest
 from redrop.errors import ConfigError
 from redrop.record import RunRecord
@@ -15,8 +16,8 @@ from redrop.study import Study, task_names
 COLUMNS = ["study", "protocol", "config", "task", "metric", "value", "source"]
 
 LOSSES = ("val_loss_last", "val_loss_best", "train_loss_last")
-SCORES = ("score", "gain")
-"""In points: the task's first metric, and its difference to the study's baseline."""
+GAIN = "gain"
+"""Difference of a task's first metric to the study's baseline, in points."""
 AVERAGE = "average"
 """In place of a task: the mean over a study's tasks."""
 
@@ -99,7 +100,7 @@ def _key(row: dict[str, str], study: Study, where: str) -> tuple[str, str, str, 
         "protocol": study.protocols,
         "config": study.protocols[row["protocol"]].rows if row["protocol"] in study.protocols else (),
         "task": (*task_names(study.reads), AVERAGE),
-        "metric": LOSSES if study.reads == "corpus" else SCORES,
+        "metric": LOSSES if study.reads == "corpus" else (*SHOWN[study.reads], GAIN),
     }
     for column, names in known.items():
         if row[column] not in names:

@@ -107,9 +107,7 @@ def fetch(name: str, folder: str | Path, mirror: str | Path | None = None) -> So
     return data_set.fetch(Path(folder), None if chosen is None else Path(chosen))
 
 
-def prepare(
-    name: str, raw_folder: str | Path, folder: str | Path
-) -> Prepared:
+def prepare(name: str, raw_folder: str | Path, folder: str | Path) -> Prepared:
     """Make a prepared corpus or task in `folder` of the raw files that `fetch` left in `raw_folder`.
 
     Raises DataError when a raw file is missing or no longer what source.json says.

@@ -24,8 +24,8 @@ class Tokens:
 
     ids: np.ndarray
     """int32, all examples one after the other."""
-    segments: np.ndarray
-    """int8, of the same length: 1 in the second sentence where the model tells them apart."""
+    segments: np.ndarray | None
+    """int8, of the same length: 1 in the second sentence where the model tells them apart; None: no pairs."""
     starts: np.ndarray
     """int64, one more than there are examples."""
 
@@ -37,19 +37,46 @@ class Tokens:
         """Tokens of each example."""
         return np.diff(self.starts)
 
-    def batch(self, examples: np.ndarray, pad: int) -> dict[str, torch.Tensor]:
-        """Inputs of a model, int64 (examples, longest): padded to the longest of them with ``pad``."""
+    def padded(self, examples: np.ndarray, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids, int64 (examples, longest), ``pad`` behind the shorter ones; and which are real, bool."""
         import torch
 
+        ids, real, _ = self._gather(examples)
+        return torch.from_numpy(np.where(real, ids, pad).astype(np.int64)), torch.from_numpy(real)
+
+    def batch(self, examples: np.ndarray, pad: int) -> dict[str, torch.Tensor]:
+        """Inputs of an encoder, int64 (examples, longest): padded to the longest of them with ``pad``."""
+        import torch
+
+        ids, real = self.padded(examples, pad)
+        _, _, where = self._gather(examples)
+        segments = np.where(real, self.segments[where], 0).astype(np.int64)
+        return {
+            "input_ids": ids,
+            "token_type_ids": torch.from_numpy(segments),
+            "attention_mask": real.long(),
+        }
+
+    def _gather(self, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids by row (anything where there is none), which are real, and where each stands."""
         lengths = self.lengths[examples]
         places = np.arange(lengths.max())
         real = places < lengths[:, None]
         where = np.where(real, self.starts[examples][:, None] + places, 0)
-        return {
-            "input_ids": torch.from_numpy(np.where(real, self.ids[where], pad).astype(np.int64)),
-            "token_type_ids": torch.from_numpy(np.where(real, self.segments[where], 0).astype(np.int64)),
-            "attention_mask": torch.from_numpy(real.astype(np.int64)),
-        }
+        return self.ids[where], real, where
+
+    def take(self, examples: np.ndarray) -> Tokens:
+        """Some of the examples, in the order given."""
+        parts = [self.ids[self.starts[i] : self.starts[i + 1]] for i in examples]
+        segments = self.segments
+        if segments is not None:
+            segments = np.concatenate([segments[self.starts[i] : self.starts[i + 1]] for i in examples])
+        lengths = self.lengths[examples]
+        return Tokens(
+            np.concatenate(parts) if parts else self.ids[:0],
+            segments,
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        )
 
 
 def tokenise(

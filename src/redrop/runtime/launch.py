@@ -150,7 +150,8 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
     # A damaged checkpoint may have thrown a run back: it is left to another pack.
     kept = [number for number in range(len(specs)) if reached[number] == reached[0]]
     specs, stored = ([part[number] for number in kept] for part in (specs, stored))
-    trainer, sources = make_trainer(specs, workplace.places, workplace.device)
+    scratch = workplace.checkpoints / specs[0].run
+    trainer, sources = make_trainer(specs, workplace.places, workplace.device, scratch)
     for number, state in enumerate(stored):
         if state is not None:
             try:

@@ -13,6 +13,8 @@ def iterations_of(spec: RunSpec) -> int:
     """Updates of a run; for one that is given in epochs, by the official size of its training set."""
     if spec.model.name == "residual_gpt":
         return spec.schedule.last_iteration
+    if spec.model.name != "encoder":
+        return spec.schedule.updates
     from redrop.data.glue_tasks import HELD_OUT, TASKS
     from redrop.training.finetune_lane import updates_of
 

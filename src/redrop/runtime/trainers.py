@@ -11,7 +11,7 @@ import torch
 
 from redrop import data
 from redrop.data.corpus import Corpus, load_corpus
-from redrop.errors import DataError
+from redrop.errors import ConfigError, DataError
 from redrop.places import Places, model_folder
 from redrop.spec import RunSpec
 from redrop.training.loop import Trainer
@@ -19,7 +19,12 @@ from redrop.training.single import SingleTrainer
 from redrop.training.sweep import SweepTrainer
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from redrop.data.glue import TaskData
+    from redrop.data.summarization import SummaryData
+    from redrop.data.text_pairs import TextPairs
+    from redrop.data.translation import ParallelData
 
 
 @dataclass(frozen=True)
@@ -88,11 +93,74 @@ def ready_task(spec: RunSpec, places: Places) -> tuple[TaskData, Path | None, So
     return task, folder, Source(content, origin)
 
 
+def ready_pairs(spec: RunSpec, places: Places) -> tuple[TextPairs, PreTrainedModel, Source]:
+    """Translations or summaries, encoded, and the model that learns them."""
+    from redrop.models.generation import build_transformer, load_generator
+    from redrop.models.sources import fetch
+
+    prepared = ready_data(spec.data.data_set, places.data)
+    folder = model_folder(spec, places)
+    source = None if folder is None else fetch(spec.model.checkpoint, spec.model.revision, folder)
+    loaded, pairs = (translations if spec.data.translates else summaries)(spec, prepared, folder)
+    if spec.model.name == "transformer":
+        model = build_transformer(spec.model, pairs.codec, spec.seed)
+    else:
+        model = load_generator(spec.model, folder, pairs.codec, spec.seed)
+    content = {
+        "name": loaded.name,
+        "sha256": loaded.sha256,
+        "edition": loaded.edition,
+        "examples": {name: len(split) for name, split in pairs.splits.items()},
+        "model_sha256": None if source is None else source["sha256"],
+    }
+    origin = {"name": loaded.name, "origin": loaded.origin, "edition": loaded.edition, "model": source}
+    return pairs, model, Source(content, origin)
+
+
+def translations(spec: RunSpec, prepared: Path, model: Path | None) -> tuple[ParallelData, TextPairs]:
+    """A parallel text, as it is prepared and as it is trained on."""
+    from redrop.data.text_pairs import translation_pairs
+    from redrop.data.translation import load_parallel
+
+    if model is not None:
+        raise ConfigError(
+            f"model.checkpoint: {spec.model.checkpoint} has a vocabulary of its own, but {spec.task} is read "
+            "as BPE symbols; give model.name: transformer"
+        )
+    loaded = load_parallel(prepared)
+    return loaded, translation_pairs(loaded, spec.data)
+
+
+def summaries(spec: RunSpec, prepared: Path, model: Path | None) -> tuple[SummaryData, TextPairs]:
+    """Articles and summaries, with the released model's tokenizer or one that was learned on them."""
+    from transformers import PreTrainedTokenizerFast
+
+    from redrop.data.summarization import load_summaries
+    from redrop.data.text_pairs import TokenizerCodec, summary_pairs
+    from redrop.models.pretrained import load_tokenizer
+
+    loaded = load_summaries(prepared)
+    if model is not None:
+        tokenizer = load_tokenizer(spec.model, model)
+    else:
+        marks = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(loaded.tokenizer_file), **marks)
+    return loaded, summary_pairs(loaded, spec.data, TokenizerCodec(tokenizer, prepared / "tokens"))
+
+
 def make_trainer(
-    specs: Sequence[RunSpec], places: Places, device: torch.device
+    specs: Sequence[RunSpec], places: Places, device: torch.device, scratch: Path | None = None
 ) -> tuple[Trainer, list[Source]]:
-    """A trainer for runs that fit together, and what each of them is made from."""
+    """A trainer for runs that fit together, and what each of them is made from.
+
+    ``scratch``: a folder of the first run alone, for what it would not do twice.
+    """
     spec = specs[0]
+    if spec.model.name in ("transformer", "generator"):
+        from redrop.training.generation import GenerationTrainer
+
+        pairs, model, source = ready_pairs(spec, places)
+        return GenerationTrainer(spec, pairs, model, device, scratch), [source]
     if spec.model.name == "encoder":
         from redrop.training.finetune import FineTuner
 

@@ -30,3 +30,29 @@ def epoch_batches(
 def batches_an_epoch(examples: int, batch_size: int) -> int:
     """Number of batches of ``epoch_batches``."""
     return -(-examples // batch_size)
+
+
+def token_batches(lengths: np.ndarray, batch_tokens: int) -> list[slice]:
+    """Where to cut examples sorted by length: as many a batch as stay within ``batch_tokens`` when padded.
+
+    ``lengths`` ascend. An example that is longer than that has a batch to itself.
+    """
+    cuts, begin = [], 0
+    for place, length in enumerate(lengths):
+        if place > begin and (place + 1 - begin) * length > batch_tokens:
+            cuts.append(slice(begin, place))
+            begin = place
+    return [*cuts, slice(begin, len(lengths))] if len(lengths) else []
+
+
+def epoch_token_batches(lengths: np.ndarray, batch_tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """The batches of one epoch by token count, arrays of example numbers; each example is in exactly one.
+
+    Examples of equal length are shuffled among themselves, then the batches. Where a batch ends depends on
+    the lengths alone, so every epoch has the same number of them.
+    """
+    generator = NumpyStream(seed, f"data order/epoch {epoch}").generator
+    order = generator.permutation(len(lengths))
+    order = order[np.argsort(lengths[order], kind="stable")]
+    batches = [order[cut] for cut in token_batches(lengths[order], batch_tokens)]
+    return [batches[i] for i in generator.permutation(len(batches))]

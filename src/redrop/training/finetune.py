@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +15,26 @@ from redrop.data.glue import Split, TaskData, hold_out
 from redrop.data.tokens import Tokens, cached_tokens
 from redrop.errors import ConfigError
 from redrop.evaluation.glue import scores
-from redrop.models.attention import TAP
-from redrop.models.pretrained import compute_layers_again, load_encoder, load_tokenizer
+from redrop.models.pretrained import load_encoder, load_tokenizer
 from redrop.objectives.cross_entropy import task_losses
-from redrop.objectives.doubled import terms_of
+from redrop.objectives.doubled import Terms, terms_of
 from redrop.spec import RunSpec
 from redrop.training.batches import batches_an_epoch, epoch_batches
 from redrop.training.finetune_lane import FineTuneLane, updates_of
 from redrop.training.finished import measure_finished
-from redrop.training.single import make_optimiser
-from redrop.training.streams import GlobalStream, NumpyStream
-
-TERMS = ("task", "hidden", "attention", "output")
+from redrop.training.streams import NumpyStream
+from redrop.training.two_pass import TwoPassTrainer
 
 
-class FineTuner:
-    """State of one run in training; ``redrop.training.loop.Trainer`` says what its parts are."""
+class FineTuner(TwoPassTrainer):
+    """One encoder on one task."""
 
     def __init__(
         self, spec: RunSpec, task: TaskData, model_folder: Path, device: torch.device, cache: Path
     ) -> None:
         """``model_folder``: as ``redrop.models.sources`` left it; ``cache``: for tokenised texts."""
-        self.spec, self.task, self.device = spec, task.task, device
-        train, dev = self._splits(task)
+        self.task = task.task
+        train, dev = splits(spec, task)
         texts = [*train.sentence1, *(train.sentence2 or ())]
         self.tokenizer = load_tokenizer(spec.model, model_folder, texts)
 
@@ -47,24 +46,17 @@ class FineTuner:
         self.train, self.train_labels = encode(train), train.labels
         self.dev = {name: (encode(split), split.labels, split.idx) for name, split in dev.items()}
         n_labels = len(task.task.labels) or 1
-        self.model = load_encoder(spec.model, model_folder, n_labels, spec.seed, len(self.tokenizer))
-        self.model.to(device)
-        self._check_length()
-        if spec.schedule.gradient_checkpointing:
-            compute_layers_again(self.model)
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimiser = make_optimiser(self.model, spec.optimiser)
-        self.dropout = GlobalStream(spec.seed, "dropout", device)
-        self.iteration = 0
-        self.last_iteration = updates_of(spec.schedule, len(self.train))
-        self.evaluate_every = batches_an_epoch(len(self.train), spec.schedule.batch_size)
-        self.lane = FineTuneLane(
-            spec, self.last_iteration, {name: len(labels) for name, (_, labels, _) in self.dev.items()}
+        updates = updates_of(spec.schedule, len(self.train))
+        super().__init__(
+            spec,
+            load_encoder(spec.model, model_folder, n_labels, spec.seed, len(self.tokenizer)),
+            FineTuneLane(spec, updates, {name: len(labels) for name, (_, labels, _) in self.dev.items()}),
+            device,
+            updates=updates,
+            every=batches_an_epoch(len(self.train), spec.schedule.batch_size),
         )
-        self.lanes = [self.lane]
+        self._check_length()
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
-        self._sums = torch.zeros(len(TERMS), device=device)
-        self._summed = 0
 
     def _check_length(self) -> None:
         """Refuse inputs that have no position in the model."""
@@ -78,18 +70,6 @@ class FineTuner:
                 f"data.max_length: {self.spec.data.max_length} lets through inputs of {longest} tokens, "
                 f"but the model has {limit} positions; give at most {limit}"
             )
-
-    def _splits(self, task: TaskData) -> tuple[Split, dict[str, Split]]:
-        """What is trained on, and what is evaluated on."""
-        train, spec = task.splits["train"], self.spec
-        dev = {name: task.splits[name] for name in task.task.dev_splits}
-        if spec.data.evaluate_on == "held-out":
-            train, held = hold_out(train)
-            dev = {"held-out": held}
-        if spec.data.train_fraction < 1.0:
-            order = NumpyStream(spec.seed, "subset").generator.permutation(len(train.labels))
-            train = train.take(np.sort(order[: math.ceil(spec.data.train_fraction * len(order))]))
-        return train, dev
 
     def inputs(self, tokens: Tokens, examples: np.ndarray) -> dict[str, torch.Tensor]:
         """A padded batch on the device, with what this model takes."""
@@ -113,51 +93,22 @@ class FineTuner:
             self._epoch = (epoch, batches)
         return self._epoch[1][place]
 
-    def step(self) -> torch.Tensor:
-        """Make one update; returns the batch's total loss, (1,) on the device."""
-        spec = self.spec
-        self._use_attention(training=True)
-        self.model.train()
+    def parts(self) -> Iterator[tuple[Any, float]]:
+        """The next examples."""
         examples = self.next_batch()
-        parts = np.array_split(examples, min(spec.schedule.accumulation, len(examples)))
-        bf16 = spec.schedule.precision == "bf16"
-        total = torch.zeros((), device=self.device)
-        self.optimiser.zero_grad(set_to_none=True)
-        for part in parts:
-            share = len(part) / len(examples)
-            inputs, labels = self.inputs(self.train, part), self.labels(self.train_labels[part])
-            with self.dropout, terms_of(self.model, inputs, labels, spec.objective, bf16=bf16) as terms:
-                loss = terms.total(spec.objective, share)
-                loss.backward()
-            total += loss.detach()
-            for number, name in enumerate(TERMS):
-                if getattr(terms, name) is not None:
-                    weight = 1.0 if name == "output" and terms.output_is_sum else share
-                    self._sums[number] += weight * getattr(terms, name).detach()
-        self._summed += 1
-        if spec.optimiser.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.parameters, spec.optimiser.clip_norm)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.lane.learning_rate(self.iteration)
-        self.optimiser.step()
-        self.iteration += 1
-        return total[None]
+        for part in np.array_split(examples, min(self.spec.schedule.accumulation, len(examples))):
+            yield part, len(part) / len(examples)
 
-    def _use_attention(self, *, training: bool) -> None:
-        """The tap only where somebody listens; on a CPU plain products train faster than the fused call."""
-        if not training:
-            wanted = "sdpa"
-        elif self.spec.objective.beta:
-            wanted = TAP
-        else:
-            wanted = "eager" if self.device.type == "cpu" else "sdpa"
-        if self.model.config._attn_implementation != wanted:
-            self.model.set_attn_implementation(wanted)
+    def terms(self, part: np.ndarray) -> AbstractContextManager[Terms]:
+        """The objective's terms on some examples."""
+        inputs, labels = self.inputs(self.train, part), self.labels(self.train_labels[part])
+        bf16 = self.spec.schedule.precision == "bf16"
+        return terms_of(self.model, inputs, labels, self.spec.objective, bf16=bf16)
 
     @torch.no_grad()
     def predict(self, tokens: Tokens, examples: np.ndarray | None = None) -> np.ndarray:
         """Outputs without dropout, float32 (examples, K), in the order of ``examples`` (default: all)."""
-        self._use_attention(training=False)
+        self.use_attention(training=False)
         self.model.eval()
         examples = np.arange(len(tokens)) if examples is None else examples
         order = np.argsort(tokens.lengths[examples], kind="stable")
@@ -174,12 +125,9 @@ class FineTuner:
     def losses(self) -> list[dict[str, float]]:
         """Task metrics and loss on the development split(s); the training terms since the last time."""
         row: dict[str, float] = {"epoch": self.iteration / self.evaluate_every}
-        means = (self._sums / max(1, self._summed)).tolist()
-        row["train_loss"] = means[0] if self._summed else math.nan
-        if self._summed:
-            row |= {f"term_{name}": mean for name, mean in zip(TERMS[1:], means[1:], strict=True) if mean}
-        self._sums.zero_()
-        self._summed = 0
+        means = self.mean_terms()
+        row["train_loss"] = means.pop("task", math.nan)
+        row |= {f"term_{name}": mean for name, mean in means.items()}
         for (tokens, labels, _), suffix in zip(self.dev.values(), ("", "_mismatched"), strict=False):
             logits = self.predict(tokens)
             loss = task_losses(torch.from_numpy(logits), torch.tensor(labels)).double().mean().item()
@@ -195,24 +143,15 @@ class FineTuner:
         if self.lane.reason is None:
             measure_finished(self)
 
-    def state(self, lane: int = 0) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-        return {
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "iteration": self.iteration,
-            "dropout": self.dropout.state(),
-            "sums": self._sums,
-            "summed": self._summed,
-            **self.lane.state(),
-        }
 
-    def restore(self, lane: int, state: dict[str, Any]) -> None:
-        """The inverse of ``state``."""
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.iteration = state["iteration"]
-        self.dropout.restore(state["dropout"])
-        self._sums.copy_(state["sums"])
-        self._summed = state["summed"]
-        self.lane.restore(state)
+def splits(spec: RunSpec, task: TaskData) -> tuple[Split, dict[str, Split]]:
+    """What is trained on, and what is evaluated on."""
+    train = task.splits["train"]
+    dev = {name: task.splits[name] for name in task.task.dev_splits}
+    if spec.data.evaluate_on == "held-out":
+        train, held = hold_out(train)
+        dev = {"held-out": held}
+    if spec.data.train_fraction < 1.0:
+        order = NumpyStream(spec.seed, "subset").generator.permutation(len(train.labels))
+        train = train.take(np.sort(order[: math.ceil(spec.data.train_fraction * len(order))]))
+    return train, dev

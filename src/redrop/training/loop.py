@@ -19,6 +19,9 @@ from redrop.runtime.provenance import peak_memory_bytes
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.lane import Lane, Outcome
 
+FINISH_SECONDS = 5.0
+"""Training that is older than this when it ends is kept before the finished models are measured."""
+
 
 class Stopped(Exception):
     """Training was asked to stop; a checkpoint was written."""
@@ -119,6 +122,9 @@ def drive(
                 break
             pending.append(trainer.step())
             bar.update(1)
+    if checkpoints and time.perf_counter() - saved > FINISH_SECONDS:
+        for number, checkpoint in enumerate(checkpoints):  # what is left may take long, too
+            checkpoint.save(trainer.iteration, trainer.state(number))
     for lane in lanes:
         lane.cost["peak_memory_bytes"] = _peak_memory(trainer.device)
     started = time.perf_counter()

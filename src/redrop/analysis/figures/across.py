@@ -19,13 +19,12 @@ from redrop.analysis.paired import (
     average_scores,
     baselines,
     gain,
-    in_order,
     paired_differences,
     scores,
     shown_groups,
 )
 from redrop.analysis.reported import AVERAGE, Reported
-from redrop.evaluation.glue import METRICS
+from redrop.analysis.scoring import first_metric, in_order, metrics_text, scale
 from redrop.record import RunRecord
 from redrop.study import Study
 
@@ -96,7 +95,7 @@ def gain_figure(
     return figure, (
         f"Gain over plain fine-tuning on the same training set, in points, protocol {protocol}; "
         f"{seeds_text(every)}. Score: "
-        + "; ".join(f"{name}: {METRICS[name][0]}" for name in tasks)
+        + metrics_text(study.reads, tasks)
         + ". Small dots are seeds, marks their mean, bars Student's 95 % interval of the paired difference."
     )
 
@@ -109,9 +108,9 @@ def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__
     """Score on the development set over the epochs."""
 
     def curve(record: RunRecord) -> Curve:
-        rows = [row for row in results.rows(record.run) if row["val_loss"] is not None]
-        first = METRICS[record.spec.task][0]
-        return [row["epoch"] for row in rows], [100 * row[first] for row in rows]
+        first = first_metric(study.reads, record.spec.task) + ("" if study.reads == "glue" else "_valid")
+        rows = [row for row in results.rows(record.run) if row.get(first) is not None]
+        return [row["epoch"] for row in rows], [scale(record) * row[first] for row in rows]
 
     title, words = "Score while training", "Development score over the epochs"
     return _panels(results, study, protocol, curve, title, "epoch", "points", words)

@@ -79,9 +79,8 @@ def claims(
 
 def _cells(judgement: Judgement, comparison: Comparison) -> dict[str, str]:
     interval = comparison.interval
-    metric = judgement.claim.metric
+    metric, scale = judgement.claim.metric, judgement.scale
     form = {"iteration_of_best": "+.0f", "score": "+.2f"}.get(metric, "+.4f")
-    scale = 100 if metric == "score" else 1
     low, high = (finite(scale * end, form, "") for end in (interval.low, interval.high))
     return {
         "Judged on": f"{judgement.protocol}, {judgement.task}",

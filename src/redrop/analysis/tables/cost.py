@@ -8,8 +8,9 @@ from typing import Any
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.names import Protocols
-from redrop.analysis.paired import BASELINE, in_order, shown_groups
+from redrop.analysis.paired import BASELINE, shown_groups
 from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.scoring import in_order
 from redrop.analysis.sections import corpora
 from redrop.analysis.summary import DASH
 from redrop.analysis.tables.table import Builder, Table

@@ -1,0 +1,177 @@
+"""Inputs and outputs of an encoder-decoder as token ids: translations, and articles with summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from redrop.data.directions import DIRECTIONS, Direction
+from redrop.data.tokens import Tokens, cached_tokens
+from redrop.record import Metric
+from redrop.spec_generation import TextPairDataSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from redrop.data.summarization import SummaryData
+    from redrop.data.translation import ParallelData, ParallelSplit
+
+Score = Callable[[list[str], str], dict[str, Metric]]
+"""Hypotheses for all inputs of a split, and the split's name -> metrics, the one that counts first."""
+
+
+class Codec(Protocol):
+    """Text to token ids and back."""
+
+    size: int
+    """Tokens that there are."""
+    pad: int
+    end: int
+    """Closes every output; a decoder is started with it, too."""
+
+    def encode(self, texts: Sequence[str], max_length: int | None) -> Tokens:
+        """Ids of each text with its end mark; ``max_length`` cuts."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, without marks."""
+
+
+class SymbolCodec:
+    """Texts that are split into symbols by spaces, such as BPE's; ids 0 to 2 are padding, end, unknown."""
+
+    pad, end, unknown = 0, 1, 2
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self.symbols = ("<pad>", "</s>", "<unk>", *symbols)
+        self.size = len(self.symbols)
+        self._number = {symbol: number for number, symbol in enumerate(self.symbols) if number > self.unknown}
+
+    def encode(self, texts: Sequence[str], max_length: int | None = None) -> Tokens:
+        """Ids of each text's symbols, then the end mark."""
+        cut = None if max_length is None else max_length - 1
+        rows = [
+            [*(self._number.get(symbol, self.unknown) for symbol in text.split()[:cut]), self.end]
+            for text in texts
+        ]
+        starts = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+        ids = np.fromiter(chain.from_iterable(rows), np.int32, starts[-1])
+        return Tokens(ids, None, starts)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Symbols joined by spaces; an unknown one is written ``<unk>``."""
+        return " ".join(self.symbols[i] for i in ids if i not in (self.pad, self.end))
+
+
+class TokenizerCodec:
+    """A tokenizer of ``transformers``, with marks around each text as it was made."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, cache: Path) -> None:
+        self.tokenizer, self._cache = tokenizer, cache
+        self.size = len(tokenizer)
+        self.pad, self.end = tokenizer.pad_token_id, tokenizer.eos_token_id
+
+    def encode(self, texts: Sequence[str], max_length: int | None = None) -> Tokens:
+        """Ids of each text between its marks; kept in the cache."""
+        limit = max_length or int(1e9)
+        return cached_tokens(self._cache, self.tokenizer, texts, None, limit)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text, without marks and spaces around it."""
+        return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The examples of one split."""
+
+    source: Tokens
+    target: Tokens
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def longest(self) -> np.ndarray:
+        """The longer side's tokens of each pair."""
+        return np.maximum(self.source.lengths, self.target.lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class TextPairs:
+    """A task of translation or summarisation, encoded."""
+
+    codec: Codec
+    splits: dict[str, Pairs]
+    """``train``, ``valid``, then the test sets, the main one first."""
+    score: Score
+    references: dict[str, list[str]]
+    """Split -> what an output is compared with, the first one where there are several."""
+    metrics: tuple[str, ...]
+    """Names of what ``score`` gives, the one that counts first."""
+    finish: Callable[[str], str]
+    """Decoded text as hypotheses are scored and saved."""
+
+    @property
+    def tests(self) -> list[str]:
+        """Names of the test sets."""
+        return [name for name in self.splits if name not in ("train", "valid")]
+
+
+def translation_pairs(data: ParallelData, spec: TextPairDataSpec) -> TextPairs:
+    """A direction of a parallel text; training pairs with a longer side are left out."""
+    from redrop.evaluation import translation
+
+    direction = DIRECTIONS[spec.task]
+    codec = SymbolCodec(data.vocabulary)
+    splits = {}
+    for name, split in data.splits.items():
+        source, target = (codec.encode(split.bpe[side]) for side in (direction.source, direction.target))
+        if name == "train":
+            fits = (source.lengths <= spec.max_source) & (target.lengths <= spec.max_target)
+            source, target = (side.take(np.flatnonzero(fits)) for side in (source, target))
+        splits[name] = Pairs(source, target)
+
+    def score(hypotheses: list[str], name: str) -> dict[str, Metric]:
+        return _score_translation(hypotheses, data.splits[name], direction, name, data.lower_cased)
+
+    references = {name: split.tokenised[direction.target] for name, split in data.splits.items()}
+    return TextPairs(codec, splits, score, references, translation.METRICS, translation.join_bpe)
+
+
+def _score_translation(
+    hypotheses: list[str], split: ParallelSplit, direction: Direction, name: str, lower_cased: bool
+) -> dict[str, Metric]:
+    from redrop.evaluation.translation import scores
+
+    plain = split.raw[direction.target][: len(hypotheses)]
+    if lower_cased:  # what was trained on has no capitals to give back
+        plain = [line.lower() for line in plain]
+    references = split.tokenised[direction.target][: len(hypotheses)]
+    return scores(hypotheses, references, split=name, language=direction.target, plain_references=plain)
+
+
+def summary_pairs(data: SummaryData, spec: TextPairDataSpec, codec: Codec) -> TextPairs:
+    """Articles with their first summary; longer ones are cut."""
+    from redrop.data.summarization_sets import SETS
+    from redrop.evaluation import summarization
+
+    sentences = SETS[data.name].sentences
+    first = {name: [each[0] for each in split.summaries] for name, split in data.splits.items()}
+    splits = {
+        name: Pairs(
+            codec.encode(split.documents, spec.max_source),
+            codec.encode(first[name], spec.max_target),
+        )
+        for name, split in data.splits.items()
+    }
+
+    def score(hypotheses: list[str], name: str) -> dict[str, Metric]:
+        references = data.splits[name].summaries[: len(hypotheses)]
+        return summarization.scores(hypotheses, references, split=name, reference_sentences=sentences)
+
+    return TextPairs(codec, splits, score, first, summarization.METRICS, str.strip)

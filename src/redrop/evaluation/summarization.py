@@ -1,0 +1,142 @@
+"""ROUGE of summaries (Lin, 2004), from the rouge-score package with its stemmer.
+
+A metric is the mean over the examples of the F1 score, times 100. ROUGE-Lsum compares sentence by
+sentence, so it depends on where sentences end; ways to tell are in `SPLITTERS`, and the signature names the
+ones that were used. The other metrics are of the same text and do not see the ends.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Callable, Sequence
+
+from redrop.record import Metric
+
+METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+OVER_REFERENCES = {"mean": lambda values: sum(values) / len(values), "max": max}
+"""How several references of one example become one score."""
+
+_MARK = re.compile(r"</?t>")
+_END = re.compile(r"(?<=[.!?])([\"'”’)\]]*)\s+(?=[^\sa-z])")
+"""A stop, closing marks, white space, and then no lower-case letter."""
+_NO_END = re.compile(r"(?:^|[\s(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Prof)\.$")
+"""Text whose last stop belongs to an initial or a title."""
+
+
+def split_lines(text: str) -> list[str]:
+    """A sentence a line, as CNN/DailyMail's highlights are."""
+    return _filled(text.split("\n"))
+
+
+def split_marks(text: str) -> list[str]:
+    """Sentences marked as `<t> ... </t>`, also within one another; the marks are removed."""
+    return _filled(_MARK.split(text))
+
+
+def split_sentences(text: str) -> list[str]:
+    """Sentences of text without marks, by a plain rule (chosen; it needs no trained splitter).
+
+    A line break ends a sentence. So does `.`, `!` or `?`, with the quotes and brackets that close behind
+    it, before white space, unless a lower-case letter follows or the stop belongs to an initial (`J.`) or
+    one of the titles Mr, Mrs, Ms, Dr, St, Prof. The rule splits after other abbreviations before a capital.
+    """
+    sentences = []
+    for line in text.split("\n"):
+        begin = 0
+        for end in _END.finditer(line):
+            if not _NO_END.search(line[begin : end.start()]):
+                sentences.append(line[begin : end.end(1)])
+                begin = end.end()
+        sentences.append(line[begin:])
+    return _filled(sentences)
+
+
+SPLITTERS: dict[str, Callable[[str], list[str]]] = {
+    "lines": split_lines,
+    "marks": split_marks,
+    "sentences": split_sentences,
+}
+"""Name, as in the signature -> text to sentences."""
+
+
+def scores(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    split: str,
+    hypothesis_sentences: str = "sentences",
+    reference_sentences: str = "lines",
+    over: str = "mean",
+    metrics: Sequence[str] = METRICS,
+) -> dict[str, Metric]:
+    """F1 of each of `metrics`, times 100, mean over n hypotheses with one or several references each.
+
+    An example's score against several references is their mean (chosen: it is on the scale of a single
+    reference, so that a test set with three compares with a validation set with one) or, with
+    `over="max"`, the best one's, metric by metric, as rouge-score's `score_multi` has it. The sentence
+    arguments are names in `SPLITTERS`. Raises ValueError for unknown names, for no examples, and for
+    references that do not match.
+    """
+    from rouge_score.rouge_scorer import RougeScorer
+
+    _check(hypotheses, references, metrics)
+    combine = _named(OVER_REFERENCES, over)
+    of_hypothesis, of_reference = (
+        _named(SPLITTERS, name) for name in (hypothesis_sentences, reference_sentences)
+    )
+    scorer = RougeScorer(list(metrics), use_stemmer=True)
+    totals = dict.fromkeys(metrics, 0.0)
+    for hypothesis, targets in zip(hypotheses, references, strict=True):
+        text = "\n".join(of_hypothesis(hypothesis))
+        found = [scorer.score("\n".join(of_reference(target)), text) for target in targets]
+        for name in metrics:
+            totals[name] += combine([each[name].fmeasure for each in found])
+    signature = _signature(references, hypothesis_sentences, reference_sentences, over)
+    return {
+        name: Metric(
+            value=100 * total / len(hypotheses),
+            n=len(hypotheses),
+            split=split,
+            higher_is_better=True,
+            signature=signature,
+        )
+        for name, total in totals.items()
+    }
+
+
+def _signature(references: Sequence[Sequence[str]], hypothesis: str, reference: str, over: str) -> str:
+    counts = {len(targets) for targets in references}
+    number = str(counts.pop()) if len(counts) == 1 else "var"
+    return "|".join(
+        (
+            f"nrefs:{number}",
+            *(() if number == "1" else (f"over:{over}",)),
+            "score:f1",
+            "stemmer:yes",
+            f"sentences:{hypothesis}/{reference}",
+            f"rouge-score:{importlib.metadata.version('rouge-score')}",
+        )
+    )
+
+
+def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]], metrics: Sequence[str]) -> None:
+    for name in metrics:
+        if name not in METRICS:
+            raise ValueError(f"{name!r} is no metric of summaries. Known: {', '.join(METRICS)}.")
+    if len(hypotheses) != len(references) or not hypotheses:
+        raise ValueError(f"{len(hypotheses)} summaries for {len(references)} references: need as many, > 0")
+    for number, targets in enumerate(references):
+        # A string is a sequence of one-letter references: never what is meant.
+        if isinstance(targets, str) or not targets:
+            raise ValueError(f"example {number}: needs a list of references, got {targets!r}")
+
+
+def _named(table: dict[str, Callable], name: str) -> Callable:
+    if name not in table:
+        raise ValueError(f"{name!r} is unknown here. Known: {', '.join(table)}.")
+    return table[name]
+
+
+def _filled(sentences: Sequence[str]) -> list[str]:
+    return [sentence.strip() for sentence in sentences if sentence.strip()]

@@ -1,0 +1,134 @@
+"""Encoder-decoders: one built of a released ``transformers`` class, and released ones.
+
+The Transformer of the IWSLT recipe (fairseq's ``transformer_iwslt_de_en``) is a ``MarianMTModel``: norms
+behind the sub-layers, sinusoidal positions, ReLU, one matrix for both embeddings and the output. With width
+C, feed-forward F and V tokens it has
+
+    V C + layers (4 (C^2 + C) + 2 C F + F + C + 4 C) + layers (8 (C^2 + C) + 2 C F + F + C + 6 C)
+
+parameters, as fairseq's has: 31,543,296 + 512 V at the recipe's size (6 layers, C = 512, F = 1024).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from redrop.errors import ConfigError, DataError
+from redrop.models.pretrained import quiet
+from redrop.models.sources import TOY
+from redrop.spec_generation import GeneratorSpec, TransformerSpec
+from redrop.training.streams import derive_seed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from redrop.data.text_pairs import Codec
+
+POSITIONS = 1024
+"""Tokens that a Transformer of ours can tell the place of; sinusoids, so they cost nothing."""
+RATES = ("dropout", "attention_dropout", "activation_dropout")
+TOY_SIZES = {
+    "d_model": 64,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 128,
+    "decoder_ffn_dim": 128,
+    "max_position_embeddings": 256,
+}
+
+
+def build_transformer(spec: TransformerSpec, codec: Codec, seed: int) -> PreTrainedModel:
+    """The Transformer with random weights, drawn from the run's own stream (see ``draw_weights``)."""
+    from transformers import MarianConfig, MarianMTModel
+
+    config = MarianConfig(
+        vocab_size=codec.size,
+        d_model=spec.width,
+        encoder_layers=spec.layers,
+        decoder_layers=spec.layers,
+        encoder_attention_heads=spec.heads,
+        decoder_attention_heads=spec.heads,
+        encoder_ffn_dim=spec.feed_forward,
+        decoder_ffn_dim=spec.feed_forward,
+        activation_function="relu",
+        scale_embedding=True,
+        max_position_embeddings=POSITIONS,
+        **{key: getattr(spec, key) for key in RATES},
+        **_marks(codec),
+    )
+    with torch.random.fork_rng(devices=[]), quiet():
+        torch.manual_seed(derive_seed(seed, "initialisation"))
+        model = MarianMTModel(config)
+        draw_weights(model)
+    return model
+
+
+def _marks(codec: Codec) -> dict[str, int | None]:
+    """Special tokens of a configuration; a decoder is started with the end mark, as fairseq's is."""
+    return {
+        "pad_token_id": codec.pad,
+        "eos_token_id": codec.end,
+        "decoder_start_token_id": codec.end,
+        "bos_token_id": None,
+        "forced_eos_token_id": None,
+    }
+
+
+def draw_weights(model: PreTrainedModel) -> None:
+    """Draw what training from nothing begins with: near to fairseq's choices, in place.
+
+    Matrices by Xavier's uniform rule, those of query, key and value smaller by the root of 2; biases 0;
+    embeddings normal with standard deviation width^-0.5, padding 0. torch's global generator is used.
+    """
+    output = model.get_output_embeddings()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and module is not output:  # the output shares the embedding's
+            is_input = name.endswith(("q_proj", "k_proj", "v_proj"))
+            nn.init.xavier_uniform_(module.weight, gain=math.sqrt(0.5) if is_input else 1.0)
+            nn.init.zeros_(module.bias)
+    embedding = model.get_input_embeddings()
+    nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
+    with torch.no_grad():
+        embedding.weight[model.config.pad_token_id].zero_()
+
+
+def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed: int) -> PreTrainedModel:
+    """The released model in ``folder`` (see ``redrop.models.sources``); ``toy``: a tiny BART, random weights.
+
+    Settings of a search that come with it are dropped: the run's own are all that count. Raises ``DataError``
+    where the folder cannot be loaded.
+    """
+    from transformers import AutoModelForSeq2SeqLM, BartConfig, BartForConditionalGeneration, GenerationConfig
+
+    rates = {key: getattr(spec, key) for key in RATES if getattr(spec, key) is not None}
+    with torch.random.fork_rng(devices=[]), quiet():
+        torch.manual_seed(derive_seed(seed, "initialisation"))
+        if spec.checkpoint == TOY:
+            config = BartConfig(vocab_size=codec.size, **TOY_SIZES, **rates, **_marks(codec))
+            return BartForConditionalGeneration(config)
+        try:
+            model = AutoModelForSeq2SeqLM.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, local_files_only=True, **rates
+            )
+        except (OSError, ValueError, TypeError) as error:  # TypeError: it has no rate of that name
+            raise DataError(f"{folder}: cannot be loaded as an encoder-decoder: {error}") from error
+        model.generation_config = GenerationConfig()
+        return model
+
+
+def positions_of(model: PreTrainedModel) -> int:
+    """The longest input and output that the model takes; raises ``ConfigError`` where it does not say."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is None:
+        raise ConfigError(
+            f"model.checkpoint: a {model.config.model_type} does not say how many positions it has; "
+            "give one that is built like BART"
+        )
+    return limit

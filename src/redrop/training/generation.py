@@ -1,0 +1,199 @@
+"""Training of an encoder-decoder: plain, with R-Drop, or with LR-Drop (paper A)."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import gzip
+import io
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from redrop.data.text_pairs import Pairs, TextPairs
+from redrop.errors import ConfigError
+from redrop.evaluation.decoding import decode
+from redrop.models.generation import positions_of
+from redrop.objectives.doubled import Terms
+from redrop.objectives.generation import PairBatch, generation_terms, smoothed_cross_entropy
+from redrop.spec import RunSpec
+from redrop.training.batches import epoch_token_batches, token_batches
+from redrop.training.generation_lane import GenerationLane
+from redrop.training.two_pass import TwoPassTrainer
+
+PREDICTIONS = "predictions.csv.gz"
+STORE = "decoded.jsonl"
+
+
+class GenerationTrainer(TwoPassTrainer):
+    """One encoder-decoder on one task."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        pairs: TextPairs,
+        model: PreTrainedModel,
+        device: torch.device,
+        scratch: Path | None = None,
+    ) -> None:
+        """``scratch``: a folder of this run alone, for what was decoded before it was killed."""
+        self.pairs, self.scratch = pairs, scratch
+        self.train, self.valid = pairs.splits["train"], pairs.splits["valid"]
+        if not len(self.train):
+            raise ConfigError(
+                f"data.max_source: {spec.data.max_source} and data.max_target: {spec.data.max_target} "
+                "leave no training pair; give more"
+            )
+        tokens, decoded = int(self.valid.target.starts[-1]), min(spec.evaluation.decoded, len(self.valid))
+        lane = GenerationLane(spec, tokens, decoded, pairs.metrics[0])
+        schedule = spec.schedule
+        super().__init__(spec, model, lane, device, updates=schedule.updates, every=spec.evaluation.every)
+        self._check_length()
+        self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
+        batches = len(token_batches(np.sort(self.train.longest), schedule.batch_tokens))
+        self.updates_an_epoch = math.ceil(batches / schedule.accumulation)
+        self.best: dict[str, Any] = {}
+        """The highest validation score so far, its update, and the weights then."""
+
+    def _check_length(self) -> None:
+        """Refuse inputs that have no position in the model."""
+        limit = positions_of(self.model)
+        longest = max(pairs.longest.max() for pairs in self.pairs.splits.values())
+        if max(longest, self.spec.evaluation.max_length + 1) > limit:
+            raise ConfigError(
+                f"data.max_source, data.max_target or evaluation.max_length: there are texts of {longest} "
+                f"tokens, and outputs of {self.spec.evaluation.max_length} are allowed, but the model has "
+                f"{limit} positions"
+            )
+
+    def batch(self, pairs: Pairs, examples: np.ndarray) -> PairBatch:
+        """A padded batch on the device."""
+        codec = self.pairs.codec
+        source, of_source = pairs.source.padded(examples, codec.pad)
+        target, of_target = pairs.target.padded(examples, codec.pad)
+        moved = (
+            values.to(self.device, non_blocking=True) for values in (source, of_source, target, of_target)
+        )
+        return PairBatch(*moved, start=codec.end)
+
+    def next_batches(self) -> list[np.ndarray]:
+        """Numbers of the examples of the next update, a batch each."""
+        epoch, place = divmod(self.iteration, self.updates_an_epoch)
+        schedule = self.spec.schedule
+        if self._epoch[0] != epoch:
+            made = epoch_token_batches(self.train.longest, schedule.batch_tokens, self.spec.seed, epoch)
+            self._epoch = (epoch, made)
+        begin = place * schedule.accumulation
+        return self._epoch[1][begin : begin + schedule.accumulation]
+
+    def parts(self) -> Iterator[tuple[PairBatch, float]]:
+        """The next batches, each with its share of the update's target tokens."""
+        batches = self.next_batches()
+        counts = [int(self.train.target.lengths[examples].sum()) for examples in batches]
+        for examples, count in zip(batches, counts, strict=True):
+            yield self.batch(self.train, examples), count / sum(counts)
+
+    def terms(self, part: PairBatch) -> AbstractContextManager[Terms]:
+        """The objective's terms on a batch."""
+        bf16 = self.spec.schedule.precision == "bf16"
+        return generation_terms(self.model, part, self.spec.objective, bf16=bf16)
+
+    @torch.no_grad()
+    def validation_loss(self) -> float:
+        """Mean cross entropy of the validation targets, nats a token, without dropout."""
+        self.use_attention(training=False)
+        self.model.eval()
+        order = np.argsort(self.valid.longest, kind="stable")
+        total, count = 0.0, 0
+        for cut in token_batches(self.valid.longest[order], self.spec.evaluation.batch_tokens):
+            batch = self.batch(self.valid, order[cut])
+            logits = self.model(**batch.inputs(), use_cache=False).logits
+            tokens = int(batch.tokens)
+            loss = smoothed_cross_entropy(logits, batch.target_BT, batch.real_BT, 0.0)
+            total += tokens * loss.double().item()
+            count += tokens
+        return total / count
+
+    def hypotheses(self, pairs: Pairs, name: str, store: bool = False) -> list[str]:
+        """Decoded outputs, as they are scored."""
+        self.use_attention(training=False)
+        path = self.scratch / f"{name}-{STORE}" if store and self.scratch is not None else None
+        found = decode(
+            self.model,
+            self.pairs.codec,
+            pairs.source,
+            self.spec.evaluation,
+            store=path,
+            progress=name if store else None,
+        )
+        return [self.pairs.finish(text) for text in found]
+
+    def losses(self) -> list[dict[str, float]]:
+        """Validation loss and the score of its first inputs; the training terms since the last time."""
+        means = self.mean_terms()
+        row = {"epoch": self.iteration / self.updates_an_epoch, "train_loss": means.pop("task", math.nan)}
+        row |= {f"term_{name}": mean for name, mean in means.items()}
+        row["val_loss"] = self.validation_loss()
+        decoded, name = self.lane.decoded, self.pairs.metrics[0]
+        if decoded and self.iteration and math.isfinite(row["val_loss"]):
+            some = np.arange(decoded)
+            first = Pairs(self.valid.source.take(some), self.valid.target.take(some))
+            score = self.pairs.score(self.hypotheses(first, "valid"), "valid")[name].value
+            row[f"{name}_valid"] = score
+            if self.spec.evaluation.report == "best" and score > self.best.get("score", -math.inf):
+                weights = {
+                    key: values.detach().cpu().clone() for key, values in self.model.state_dict().items()
+                }
+                self.best = {"score": score, "iteration": self.iteration, "weights": weights}
+        return [row]
+
+    def finish(self) -> None:
+        """Decode the test sets with the weights that the spec wants reported."""
+        if self.lane.reason is not None:
+            return
+        at = self.iteration
+        if self.best:
+            self.model.load_state_dict(self.best["weights"])
+            at = self.best["iteration"]
+        files, begin, count = {}, time.perf_counter(), 0
+        for number, name in enumerate(self.pairs.tests):
+            split = self.pairs.splits[name]
+            files[name] = self.hypotheses(split, name, store=True)
+            count += len(split)
+            suffix = "" if number == 0 else f"_{name.removeprefix('test_')}"
+            for key, metric in self.pairs.score(files[name], name).items():
+                said = f"{metric.signature}; {self.spec.evaluation.report} weights, update {at:,}"
+                self.lane.extra[key + suffix] = dataclasses.replace(metric, signature=said)
+        self.lane.extra = {"score": self.lane.extra[self.pairs.metrics[0]], **self.lane.extra}
+        self.lane.files[PREDICTIONS] = predictions_file(files, self.pairs.references)
+        self.lane.cost["decoding"] = {"sentences": count, "seconds": time.perf_counter() - begin}
+        for name in self.pairs.tests:
+            if self.scratch is not None:
+                (self.scratch / f"{name}-{STORE}").unlink(missing_ok=True)
+
+    def state(self, lane: int = 0) -> dict[str, Any]:
+        """Everything that the rest of the run depends on."""
+        return {**super().state(lane), "best": self.best}
+
+    def restore(self, lane: int, state: dict[str, Any]) -> None:
+        """The inverse of ``state``."""
+        super().restore(lane, state)
+        self.best = state["best"]
+
+
+def predictions_file(outputs: dict[str, list[str]], references: dict[str, list[str]]) -> bytes:
+    """Every hypothesis beside its reference as compressed csv; equal outputs, equal bytes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["split", "number", "hypothesis", "reference"])
+    for name, hypotheses in outputs.items():
+        pairs = zip(hypotheses, references[name], strict=True)
+        writer.writerows([name, number, *pair] for number, pair in enumerate(pairs))
+    return gzip.compress(text.getvalue().encode(), mtime=0)
