@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import dataclasses
 import functools
 import shutil
@@ -14,12 +15,17 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from redrop.data.text_pairs import Pairs, SymbolCodec, TextPairs
+from redrop.data.text_pairs import Codec, Pairs, SymbolCodec, TextPairs
 from redrop.models.generation import build_transformer, load_generator
 from redrop.objectives.generation import PairBatch
 from redrop.runtime.trainers import ready_data, summaries, translations
 from redrop.spec import RunSpec
-from redrop.spec_generation import GenerationEvaluationSpec, GenerationObjectiveSpec
+from redrop.spec_generation import (
+    GenerationEvaluationSpec,
+    GenerationObjectiveSpec,
+    GeneratorSpec,
+    TransformerSpec,
+)
 from redrop.training.generation import GenerationTrainer
 
 CPU = torch.device("cpu")
@@ -149,17 +155,31 @@ def some(pairs: Pairs, count: int) -> Pairs:
 def small(task: str, train: int, valid: int = 6, test: int = 6) -> TextPairs:
     """The first pairs of a toy's splits."""
     pairs, sizes = toy(task), {"train": train, "valid": valid, "test": test}
-    return dataclasses.replace(pairs, splits={name: some(pairs.splits[name], n) for name, n in sizes.items()})
+    return dataclasses.replace(
+        pairs,
+        splits={name: some(pairs.splits[name], count) for name, count in sizes.items()},
+        references={name: pairs.references[name][:count] for name, count in sizes.items()},
+    )
 
 
-def trainer_of(spec: RunSpec, pairs: TextPairs | None = None, scratch: Path | None = None):
+@functools.cache
+def _built(spec: TransformerSpec | GeneratorSpec, codec: Codec, seed: int) -> PreTrainedModel:
+    if spec.name == "transformer":
+        return build_transformer(spec, codec, seed)
+    return load_generator(spec, None, codec, seed)
+
+
+def model_for(spec: TransformerSpec | GeneratorSpec, codec: Codec, seed: int) -> PreTrainedModel:
+    """A model as a run makes it; a copy, because its table of sinusoids takes a while."""
+    return copy.deepcopy(_built(spec, codec, seed))
+
+
+def trainer_of(
+    spec: RunSpec, pairs: TextPairs | None = None, scratch: Path | None = None
+) -> GenerationTrainer:
     """The run's trainer on a CPU; ``pairs``: other than the whole toy."""
     pairs = toy(spec.task) if pairs is None else pairs
-    if spec.model.name == "transformer":
-        model = build_transformer(spec.model, pairs.codec, spec.seed)
-    else:
-        model = load_generator(spec.model, None, pairs.codec, spec.seed)
-    return GenerationTrainer(spec, pairs, model, CPU, scratch)
+    return GenerationTrainer(spec, pairs, model_for(spec.model, pairs.codec, spec.seed), CPU, scratch)
 
 
 @functools.cache
@@ -169,7 +189,7 @@ def overfitted() -> GenerationTrainer:
         **NO_DROPOUT,
         model__width=32,
         model__heads=4,
-        schedule__updates=120,
+        schedule__updates=90,
         schedule__shape="constant",
         schedule__learning_rate=5e-3,
         schedule__batch_tokens=200,
@@ -186,13 +206,10 @@ SOURCE_LENGTHS, TARGET_LENGTHS = (7, 5, 2), (4, 6, 3)
 
 def model_of(kind: str, dropout: float = 0.1, attention: str = "eager", **sizes: int) -> PreTrainedModel:
     """A ``marian`` of two layers, or the toy ``bart``; equal weights every time, in training mode."""
-    spec = generation_spec(model__layers=2, **{f"model__{key}": value for key, value in sizes.items()})
-    model_spec = dataclasses.replace(spec.model, **dict.fromkeys(RATES, dropout))
-    if kind == "marian":
-        model = build_transformer(model_spec, CODEC, 1)
-    else:
-        bart = generation_spec(model=TOY_BART | dict.fromkeys(RATES, dropout)).model
-        model = load_generator(bart, None, CODEC, 1)
+    sections = {"bart": {"model": TOY_BART}, "marian": {"model__layers": 2}}
+    sections["marian"] |= {f"model__{key}": value for key, value in sizes.items()}
+    spec = generation_spec(**sections[kind]).model
+    model = model_for(dataclasses.replace(spec, **dict.fromkeys(RATES, dropout)), CODEC, 1)
     model.set_attn_implementation(attention)
     return model.train()
 

@@ -127,10 +127,10 @@ def test_lengths_are_kept() -> None:
     model, source = model_of("marian"), CODEC.encode(["w1 w2 w3 w4 w5", "w6", "w7 w8"])
 
     def lengths(**settings: Any) -> list[int]:
-        found = decode(model, CODEC, source, search_of(**({"beam": 2, "max_length": 40} | settings)))
+        found = decode(model, CODEC, source, search_of(**({"beam": 2, "max_length": 24} | settings)))
         return [len(text.split()) for text in found]
 
-    assert lengths(min_length=40) == [40, 40, 40]
+    assert lengths(min_length=24) == [24, 24, 24]
     assert min(lengths(min_length=7)) >= 7
     assert max(lengths(max_length=6)) <= 6
     # Inputs have 6, 2 and 3 tokens with their end marks; all are in one batch, then each in its own.

@@ -400,8 +400,7 @@ def test_gradients_are_slopes(attention: str) -> None:
         assert slope == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("name", ["ce", "rdrop", "lrdrop"])
+@pytest.mark.parametrize(("kind", "name"), [("marian", "ce"), ("marian", "lrdrop"), ("bart", "lrdrop")])
 def test_gradient_checkpointing_changes_nothing(kind: str, name: str) -> None:
     weights = {"alpha": 1.0, "beta": 1.0} if name == "lrdrop" else {"alpha": 0.0, "beta": 0.0}
     objective = objective_of(name=name, **weights, gamma=0.0 if name == "ce" else 1.0)

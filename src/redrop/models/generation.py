@@ -41,6 +41,7 @@ TOY_SIZES = {
     "encoder_ffn_dim": 128,
     "decoder_ffn_dim": 128,
     "max_position_embeddings": 256,
+    "init_std": 0.1,  # the released 0.02 is for a much wider model: a narrow one hardly begins to learn
 }
 
 

@@ -46,7 +46,7 @@ def gain_figure(
     reported: Reported | None = None,
     sweep: str | None = None,
 ) -> tuple[Figure, str]:
-    """Gain over plain fine-tuning, paired by seed: dots are seeds, bars 95 % intervals."""
+    """Gain over plain training, paired by seed: dots are seeds, bars 95 % intervals."""
     del task, reported, sweep
     tasks = tasks_of(results, study, protocol)
     rows = shown_groups(results, study, protocol, tasks)
@@ -56,12 +56,12 @@ def gain_figure(
     names = [*tasks, AVERAGE] if len(tasks) > 1 else tasks
     height = 1.2 + 0.16 * max(3, len(names) * (len(methods) + 1))
     figure = style.new_figure(0.8 * style.DOUBLE, height)
-    figure.suptitle(f"Gain over plain fine-tuning ({protocol})")
+    figure.suptitle(f"Gain over plain training ({protocol})")
     axes = figure.subplots()
-    axes.set_xlabel("difference to plain fine-tuning in points, paired by seed")
+    axes.set_xlabel("difference to plain training in points, paired by seed")
     if not methods:
         style.say_empty(axes)
-        return figure, f"Gain over plain fine-tuning, protocol {protocol}: no finished runs to compare."
+        return figure, f"Gain over plain training, protocol {protocol}: no finished runs to compare."
     axes.axvline(0.0, color=style.GREY, linewidth=0.8, zorder=1)
     for place, name in enumerate(names):
         for number, config in enumerate(methods):
@@ -93,7 +93,7 @@ def gain_figure(
     figure.legend(loc="outside lower center", ncols=4)
     every = [group for groups in rows.values() for group in groups]
     return figure, (
-        f"Gain over plain fine-tuning on the same training set, in points, protocol {protocol}; "
+        f"Gain over plain training on the same training set, in points, protocol {protocol}; "
         f"{seeds_text(every)}. Score: "
         + metrics_text(study.reads, tasks)
         + ". Small dots are seeds, marks their mean, bars Student's 95 % interval of the paired difference."
@@ -105,15 +105,19 @@ def _points(groups: Sequence[Group], tasks: Sequence[str], name: str) -> dict[in
 
 
 def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> tuple[Figure, str]:
-    """Score on the development set over the epochs."""
+    """Score on the development set while training: over the epochs, or the updates of generation."""
+    x, key = ("epoch", "epoch") if study.reads == "glue" else ("update", "iteration")
+    suffix = "" if study.reads == "glue" else "_valid"
 
     def curve(record: RunRecord) -> Curve:
-        first = first_metric(study.reads, record.spec.task) + ("" if study.reads == "glue" else "_valid")
+        first = first_metric(study.reads, record.spec.task) + suffix
         rows = [row for row in results.rows(record.run) if row.get(first) is not None]
-        return [row["epoch"] for row in rows], [scale(record) * row[first] for row in rows]
+        return [row[key] for row in rows], [scale(record) * row[first] for row in rows]
 
-    title, words = "Score while training", "Development score over the epochs"
-    return _panels(results, study, protocol, curve, title, "epoch", "points", words)
+    words = f"Score on the development set over the {x}s"
+    if study.reads != "glue":
+        words += ", of its first inputs"
+    return _panels(results, study, protocol, curve, "Score while training", x, "points", words)
 
 
 def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> tuple[Figure, str]:
@@ -172,7 +176,7 @@ def _panels(
     for number, axes in enumerate(panels[: len(tasks)]):
         if log:
             axes.set_yscale("log")
-        if x in ("layer", "epoch"):
+        if x in ("layer", "epoch", "update"):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for index, (config, groups) in enumerate(rows.items()):
             if _line(axes, groups[number], curve, index, None if config in named else config):

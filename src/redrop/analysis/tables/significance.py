@@ -27,8 +27,8 @@ COLUMNS = ["System", "Baseline", "Seed", "n", "System's BLEU", "Baseline's BLEU"
 CAPTION = (
     "Tokenised BLEU of the main test set and sacrebleu's paired bootstrap over its n sentences, one seed of "
     "each method at a time: p is how often resampling alone gives a difference as large. It says whether the "
-    "difference could come from the choice of sentences, not from the choice of seeds, which the intervals of "
-    "the table of scores are about. Runs whose outputs are not at hand are left out."
+    "difference could come from the choice of sentences, not from the choice of seeds, which the intervals "
+    "of the table of scores are about. Runs whose outputs are not at hand are left out."
 )
 NOTHING_HERE = "No pair of runs with their outputs is here; published runs do not hold them."
 
