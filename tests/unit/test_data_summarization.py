@@ -20,11 +20,10 @@ import pooch
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import requests
 from tokenizers import Tokenizer
 
 from redrop import data
-from redrop.data import sources, summarization, summarization_toy
+from redrop.data import summarization, summarization_toy
 from redrop.data.summarization import (
     SummaryData,
     SummaryDataSet,
@@ -40,34 +39,11 @@ from redrop.data.summarization_sets import CNN_REVISION, DIALOGSUM_COMMIT, SETS,
 from redrop.data.summarization_tokenizer import SPECIAL_TOKENS, learn_tokenizer
 from redrop.errors import ConfigError, DataError
 from redrop.evaluation.summarization import SPLITTERS
+from support import make_mirror
 
 SOURCE_ROOT = Path(data.__file__).parents[2]
 
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch):
-    """No test reaches a network or waits, and none takes a mirror that it did not ask for."""
-
-    class Offline:
-        def __init__(self, **kwargs):
-            pass
-
-        def __call__(self, url, output_file, pooch):
-            raise requests.ConnectionError("offline")
-
-    monkeypatch.setattr(pooch, "HTTPDownloader", Offline)
-    monkeypatch.setattr(sources.time, "sleep", lambda seconds: None)
-    monkeypatch.delenv("REDROP_MIRROR", raising=False)
-
-
-def make_mirror(root: Path, files: dict[str, bytes]) -> Path:
-    lines = []
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-        lines.append(f"{hashlib.sha256(content).hexdigest()}  ./{name}\n")
-    (root / "SHA256SUMS").write_text("".join(lines))
-    return root
+pytestmark = pytest.mark.usefixtures("offline")
 
 
 def make(name: str, folder: Path, mirror: Path | None = None) -> SummaryData:
@@ -533,11 +509,11 @@ def drop_column(folder: Path) -> None:
         (lambda f: (f / "tokenizer.json").unlink(), r"tokenizer\.json is missing"),
         (lambda f: edit_meta(f, sha256="0" * 64), r"its sha256 is '0000"),
         (lambda f: edit_meta(f, name="xsum"), r"'xsum' is no set of summaries\. Known: cnn_dailymail, "),
-        (lambda f: edit_meta(f, format=1), r"not a description of format 'summaries 1'"),
+        (lambda f: edit_meta(f, format=1), r"not a set of summaries description of format 'summaries 1'"),
         (lambda f: edit_meta(f, origin=None), r"origin missing or of the wrong kind"),
         (lambda f: edit_meta(f, counts=3), r"counts missing or of the wrong kind"),
         (lambda f: (f / "meta.json").write_text("{"), r"meta\.json is damaged"),
-        (lambda f: (f / "meta.json").unlink(), r"meta\.json is missing: no prepared summaries"),
+        (lambda f: (f / "meta.json").unlink(), r"meta\.json is missing: no prepared set of summaries"),
         (lambda f: (f / "valid.parquet").unlink(), r"valid\.parquet is missing"),
         (lambda f: (f / "valid.parquet").write_bytes(b"PAR1"), r"valid\.parquet cannot be read"),
     ],

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from redrop.data.files import atomic_path, write_json
+from redrop.data.prepared import META_FILE, prepare_again, read_meta
 from redrop.data.provenance import read_source
 from redrop.errors import DataError
 
-META_FILE = "meta.json"
 FORMAT = 1
 TRAIN_FRACTION = 0.9
 MIN_SPLIT = 2
@@ -295,22 +295,14 @@ def _read_array(path: Path, length: int, again: str) -> np.ndarray:
 
 
 def _read_meta(folder: Path) -> dict:
-    path = folder / META_FILE
-    # Without a readable meta.json the folder's name is the best guess at the data set's.
-    again = f"Run `redrop prepare {folder.name}`."
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: no prepared corpus is there. {again}") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}). {again}") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise DataError(f"{path} is not a corpus description of format {FORMAT}. {again}")
-    texts = ("name", "origin", "edition", "vocab", "sha256")
-    wrong = [key for key in texts if not isinstance(meta.get(key), str)]
-    for key in ("n_train", "n_val"):
-        if not isinstance(meta.get(key), int) or meta[key] < MIN_SPLIT:
-            wrong.append(key)
-    if wrong:
-        raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
+    meta = read_meta(
+        folder, FORMAT, "corpus", dict.fromkeys(("name", "origin", "edition", "vocab", "sha256"), str)
+    )
+    short = [
+        key for key in ("n_train", "n_val") if not isinstance(meta.get(key), int) or meta[key] < MIN_SPLIT
+    ]
+    if short:
+        raise DataError(
+            f"{folder / META_FILE}: {', '.join(short)} missing or of the wrong kind. {prepare_again(folder)}"
+        )
     return meta

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from redrop.data.files import atomic_path, write_json
 from redrop.data.glue_tasks import FILES, HELD_OUT, TASKS, GlueTask
+from redrop.data.prepared import META_FILE, prepare_again, read_meta
 from redrop.data.provenance import SourceRecord, complete_record, read_source, recorded_file, write_source
 from redrop.data.sources import RemoteFile, fetch_file
 from redrop.errors import ConfigError, DataError
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-META_FILE = "meta.json"
 FORMAT = "glue 1"
 MAX_SCORE = 5
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
@@ -472,20 +472,10 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    path = folder / META_FILE
-    # Without a readable meta.json the folder's name is the best guess at the data set's.
-    again = f"Run `redrop prepare {folder.name}`."
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: no prepared task is there. {again}") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}). {again}") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise DataError(f"{path} is not a task description of format {FORMAT!r}. {again}")
-    wrong = [key for key in ("task", "origin", "edition", "sha256") if not isinstance(meta.get(key), str)]
-    if wrong:
-        raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
+    meta = read_meta(folder, FORMAT, "task", dict.fromkeys(("task", "origin", "edition", "sha256"), str))
     if meta["task"] not in TASKS:
-        raise DataError(f"{path}: {meta['task']!r} is no task. Known: {', '.join(TASKS)}. {again}")
+        known = ", ".join(TASKS)
+        raise DataError(
+            f"{folder / META_FILE}: {meta['task']!r} is no task. Known: {known}. {prepare_again(folder)}"
+        )
     return meta

@@ -7,13 +7,11 @@ hundred steps from random weights. The best possible score is known: everything 
 
 from __future__ import annotations
 
-import hashlib
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.data.files import atomic_path
-from redrop.data.provenance import FetchedFile, SourceRecord, write_source
+from redrop.data.provenance import SourceRecord, write_generated
 
 if TYPE_CHECKING:
     from redrop.data.glue import GlueTask
@@ -71,19 +69,14 @@ def rows(task: GlueTask) -> dict[str, list[Row]]:
 
 def fetch(task: GlueTask, folder: Path) -> SourceRecord:
     """Generate the task's TSV files and source.json in `folder`; the bytes are always the same."""
-    files = []
+    files = {}
     for split, drawn in rows(task).items():
         lines = [f"index\tsentence1\tsentence2\t{'score' if task.kind == 'regression' else 'label'}"]
         for index, (sentence1, sentence2, answer) in enumerate(drawn):
             label = task.labels[int(answer)] if task.labels else f"{answer:.3f}"
             lines.append(f"{index}\t{sentence1}\t{sentence2}\t{label}")
-        raw = "".join(f"{line}\n" for line in lines).encode("ascii")
-        path = folder / f"{split}.tsv"
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(raw)
-        sha256 = hashlib.sha256(raw).hexdigest()
-        files.append(FetchedFile(path, sha256, "generated", len(raw), f"{__name__}, {EDITION}"))
-    return write_source(folder, SourceRecord(task.data_set, EDITION, tuple(files)))
+        files[f"{split}.tsv"] = "".join(f"{line}\n" for line in lines).encode("ascii")
+    return write_generated(folder, task.data_set, EDITION, files, __name__)
 
 
 def _sentence(draw: random.Random, n_marked: int) -> str:

@@ -6,12 +6,13 @@ Written last by `fetch`, so its presence says that the raw files are complete; r
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.data.files import sha256_file, write_json
+from redrop.data.files import atomic_path, sha256_file, write_json
 from redrop.errors import DataError
 
 SOURCE_FILE = "source.json"
@@ -70,6 +71,20 @@ def write_source(folder: Path, record: SourceRecord) -> SourceRecord:
     ]
     write_json(folder / SOURCE_FILE, {"name": record.name, "edition": record.edition, "files": files})
     return record
+
+
+def write_generated(
+    folder: Path, name: str, edition: str, files: Mapping[str, bytes], by: str
+) -> SourceRecord:
+    """Write files that module `by` made, by their names, and source.json; returns the record."""
+    made = []
+    for file_name, raw in files.items():
+        path = folder / file_name
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(raw)
+        digest = hashlib.sha256(raw).hexdigest()
+        made.append(FetchedFile(path, digest, "generated", len(raw), f"{by}, {edition}"))
+    return write_source(folder, SourceRecord(name, edition, tuple(made)))
 
 
 def read_source(folder: Path, name: str, files: Sequence[str]) -> SourceRecord:

@@ -29,12 +29,12 @@ from pathlib import Path
 from typing import Any
 
 from redrop.data.files import atomic_path, sha256_file, write_json
+from redrop.data.prepared import META_FILE, prepare_again, read_meta
 from redrop.data.provenance import SourceRecord, complete_record, read_source, recorded_file, write_source
 from redrop.data.sources import Check, RemoteFile, fetch_file
 from redrop.data.summarization_sets import SETS, SPLITS, Files, SummarySet
 from redrop.errors import ConfigError, DataError
 
-META_FILE = "meta.json"
 TOKENIZER_FILE = "tokenizer.json"
 FORMAT = "summaries 1"
 
@@ -513,21 +513,12 @@ def _read_split(path: Path, again: str) -> SummarySplit:
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    path = folder / META_FILE
-    # Without a readable meta.json the folder's name is the best guess at the data set's.
-    again = f"Run `redrop prepare {folder.name}`."
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: no prepared summaries are there. {again}") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}). {again}") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise DataError(f"{path} is not a description of format {FORMAT!r}. {again}")
     kinds = dict.fromkeys(("name", "origin", "edition", "sha256"), str) | {"counts": dict}
-    wrong = [key for key, kind in kinds.items() if not isinstance(meta.get(key), kind)]
-    if wrong:
-        raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
+    meta = read_meta(folder, FORMAT, "set of summaries", kinds)
     if meta["name"] not in SETS:
-        raise DataError(f"{path}: {meta['name']!r} is no set of summaries. Known: {', '.join(SETS)}. {again}")
+        known = ", ".join(SETS)
+        raise DataError(
+            f"{folder / META_FILE}: {meta['name']!r} is no set of summaries. Known: {known}. "
+            f"{prepare_again(folder)}"
+        )
     return meta

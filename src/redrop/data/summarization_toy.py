@@ -8,13 +8,11 @@ to shorten it. An encoder-decoder of two layers, 64 wide, learns that from rando
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from pathlib import Path
 
-from redrop.data.files import atomic_path
-from redrop.data.provenance import FetchedFile, SourceRecord, write_source
+from redrop.data.provenance import SourceRecord, write_generated
 
 EDITION = "toy 1"
 """Changes with anything that changes a row."""
@@ -61,19 +59,14 @@ def rows() -> dict[str, list[Row]]:
 
 def fetch(name: str, folder: Path) -> SourceRecord:
     """Generate the rows as JSON lines, and source.json, in `folder`; the bytes are always the same."""
-    files = []
+    files = {}
     for split, drawn in rows().items():
         lines = (
             json.dumps({"id": f"{split}_{number}", "document": document, "summary": summary})
             for number, (document, summary) in enumerate(drawn)
         )
-        raw = "".join(f"{line}\n" for line in lines).encode("ascii")
-        path = folder / f"{split}.jsonl"
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(raw)
-        sha256 = hashlib.sha256(raw).hexdigest()
-        files.append(FetchedFile(path, sha256, "generated", len(raw), f"{__name__}, {EDITION}"))
-    return write_source(folder, SourceRecord(name, EDITION, tuple(files)))
+        files[f"{split}.jsonl"] = "".join(f"{line}\n" for line in lines).encode("ascii")
+    return write_generated(folder, name, EDITION, files, __name__)
 
 
 def _document(draw: random.Random) -> str:

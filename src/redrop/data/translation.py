@@ -23,13 +23,13 @@ from typing import Any
 
 from redrop.data import translation_steps as steps
 from redrop.data.files import atomic_path, write_json
+from redrop.data.prepared import META_FILE, prepare_again, read_meta
 from redrop.data.provenance import SourceRecord, complete_record, read_source, recorded_file, write_source
 from redrop.data.sources import RemoteFile, fetch_file
 from redrop.data.translation_files import Counts, Pairs, Splits, check, read
 from redrop.data.translation_sets import SETS, ParallelSet
 from redrop.errors import ConfigError, DataError
 
-META_FILE = "meta.json"
 CODES_FILE = "codes"
 VOCABULARY_FILE = "vocabulary.txt"
 FORMAT = "translation 1"
@@ -354,23 +354,12 @@ def _read_text(path: Path, again: str) -> str:
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    path = folder / META_FILE
-    # Without a readable meta.json the folder's name is the best guess at the data set's.
-    again = f"Run `redrop prepare {folder.name}`."
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: no prepared parallel text is there. {again}") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}). {again}") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise DataError(f"{path} is not a parallel text's description of format {FORMAT!r}. {again}")
-    if meta.get("name") not in list(SETS):
+    kinds = dict.fromkeys(("name", "origin", "edition", "sha256"), str) | {"counts": dict}
+    meta = read_meta(folder, FORMAT, "parallel text", kinds)
+    if meta["name"] not in SETS:
+        known = ", ".join(SETS)
         raise DataError(
-            f"{path}: {meta.get('name')!r} is no parallel text. Known: {', '.join(SETS)}. {again}"
+            f"{folder / META_FILE}: {meta['name']!r} is no parallel text. Known: {known}. "
+            f"{prepare_again(folder)}"
         )
-    kinds = {"origin": str, "edition": str, "sha256": str, "counts": dict}
-    wrong = [key for key, kind in kinds.items() if not isinstance(meta.get(key), kind)]
-    if wrong:
-        raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
     return meta

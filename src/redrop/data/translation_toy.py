@@ -7,12 +7,10 @@ possible score is known: every translation right. No sentence comes twice, withi
 
 from __future__ import annotations
 
-import hashlib
 import random
 from pathlib import Path
 
-from redrop.data.files import atomic_path
-from redrop.data.provenance import FetchedFile, SourceRecord, write_source
+from redrop.data.provenance import SourceRecord, write_generated
 
 EDITION = "toy 1"
 """Changes with anything that changes a sentence."""
@@ -82,16 +80,12 @@ def pairs() -> dict[str, list[tuple[str, str]]]:
 
 def fetch(name: str, languages: tuple[str, str], folder: Path) -> SourceRecord:
     """Generate train.xx, train.yy, ... and source.json in `folder`; the bytes are always the same."""
-    files = []
-    for split, drawn in pairs().items():
-        for side, language in enumerate(languages):
-            raw = "".join(f"{pair[side]}\n" for pair in drawn).encode("ascii")
-            path = folder / f"{split}.{language}"
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(raw)
-            sha256 = hashlib.sha256(raw).hexdigest()
-            files.append(FetchedFile(path, sha256, "generated", len(raw), f"{__name__}, {EDITION}"))
-    return write_source(folder, SourceRecord(name, EDITION, tuple(files)))
+    files = {
+        f"{split}.{language}": "".join(f"{pair[side]}\n" for pair in drawn).encode("ascii")
+        for split, drawn in pairs().items()
+        for side, language in enumerate(languages)
+    }
+    return write_generated(folder, name, EDITION, files, __name__)
 
 
 def _draw(draw: random.Random) -> str:
