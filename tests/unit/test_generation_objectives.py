@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import functools
 import math
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertModel, PreTrainedModel
+from transformers.trainer_pt_utils import LabelSmoother
 
 from generation_support import CODEC, SOURCE_LENGTHS, TARGET_LENGTHS, model_of, objective_of, pair_batch
 from redrop.errors import ConfigError
@@ -73,6 +75,16 @@ def test_the_smoothed_loss_is_that_of_numpy(smoothing: float) -> None:
     real = torch.arange(5) < torch.tensor(lengths)[:, None]
     found = smoothed_cross_entropy(torch.tensor(logits), torch.tensor(target), real, smoothing)
     assert found.item() == pytest.approx(np.mean(losses), rel=1e-12)
+
+
+def test_the_smoothed_loss_is_that_of_the_trainer_of_transformers() -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits, target = torch.randn(3, 6, 9, generator=draw), torch.randint(0, 9, (3, 6), generator=draw)
+    real = torch.arange(6) < torch.tensor([6, 2, 4])[:, None]
+    labels = target.masked_fill(~real, -100)
+    expected = LabelSmoother(epsilon=0.1)({"logits": logits}, labels)
+    found = smoothed_cross_entropy(logits, target, real, 0.1)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_the_divergence_by_hand() -> None:
@@ -430,6 +442,20 @@ def test_a_layer_that_is_not_there_is_named() -> None:
     for key, idle in (("hidden_layers", "beta"), ("attention_layers", "alpha")):
         with pytest.raises(ConfigError, match=rf"objective\.{key}: '2-3' is no layer .* which has 2"):
             terms_of(model, objective_of(**{key: "2-3", idle: 0.0}), batch)
+
+
+def test_attentions_that_cannot_be_heard_are_refused() -> None:
+    """All of them, or some: their term would be missing in silence."""
+    objective = objective_of()
+    with pytest.raises(ConfigError, match=r"0 of 6 attentions of a marian .* needs objective\.beta: 0"):
+        terms_of(model_of("marian", attention="eager"), objective, pair_batch())
+    model = model_of("marian", attention=TAP)
+    deaf = model.get_decoder().layers[1].encoder_attn
+    deaf.config = copy.deepcopy(deaf.config)
+    deaf.config._attn_implementation = "eager"
+    with pytest.raises(ConfigError, match="5 of 6 attentions"):
+        terms_of(model, objective, pair_batch())
+    assert terms_of(model, objective_of(attentions="encoder+decoder"), pair_batch()).attention.item() > 0
 
 
 def test_a_model_of_another_build_is_refused() -> None:

@@ -35,5 +35,5 @@ def read_meta(folder: Path, form: object, what: str, kinds: Mapping[str, type]) 
 
 
 def prepare_again(folder: Path) -> str:
-    """The command for a folder without a readable description, whose name is the best guess at its data set."""
+    """The command for a folder without a readable description; its name is the best guess at the data set."""
     return f"Run `redrop prepare {folder.name}`."

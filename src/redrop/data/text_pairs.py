@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -152,7 +153,14 @@ def _score_translation(
     if lower_cased:  # what was trained on has no capitals to give back
         plain = [line.lower() for line in plain]
     references = split.tokenised[direction.target][: len(hypotheses)]
-    return scores(hypotheses, references, split=name, language=direction.target, plain_references=plain)
+    found = scores(hypotheses, references, split=name, language=direction.target, plain_references=plain)
+    if not lower_cased:
+        return found
+    note = "; references lower-cased"
+    return found | {
+        key: dataclasses.replace(found[key], signature=found[key].signature + note)
+        for key in ("sacrebleu", "chrf")
+    }
 
 
 def summary_pairs(data: SummaryData, spec: TextPairDataSpec, codec: Codec) -> TextPairs:

@@ -19,7 +19,7 @@ from redrop.objectives import full_precision
 from redrop.objectives.doubled import Terms, chosen_layers
 from redrop.objectives.lrdrop import attention_consistency, hidden_consistency, over_layers, real_pairs
 from redrop.objectives.rdrop import symmetric_kl
-from redrop.spec_generation import GenerationObjectiveSpec
+from redrop.spec_generation import ATTENTIONS, GenerationObjectiveSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -79,16 +79,13 @@ class AttentionTermsOfStacks:
     spec: GenerationObjectiveSpec
     pairs: dict[str, torch.Tensor]
     """Kind of attention -> (B, queries, keys) bool: which pairs count."""
-    where: dict[torch.nn.Module, tuple[str, int]]
-    """Attention module -> kind and layer."""
+    chosen: dict[torch.nn.Module, str]
+    """Attention module -> kind."""
     terms: dict[torch.nn.Module, torch.Tensor] = field(default_factory=dict)
 
     def __call__(self, attention: Attention) -> None:
-        kind, layer = self.where[attention.module]
-        if kind not in self.spec.attentions.split("+"):
-            return
-        count = sum(1 for other, _ in self.where.values() if other == kind)
-        if layer not in chosen_layers(self.spec.attention_layers, count, "objective.attention_layers"):
+        kind = self.chosen.get(attention.module)
+        if kind is None:
             return
         tensor = getattr(attention, self.spec.attention)
         term = attention_consistency(tensor, self.pairs[kind], self.spec.tokens, self.spec.heads)
@@ -107,11 +104,21 @@ def attentions_of(model: PreTrainedModel) -> dict[torch.nn.Module, tuple[str, in
         parts = name.split(".")
         if len(parts) >= 4 and parts[-3] == "layers" and f"{parts[-4]}.{parts[-1]}" in kinds:
             found[module] = (kinds[f"{parts[-4]}.{parts[-1]}"], int(parts[-2]))
-    if not found:
+    if {kind for kind, _ in found.values()} != set(ATTENTIONS):
         raise ConfigError(
             f"model: the attentions of a {model.config.model_type} are not known; give objective.beta: 0"
         )
     return found
+
+
+def chosen_attentions(model: PreTrainedModel, spec: GenerationObjectiveSpec) -> dict[torch.nn.Module, str]:
+    """The attention modules that are kept consistent -> kind."""
+    found = attentions_of(model)
+    layers = {}
+    for kind in spec.attentions.split("+"):
+        count = sum(1 for other, _ in found.values() if other == kind)
+        layers[kind] = chosen_layers(spec.attention_layers, count, "objective.attention_layers")
+    return {module: kind for module, (kind, layer) in found.items() if layer in layers.get(kind, ())}
 
 
 @contextmanager
@@ -129,7 +136,7 @@ def generation_terms(
     with ExitStack() as stack:
         heard = None
         if spec.beta:
-            heard = AttentionTermsOfStacks(spec, _pairs(batch), attentions_of(model))
+            heard = AttentionTermsOfStacks(spec, _pairs(batch), chosen_attentions(model, spec))
             stack.enter_context(listening(heard))
         with torch.autocast(batch.source_BS.device.type, torch.bfloat16, enabled=bf16):
             output = model(**inputs, output_hidden_states=bool(spec.alpha), use_cache=False)
@@ -145,6 +152,11 @@ def generation_terms(
         if spec.alpha:
             terms.hidden = over_layers(list(_hidden_terms(output, batch, spec)), spec.layers)
         if heard is not None:
+            if len(heard.terms) != len(heard.chosen):
+                raise ConfigError(
+                    f"model.checkpoint: {len(heard.terms)} of {len(heard.chosen)} attentions of a "
+                    f"{model.config.model_type} can be heard; it needs objective.beta: 0"
+                )
             terms.attention = over_layers(list(heard.terms.values()), spec.layers)
         if spec.gamma:
             terms.output = token_consistency(output.logits, batch.real_BT)
