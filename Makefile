@@ -53,6 +53,7 @@ bench: setup
 	python tests/benchmarks/step.py --json results/benchmarks/step.json
 	python tests/benchmarks/packs.py --json results/benchmarks/packs.json
 	python tests/benchmarks/passes.py --json results/benchmarks/passes.json
+	python tests/benchmarks/generation.py --json results/benchmarks/generation.json
 
 soak: setup
 	python tests/soak/soak.py --out results/published/soak

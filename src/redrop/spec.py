@@ -291,6 +291,11 @@ class RunSpec:
             raise ConfigError(
                 f"engine.name: {self.engine.name!r}; this kind of model is trained alone, give 'single'"
             )
+        if self.model.name == "generator" and self.data.translates and self.model.checkpoint != "toy":
+            raise ConfigError(
+                f"model.checkpoint: {self.model.checkpoint} has a vocabulary of its own, but "
+                f"{self.data.task} is read as BPE symbols; give model.name: transformer"
+            )
 
     @property
     def task(self) -> str:

@@ -88,10 +88,20 @@ def test_greedy_decoding_is_the_best_token_again_and_again() -> None:
 @pytest.mark.parametrize("beam", [1, 4])
 def test_a_cache_changes_nothing(beam: int) -> None:
     trainer, search = overfitted(), search_of(beam=beam, max_length=16)
-    found = [
-        decode(trainer.model, trainer.pairs.codec, unseen(), search, cache=cache) for cache in (True, False)
-    ]
+    found, widths = [], []
+    for cache in (True, False):
+        read: list[int] = []
+        hook = (
+            trainer.model.get_decoder()
+            .layers[0]
+            .register_forward_pre_hook(lambda module, inputs, read=read: read.append(inputs[0].shape[1]))
+        )
+        found.append(decode(trainer.model, trainer.pairs.codec, unseen(), search, cache=cache))
+        hook.remove()
+        widths.append(read)
     assert found[0] == found[1]
+    assert set(widths[0]) == {1}  # a token at a time
+    assert widths[1][:9] == list(range(1, 10))  # all of them again and again
 
 
 @pytest.mark.parametrize(
@@ -123,7 +133,7 @@ def test_beam_search_is_that_of_generate_sentence_by_sentence(
 
 
 def test_lengths_are_kept() -> None:
-    """By a model with random weights, which rarely stops; an end mark counts in the maximum only."""
+    """By a model with random weights; an end mark counts in the maximum only."""
     model, source = model_of("marian"), CODEC.encode(["w1 w2 w3 w4 w5", "w6", "w7 w8"])
 
     def lengths(**settings: Any) -> list[int]:
@@ -133,14 +143,14 @@ def test_lengths_are_kept() -> None:
     assert lengths(min_length=24) == [24, 24, 24]
     assert min(lengths(min_length=7)) >= 7
     assert max(lengths(max_length=6)) <= 6
-    # Inputs have 6, 2 and 3 tokens with their end marks; all are in one batch, then each in its own.
+    # From here on it never stops. Inputs have 6, 2 and 3 tokens with their end marks, in one batch or three.
+    model.final_logits_bias[0, CODEC.end] = -1e9
+    assert lengths() == [24, 24, 24]
     assert MORE == 10
-    assert lengths(min_length=16, max_ratio=1.0) == [16, 16, 16]
-    assert lengths(max_ratio=0.5, min_length=13, batch_tokens=2) == [13, 13, 13]
-    unending = {"min_length": 11, "max_ratio": 0.5, "batch_tokens": 2}
-    for length, size in zip(lengths(**unending), (6, 2, 3), strict=True):
-        assert 11 <= length <= size // 2 + 10
-    assert lengths(max_length=12, min_length=12, max_ratio=9.0) == [12, 12, 12]
+    assert lengths(max_ratio=1.0) == [16, 16, 16]
+    assert lengths(max_ratio=1.5, batch_tokens=2) == [19, 13, 14]
+    assert lengths(max_ratio=1.5, batch_tokens=2, max_length=15) == [15, 13, 14]
+    assert lengths(max_ratio=1.5, batch_tokens=2, min_length=14) == [19, 14, 14]
 
 
 def test_no_sequence_comes_twice() -> None:
@@ -300,6 +310,7 @@ def test_symbols_to_ids_and_back() -> None:
     # A symbol of the text that is written like a mark is none.
     assert rows(codec.encode(["</s> la"])) == [[5, 3, 1]]
     assert codec.decode([5, 3]) == "</s> la"
+    assert rows(codec.encode(["<pad> <unk>"])) == [[2, 2, 1]]
 
 
 def test_a_tokenizer_to_ids_and_back(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from redrop.models.generation import POSITIONS, build_transformer, load_generato
 from redrop.models.pretrained import quiet
 from redrop.objectives.generation import attentions_of
 from redrop.places import Places
-from redrop.runtime.trainers import make_trainer, translations
+from redrop.runtime.trainers import make_trainer
 
 MODELS = ("marian", "bart")
 
@@ -229,7 +230,8 @@ def test_in_evaluation_the_tap_computes_eager_attention(kind: str) -> None:
         assert one.scores.shape[-2:] == shapes[name]
     causal = next(one for one in seen if where[one.module] == ("decoder", 1))
     assert not causal.probabilities.triu(1).any()
-    assert causal.scores.triu(1).any()  # scores are seen before the mask
+    later = causal.scores[..., torch.ones(6, 6, dtype=torch.bool).triu(1)]
+    assert 0 < later.abs().max() < 100  # scores are seen before the mask, which is next to minus infinity
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -261,7 +263,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def generator(folder: Path, **rates: float) -> Any:
     values = {"name": "generator", "checkpoint": str(folder), "revision": None, **dict.fromkeys(RATES)}
-    return generation_spec(model=values | rates).model
+    return generation_spec(model=values | rates, data__task="toy_summaries").model
 
 
 def test_a_released_model_is_loaded_with_the_rates_that_are_asked_for(released: Path) -> None:
@@ -321,10 +323,17 @@ def test_a_toy_bart_has_the_codecs_marks_and_its_runs_weights() -> None:
     assert positions_of(model_of("marian")) == POSITIONS
 
 
-def test_a_released_model_does_not_translate_bpe(released: Path, tmp_path: Path) -> None:
-    spec = generation_spec(model=TOY_BART | {"checkpoint": str(released)})
+def test_a_released_model_does_not_translate_bpe() -> None:
     with pytest.raises(ConfigError, match=r"has a vocabulary of its own.* give model\.name: transformer"):
-        translations(spec, tmp_path, released)
+        generation_spec(model=TOY_BART | {"checkpoint": "bart-large"})
+
+
+def test_a_released_model_that_is_started_by_another_token_is_refused(released: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(released, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"decoder_start_token_id": CODEC.pad}))
+    with pytest.raises(ConfigError, match=r"starts its outputs with token 0, not with its end mark, 1"):
+        load_generator(generator(folder), folder, CODEC, 1)
 
 
 @pytest.mark.parametrize("task", ["toy_xx_yy", "toy_summaries"])

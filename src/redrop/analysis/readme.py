@@ -123,6 +123,24 @@ def packs(published: Path, study: Study) -> str:
     return f"{table(header, rows)}\n{machine['device']}, torch {machine['torch']}; medians.\n"
 
 
+def passes(published: Path, study: Study) -> str:
+    """Time and memory of an update with each of paper A's methods."""
+    found = read_json(published / "benchmarks" / "passes.json")
+    rows = [
+        [row["variant"].replace(", ", " | "), f"{row['ms']:.0f} ms", f"{row['peak_memory_mb']:.0f} MB"]
+        for row in found["rows"]
+    ]
+    lines = ["| method | attention | an update | peak memory |", "| --- | --- | ---: | ---: |"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    machine, ratios = found["machine"], {name: f"{value:.2f}" for name, value in found["ratios"].items()}
+    return "\n".join(lines) + (
+        f"\n\nR-Drop takes {ratios['rdrop_over_ce']} times as long as plain training, each with its faster "
+        f"attention; LR-Drop\n{ratios['lrdrop_over_rdrop']} times as long as R-Drop with the same attention, "
+        f"and {ratios['lrdrop_over_rdrop_memory']} times its memory.\n{machine['device']}, one thread, "
+        f"torch {machine['torch']}; medians.\n"
+    )
+
+
 def claims(published: Path, study: Study) -> str:
     """Every claim's verdict as published, and at the scales that were run."""
     from redrop.analysis.build import load
@@ -146,6 +164,7 @@ BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "kills": kills,
     "step": step,
     "packs": packs,
+    "passes": passes,
 }
 
 

@@ -104,7 +104,7 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
     """The released model in ``folder`` (see ``redrop.models.sources``); ``toy``: a tiny BART, random weights.
 
     Settings of a search that come with it are dropped: the run's own are all that count. Raises ``DataError``
-    where the folder cannot be loaded.
+    where the folder cannot be loaded, ``ConfigError`` where its outputs begin otherwise than BART's do.
     """
     from transformers import AutoModelForSeq2SeqLM, BartConfig, BartForConditionalGeneration, GenerationConfig
 
@@ -121,6 +121,12 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
         except (OSError, ValueError, TypeError) as error:  # TypeError: it has no rate of that name
             raise DataError(f"{folder}: cannot be loaded as an encoder-decoder: {error}") from error
         model.generation_config = GenerationConfig()
+        start = getattr(model.config, "decoder_start_token_id", codec.end)
+        if start != codec.end:
+            raise ConfigError(
+                f"model.checkpoint: {spec.checkpoint} starts its outputs with token {start}, not with its "
+                f"end mark, {codec.end}; give one that is built like BART"
+            )
         return model
 
 

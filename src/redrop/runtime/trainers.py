@@ -11,7 +11,7 @@ import torch
 
 from redrop import data
 from redrop.data.corpus import Corpus, load_corpus
-from redrop.errors import ConfigError, DataError
+from redrop.errors import DataError
 from redrop.places import Places, model_folder
 from redrop.spec import RunSpec
 from redrop.training.loop import Trainer
@@ -122,11 +122,6 @@ def translations(spec: RunSpec, prepared: Path, model: Path | None) -> tuple[Par
     from redrop.data.text_pairs import translation_pairs
     from redrop.data.translation import load_parallel
 
-    if model is not None:
-        raise ConfigError(
-            f"model.checkpoint: {spec.model.checkpoint} has a vocabulary of its own, but {spec.task} is read "
-            "as BPE symbols; give model.name: transformer"
-        )
     loaded = load_parallel(prepared)
     return loaded, translation_pairs(loaded, spec.data)
 
