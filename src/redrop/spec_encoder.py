@@ -150,7 +150,7 @@ class FineTuneScheduleSpec:
     warmup: float
     """Linear rise from 0: a number of updates, or below 1 a share of them."""
     precision: str
-    """``fp32`` (TF32 matrix products on CUDA), or ``bf16`` autocast."""
+    """``fp32`` (TF32 matrix products on CUDA), or autocast: ``bf16``, or ``fp16`` with scaled gradients."""
     gradient_checkpointing: bool
     """Layers are computed again in the backward pass: less memory, more time."""
 
@@ -172,7 +172,7 @@ class FineTuneScheduleSpec:
                 f"schedule.batch_size ({self.batch_size})"
             )
         check_choice("schedule.shape", self.shape, ("linear", "constant"))
-        check_choice("schedule.precision", self.precision, ("fp32", "bf16"))
+        check_choice("schedule.precision", self.precision, ("fp32", "bf16", "fp16"))
         check_range("schedule.learning_rate", self.learning_rate, 0.0)
         check_range("schedule.warmup", self.warmup, 0.0)
 

@@ -148,7 +148,7 @@ class GenerationScheduleSpec:
     warmup: int
     """Updates of linear rise from 0."""
     precision: str
-    """``fp32`` (TF32 matrix products on CUDA), or ``bf16`` autocast."""
+    """``fp32`` (TF32 matrix products on CUDA), or autocast: ``bf16``, or ``fp16`` with scaled gradients."""
     gradient_checkpointing: bool
     """Layers are computed again in the backward pass: less memory, more time."""
 
@@ -156,7 +156,7 @@ class GenerationScheduleSpec:
         for key in ("updates", "batch_tokens", "accumulation"):
             check_range(f"schedule.{key}", getattr(self, key), 1)
         check_choice("schedule.shape", self.shape, ("inverse-sqrt", "linear", "constant"))
-        check_choice("schedule.precision", self.precision, ("fp32", "bf16"))
+        check_choice("schedule.precision", self.precision, ("fp32", "bf16", "fp16"))
         check_range("schedule.learning_rate", self.learning_rate, 0.0)
         check_range("schedule.warmup", self.warmup, 1)
 

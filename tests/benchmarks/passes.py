@@ -66,11 +66,11 @@ def stepper(variant: str, size: str, batch: int, length: int, device: torch.devi
         "attention_mask": torch.ones(batch, length, dtype=torch.long, device=device),
     }
     labels = torch.randint(0, 2, (batch,), device=device)
-    bf16 = device.type == "cuda"
+    half = torch.bfloat16 if device.type == "cuda" else None
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
-        with terms_of(model, inputs, labels, spec, bf16=bf16) as terms:
+        with terms_of(model, inputs, labels, spec, half=half) as terms:
             terms.total(spec).backward()
         optimiser.step()
 

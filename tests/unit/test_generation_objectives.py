@@ -430,7 +430,7 @@ def test_gradient_checkpointing_changes_nothing(kind: str, name: str) -> None:
 
 def test_under_bf16_the_terms_stay_in_float32() -> None:
     model, objective = model_of("marian", attention=TAP), objective_of()
-    full, half = (terms_of(model, objective, pair_batch(), bf16=bf16) for bf16 in (False, True))
+    full, half = (terms_of(model, objective, pair_batch(), half=half) for half in (None, torch.bfloat16))
     for name in TERMS:
         assert getattr(half, name).dtype == torch.float32
         assert getattr(half, name).item() == pytest.approx(getattr(full, name).item(), rel=0.1)

@@ -500,7 +500,7 @@ def test_limits_that_leave_nothing_are_refused() -> None:
         ({"schedule__batch_tokens": 0}, r"schedule\.batch_tokens: 0 is out of range"),
         ({"schedule__accumulation": 0}, r"schedule\.accumulation: 0 is out of range"),
         ({"schedule__shape": "inverse_sqrt"}, r"schedule\.shape: .* did you mean 'inverse-sqrt'"),
-        ({"schedule__precision": "fp16"}, r"schedule\.precision: 'fp16' is not one of bf16, fp32"),
+        ({"schedule__precision": "fp8"}, r"schedule\.precision: 'fp8' is not one of bf16, fp16, fp32"),
         ({"schedule__warmup": 0}, r"schedule\.warmup: 0 is out of range; it must be at least 1"),
         ({"schedule__learning_rate": -1.0}, r"schedule\.learning_rate: -1\.0 is out of range"),
         ({"evaluation__report": "mean"}, r"evaluation\.report: 'mean' is not one of best, last"),
@@ -526,3 +526,17 @@ def test_a_spec_is_what_its_json_says() -> None:
     assert generation_spec(data__task="toy_yy_xx").data.data_set == "toy_translation"
     assert generation_spec(**SUMMARIES).data.data_set == "toy_summaries"
     assert generation_spec(evaluation__beam=4).run != generation_spec(evaluation__beam=5).run
+
+
+def test_fp16_trains_as_fp32_does_and_keeps_its_scale_through_a_checkpoint() -> None:
+    losses = {}
+    for precision in ("fp32", "fp16"):
+        trainer = trainer_of(generation_spec(schedule__precision=precision, **LRDROP))
+        losses[precision] = [trainer.step().item() for _ in range(6)]
+    assert losses["fp16"] == pytest.approx(losses["fp32"], rel=0.05)
+    assert losses["fp16"] != losses["fp32"]
+    trainer.scaler.update(new_scale=512.0)
+    again = trainer_of(trainer.spec)
+    again.restore(0, trainer.state())
+    assert again.scaler.get_scale() == 512.0
+    assert again.step().item() == trainer.step().item()

@@ -93,15 +93,15 @@ def terms_of(
     labels_B: torch.Tensor,
     spec: ConsistencySpec,
     *,
-    bf16: bool = False,
+    half: torch.dtype | None = None,
 ) -> Iterator[Terms]:
     """The objective's terms on one batch; the backward pass belongs into the block.
 
     ``inputs``: what the model takes, (B, T) each, with ``attention_mask``. Method ``ce`` runs it once;
-    the others run [x; x] once. A term whose weight is 0 is not computed. ``bf16``: the model computes
-    under autocast; the terms are in float32 in any case.
+    the others run [x; x] once. A term whose weight is 0 is not computed. ``half``: the model computes
+    in it under autocast; the terms are in float32 in any case.
     """
-    autocast = torch.autocast(labels_B.device.type, torch.bfloat16, enabled=bf16)
+    autocast = torch.autocast(labels_B.device.type, half, enabled=half is not None)
     if spec.name == "ce":
         with autocast:
             output = model(**inputs)

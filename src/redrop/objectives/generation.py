@@ -123,12 +123,16 @@ def chosen_attentions(model: PreTrainedModel, spec: GenerationObjectiveSpec) -> 
 
 @contextmanager
 def generation_terms(
-    model: PreTrainedModel, batch: PairBatch, spec: GenerationObjectiveSpec, *, bf16: bool = False
+    model: PreTrainedModel,
+    batch: PairBatch,
+    spec: GenerationObjectiveSpec,
+    *,
+    half: torch.dtype | None = None,
 ) -> Iterator[Terms]:
     """The objective's terms on one batch; the backward pass belongs into the block.
 
     Method ``ce`` runs the batch once; the others run [x; x] once. A term whose weight is 0 is not computed.
-    ``bf16``: the model computes under autocast; the terms are in float32 in any case.
+    ``half``: the model computes in it under autocast; the terms are in float32 in any case.
     """
     inputs, plain = batch.inputs(), spec.name == "ce"
     if not plain:
@@ -138,7 +142,7 @@ def generation_terms(
         if spec.beta:
             heard = AttentionTermsOfStacks(spec, _pairs(batch), chosen_attentions(model, spec))
             stack.enter_context(listening(heard))
-        with torch.autocast(batch.source_BS.device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(batch.source_BS.device.type, half, enabled=half is not None):
             output = model(**inputs, output_hidden_states=bool(spec.alpha), use_cache=False)
 
         def task(logits_BTV: torch.Tensor) -> torch.Tensor:

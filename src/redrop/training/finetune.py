@@ -102,8 +102,7 @@ class FineTuner(TwoPassTrainer):
     def terms(self, part: np.ndarray) -> AbstractContextManager[Terms]:
         """The objective's terms on some examples."""
         inputs, labels = self.inputs(self.train, part), self.labels(self.train_labels[part])
-        bf16 = self.spec.schedule.precision == "bf16"
-        return terms_of(self.model, inputs, labels, self.spec.objective, bf16=bf16)
+        return terms_of(self.model, inputs, labels, self.spec.objective, half=self.half)
 
     @torch.no_grad()
     def predict(self, tokens: Tokens, examples: np.ndarray | None = None) -> np.ndarray:

@@ -102,8 +102,7 @@ class GenerationTrainer(TwoPassTrainer):
 
     def terms(self, part: PairBatch) -> AbstractContextManager[Terms]:
         """The objective's terms on a batch."""
-        bf16 = self.spec.schedule.precision == "bf16"
-        return generation_terms(self.model, part, self.spec.objective, bf16=bf16)
+        return generation_terms(self.model, part, self.spec.objective, half=self.half)
 
     @torch.no_grad()
     def validation_loss(self) -> float:

@@ -70,8 +70,8 @@ class Lane:
     def likely_cause(self, iteration: int) -> str:
         """A first guess at why the loss is no longer a number."""
         clip = self.spec.optimiser.clip_norm
-        if self.spec.schedule.precision == "bf16":
-            return "bf16 lost precision; try schedule.precision: fp32"
+        if self.spec.schedule.precision != "fp32":
+            return f"{self.spec.schedule.precision} lost precision; try schedule.precision: fp32"
         if iteration <= max(10, self.spec.schedule.warmup):  # a share of all updates is below 1
             return "it happened in the first iterations; try a lower schedule.learning_rate"
         if clip is None:

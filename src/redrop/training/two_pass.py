@@ -17,6 +17,8 @@ from redrop.training.lane import Lane
 from redrop.training.single import make_optimiser
 from redrop.training.streams import GlobalStream
 
+HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Precision -> what the model computes in under autocast."""
 TERMS = ("task", "hidden", "attention", "output")
 
 
@@ -43,6 +45,9 @@ class TwoPassTrainer:
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = make_optimiser(self.model, spec.optimiser)
         self.dropout = GlobalStream(spec.seed, "dropout", device)
+        self.half = HALF[spec.schedule.precision]
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.half is torch.float16)
+        """Keeps small gradients apart from 0 in fp16, and leaves out an update that overflows."""
         self.iteration, self.last_iteration, self.evaluate_every = 0, updates, every
         self._sums = torch.zeros(len(TERMS), device=device)
         self._summed = 0
@@ -65,7 +70,7 @@ class TwoPassTrainer:
         for part, share in self.parts():
             with self.dropout, self.terms(part) as terms:
                 loss = terms.total(spec.objective, share)
-                loss.backward()
+                self.scaler.scale(loss).backward()
             total += loss.detach()
             for number, name in enumerate(TERMS):
                 if getattr(terms, name) is not None:
@@ -73,10 +78,12 @@ class TwoPassTrainer:
                     self._sums[number] += weight * getattr(terms, name).detach()
         self._summed += 1
         if spec.optimiser.clip_norm is not None:
+            self.scaler.unscale_(self.optimiser)
             torch.nn.utils.clip_grad_norm_(self.parameters, spec.optimiser.clip_norm)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lane.learning_rate(self.iteration)
-        self.optimiser.step()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
         self.iteration += 1
         return total[None]
 
@@ -107,6 +114,7 @@ class TwoPassTrainer:
             "optimiser": self.optimiser.state_dict(),
             "iteration": self.iteration,
             "dropout": self.dropout.state(),
+            "scaler": self.scaler.state_dict(),
             "sums": self._sums,
             "summed": self._summed,
             **self.lane.state(),
@@ -118,6 +126,7 @@ class TwoPassTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.iteration = state["iteration"]
         self.dropout.restore(state["dropout"])
+        self.scaler.load_state_dict(state["scaler"])
         self._sums.copy_(state["sums"])
         self._summed = state["summed"]
         self.lane.restore(state)
