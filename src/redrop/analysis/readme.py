@@ -132,12 +132,13 @@ def passes(published: Path, study: Study) -> str:
     ]
     lines = ["| method | attention | an update | peak memory |", "| --- | --- | ---: | ---: |"]
     lines += [f"| {' | '.join(row)} |" for row in rows]
-    machine, ratios = found["machine"], {name: f"{value:.2f}" for name, value in found["ratios"].items()}
+    machine, shape = found["machine"], found["shape"]
+    ratios = {name: f"{value:.2f}" for name, value in found["ratios"].items()}
     return "\n".join(lines) + (
         f"\n\nR-Drop takes {ratios['rdrop_over_ce']} times as long as plain training, each with its faster "
         f"attention; LR-Drop\n{ratios['lrdrop_over_rdrop']} times as long as R-Drop with the same attention, "
         f"and {ratios['lrdrop_over_rdrop_memory']} times its memory.\n{machine['device']}, one thread, "
-        f"torch {machine['torch']}; medians.\n"
+        f"torch {machine['torch']}, {shape['batch']} sequences of {shape['length']} tokens; medians.\n"
     )
 
 
