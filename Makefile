@@ -32,8 +32,8 @@ demo: setup
 	snakemake --configfile config/demo.yaml --quiet all --report results/demo/report.html
 	@echo
 	@echo "The demo's report: $(CURDIR)/results/demo/report.html"
-	@echo "Its tables:        $(CURDIR)/results/demo/residual/tables/"
-	@echo "Its figures:       $(CURDIR)/results/demo/residual/figures/"
+	@echo "Tables, figures:   $(CURDIR)/results/demo/STUDY/tables/ and figures/, where STUDY is"
+	@echo "                   residual, glue, translation or summarization"
 
 test: setup
 	pytest -q

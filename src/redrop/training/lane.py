@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,7 @@ class Outcome:
     """What else was timed; it goes with the provenance."""
 
 
-class Lane:
+class Lane(ABC):
     """One run's curve; a trainer has one of them for each of its runs, extended by what it needs."""
 
     def __init__(self, spec: RunSpec) -> None:
@@ -40,13 +41,13 @@ class Lane:
         self.files: dict[str, bytes] = {}
         self.cost: dict[str, Any] = {}
 
+    @abstractmethod
     def learning_rate(self, iteration: int) -> float:
         """The learning rate of the update that follows ``iteration`` finished updates."""
-        raise NotImplementedError
 
+    @abstractmethod
     def metrics(self) -> dict[str, Metric]:
         """The run's metrics, from its curve."""
-        raise NotImplementedError
 
     def note(self, iteration: int, losses: dict[str, float]) -> None:
         """Add a row to the curve; a validation loss that is not finite ends the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -22,7 +23,7 @@ HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 TERMS = ("task", "hidden", "attention", "output")
 
 
-class TwoPassTrainer:
+class TwoPassTrainer(ABC):
     """Model, optimiser and dropout stream of one run; a subclass says what it reads and measures.
 
     ``redrop.training.loop.Trainer`` says what the public parts are.
@@ -52,13 +53,13 @@ class TwoPassTrainer:
         self._sums = torch.zeros(len(TERMS), device=device)
         self._summed = 0
 
+    @abstractmethod
     def parts(self) -> Iterable[tuple[Any, float]]:
         """The next update's batch, in the parts that it is computed in, each with its share of the whole."""
-        raise NotImplementedError
 
+    @abstractmethod
     def terms(self, part: Any) -> AbstractContextManager[Terms]:
         """The objective's terms on a part; the backward pass belongs into the block."""
-        raise NotImplementedError
 
     def step(self) -> torch.Tensor:
         """Make one update; returns the batch's total loss, (1,) on the device."""
