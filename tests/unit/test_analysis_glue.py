@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from redrop.analysis.figures.settings_curves import size_figure, weights_figure
 from redrop.analysis.paired import average_scores, baselines, gain
 from redrop.analysis.scoring import in_order
 from redrop.analysis.stats import t_interval
+from redrop.analysis.tables.chance import chance_score
 from redrop.analysis.tables.scores import scores
 from redrop.record import Metric
 from redrop.study import Study, load_part
@@ -226,3 +228,19 @@ def test_what_others_report_stands_below_with_its_source(study: Study, tmp_path:
     place = list(rows).index("rdrop, reported")
     (mark,) = made.marks[place, "cola"]
     assert "issue 30" in made.footnotes[mark - 1]
+
+
+def test_plain_fine_tuning_is_put_beside_chance(runs: Path, study: Study, tmp_path: Path) -> None:
+    """By hand: accuracy 0.80 and 0.82 against 0.5; correlation 0.5 and 0.6 against 0; 300 examples each."""
+    text = table(runs, study, "chance", tmp_path)
+    accuracy = 31.0 / (100**2 * 0.25 / 300 + 1.0**2) ** 0.5
+    correlation = 55.0 / (100**2 / 299 + 5.0**2) ** 0.5
+    assert f"| toy_pairs | accuracy | 300 | 2 | 50.00 | 81.00 ± 1.41 | +31.00 | {accuracy:.1f} |" in text
+    assert f"| toy_score | pearson | 300 | 2 | 0.00 | 55.00 ± 7.07 | +55.00 | {correlation:.1f} |" in text
+
+
+def test_chance_is_the_majority_class_of_the_official_labels(study: Study) -> None:
+    assert chance_score("rte", 277)[0] == pytest.approx(100 * 146 / 277)
+    assert chance_score("mrpc", 408) == pytest.approx((68.3824, 2.3020), abs=1e-4)
+    assert chance_score("cola", 1043) == pytest.approx((0.0, 100 / 1042**0.5))
+    assert math.isnan(chance_score("mnli", 9815)[0])

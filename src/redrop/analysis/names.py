@@ -21,6 +21,7 @@ TABLES = {
     "signatures": "redrop.analysis.tables.signatures:signatures",
     "protocol": "redrop.analysis.tables.protocol:protocol",
     "scores": "redrop.analysis.tables.scores:scores",
+    "chance": "redrop.analysis.tables.chance:chance",
     "significance": "redrop.analysis.tables.significance:significance",
     "cost": "redrop.analysis.tables.cost:cost",
 }

@@ -17,7 +17,10 @@ from pathlib import Path
 from redrop.analysis.summary import MINUS
 from redrop.errors import RecordError
 from redrop.record import read_json
-from redrop.study import Study
+from redrop.study import Study, load_part, project_folder
+
+SMALL_ENCODER = "minilm"
+"""The protocol of paper A's GLUE study that a CPU can run."""
 
 MARKER = r"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
 
@@ -142,6 +145,18 @@ def passes(published: Path, study: Study) -> str:
     )
 
 
+def small_glue(published: Path, study: Study) -> str:
+    """Scores of the small encoder: plain fine-tuning beside chance, and the gains of both methods."""
+    from redrop.analysis.readme_scores import GLUE_HEADER, glue_rows
+
+    return table(GLUE_HEADER, glue_rows(published, load_part("glue", project_folder()), SMALL_ENCODER))
+
+
+def small_glue_claims(published: Path, study: Study) -> str:
+    """Verdicts on paper A's claims about GLUE at the scale of the small encoder."""
+    return claims(published, load_part("glue", project_folder()))
+
+
 def claims(published: Path, study: Study) -> str:
     """Every claim's verdict as published, and at the scales that were run."""
     from redrop.analysis.build import load
@@ -166,6 +181,8 @@ BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "step": step,
     "packs": packs,
     "passes": passes,
+    "small-glue": small_glue,
+    "small-glue-claims": small_glue_claims,
 }
 
 

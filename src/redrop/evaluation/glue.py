@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 METRICS: dict[str, tuple[str, ...]] = {
@@ -61,8 +59,3 @@ def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = BINS) 
         inside = which == place
         total += inside.sum() * abs(right[inside].mean() - confidence[inside].mean())
     return float(total / len(labels))
-
-
-def glue_average(primary: dict[str, float]) -> float:
-    """The mean of the tasks' first metrics; NaN without any."""
-    return float(np.mean(list(primary.values()))) if primary else math.nan

@@ -1,0 +1,94 @@
+"""Does plain fine-tuning beat a model that has learnt nothing, and by how much?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.names import Protocols
+from redrop.analysis.paired import BASELINE, scores
+from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.scoring import SCORE, first_metric, in_order
+from redrop.analysis.sections import corpora
+from redrop.analysis.summary import DASH, MINUS, summarise
+from redrop.analysis.tables.table import Builder, Table
+from redrop.data.glue_tasks import TASKS
+from redrop.study import Study
+
+COLUMNS = ["Task", "Metric", "Dev examples", "n", "Chance", "Plain", "Margin", "Standard errors"]
+CAPTION = (
+    "Plain fine-tuning against a model that has learnt nothing, in points: the majority class where the "
+    "metric is accuracy, zero where it is a correlation. Margin in standard errors: of such a model's score "
+    "on as many development examples, p(1 - p)/n or 1/(n - 1) under the root, and of the mean over the n "
+    "seeds, added in squares."
+)
+
+
+def chance(
+    results: Results,
+    study: Study,
+    reported: Reported = NOTHING,
+    protocols: Protocols | None = None,
+) -> Table:
+    """One row a protocol and task; GLUE only."""
+    del reported
+    builder = Builder(COLUMNS, frozenset({"Task", "Metric"}))
+    for protocol, own in corpora(results, study, protocols).items():
+        for task in in_order(own):
+            _add(builder, protocol, task, results.group(study.name, protocol, BASELINE, task))
+    return builder.table("chance", f"{study.title}: plain fine-tuning against chance", CAPTION)
+
+
+def chance_score(task: str, examples: int) -> tuple[float, float]:
+    """Points of a model that has learnt nothing, and their standard error on that many examples.
+
+    NaN where the task's official label balance is not known.
+    """
+    if first_metric("glue", task) != "accuracy":
+        return 0.0, 100.0 / math.sqrt(examples - 1)
+    balance = TASKS[task].balance.get(TASKS[task].dev_splits[0])
+    if balance is None:
+        return math.nan, math.nan
+    share = max(balance) / sum(balance)
+    return 100.0 * share, 100.0 * math.sqrt(share * (1.0 - share) / examples)
+
+
+def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
+    plain = summarise(scores(group).values())
+    examples = group.done[0].metrics[SCORE].n if group.done else TASKS[task].rows[TASKS[task].dev_splits[0]]
+    level, error = chance_score(task, examples)
+    between = plain.sd / math.sqrt(plain.n) if plain.n > 1 else 0.0
+    margin = plain.mean - level
+    errors = margin / math.hypot(error, between)
+    cells = {
+        "Task": task,
+        "Metric": first_metric("glue", task),
+        "Dev examples": f"{examples:,}",
+        "n": str(plain.n),
+        "Chance": _show(level, ".2f"),
+        "Plain": plain.show(".2f"),
+        "Margin": _show(margin, "+.2f"),
+        "Standard errors": _show(errors, ".1f"),
+    }
+    raw: dict[str, Any] = {
+        "protocol": protocol,
+        "task": task,
+        "metric": cells["Metric"],
+        "examples": examples,
+        "n": plain.n,
+        "chance": level,
+        "chance_error": error,
+        "plain_mean": plain.mean,
+        "plain_sd": plain.sd,
+        "margin": margin,
+        "standard_errors": errors,
+    }
+    notes = [] if plain.n else [("Plain", "No run of plain fine-tuning is finished on this task.")]
+    if math.isnan(level):
+        notes.append(("Chance", "The official label balance of this task's development set is not known."))
+    builder.row(protocol, cells, raw, notes)
+
+
+def _show(value: float, form: str) -> str:
+    return f"{value:{form}}".replace("-", MINUS) if math.isfinite(value) else DASH
