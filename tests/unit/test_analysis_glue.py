@@ -18,6 +18,7 @@ from redrop.analysis.paired import average_scores, baselines, gain
 from redrop.analysis.scoring import in_order
 from redrop.analysis.stats import t_interval
 from redrop.analysis.tables.chance import chance_score
+from redrop.analysis.tables.cost import latency
 from redrop.analysis.tables.scores import scores
 from redrop.record import Metric
 from redrop.study import Study, load_part
@@ -244,3 +245,9 @@ def test_chance_is_the_majority_class_of_the_official_labels(study: Study) -> No
     assert chance_score("mrpc", 408) == pytest.approx((68.3824, 2.3020), abs=1e-4)
     assert chance_score("cola", 1043) == pytest.approx((0.0, 100 / 1042**0.5))
     assert math.isnan(chance_score("mnli", 9815)[0])
+
+
+def test_latency_is_of_one_example_or_a_share_of_decoding() -> None:
+    assert latency({"latency_ms": 1.5}) == 1.5
+    assert latency({"decoding": {"sentences": 50, "seconds": 2.0}}) == 40.0
+    assert math.isnan(latency({}))

@@ -123,16 +123,19 @@ class GenerationTrainer(TwoPassTrainer):
     def hypotheses(self, pairs: Pairs, name: str, store: bool = False) -> list[str]:
         """Decoded outputs, as they are scored."""
         self.use_attention(training=False)
-        path = self.scratch / f"{name}-{STORE}" if store and self.scratch is not None else None
         found = decode(
             self.model,
             self.pairs.codec,
             pairs.source,
             self.spec.evaluation,
-            store=path,
+            store=self._store(name) if store else None,
             progress=name if store else None,
         )
         return [self.pairs.finish(text) for text in found]
+
+    def _store(self, name: str) -> Path | None:
+        """Where what was decoded of a split waits for the rest of it."""
+        return None if self.scratch is None else self.scratch / f"{name}-{STORE}"
 
     def losses(self) -> list[dict[str, float]]:
         """Validation loss and the score of its first inputs; the training terms since the last time."""
@@ -162,6 +165,8 @@ class GenerationTrainer(TwoPassTrainer):
             self.model.load_state_dict(self.best["weights"])
             at = self.best["iteration"]
         files, begin, count = {}, time.perf_counter(), 0
+        stores = [self._store(name) for name in self.pairs.tests]
+        resumed = any(path is not None and path.exists() for path in stores)
         for number, name in enumerate(self.pairs.tests):
             split = self.pairs.splits[name]
             files[name] = self.hypotheses(split, name, store=True)
@@ -172,10 +177,11 @@ class GenerationTrainer(TwoPassTrainer):
                 self.lane.extra[key + suffix] = dataclasses.replace(metric, signature=said)
         self.lane.extra = {"score": self.lane.extra[self.pairs.metrics[0]], **self.lane.extra}
         self.lane.files[PREDICTIONS] = predictions_file(files, self.pairs.references)
-        self.lane.cost["decoding"] = {"sentences": count, "seconds": time.perf_counter() - begin}
-        for name in self.pairs.tests:
-            if self.scratch is not None:
-                (self.scratch / f"{name}-{STORE}").unlink(missing_ok=True)
+        if not resumed:  # otherwise part of the time was spent by a process that was killed
+            self.lane.cost["decoding"] = {"sentences": count, "seconds": time.perf_counter() - begin}
+        for path in stores:
+            if path is not None:
+                path.unlink(missing_ok=True)
 
     def state(self, lane: int = 0) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
