@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
 from redrop.errors import ConfigError
+from redrop.methods import METHODS, WEIGHTS
 
 REDUCTIONS = ("mean", "sum")
 LAYERS = re.compile(r"all|last|\d+|\d+-\d+")
@@ -82,7 +83,7 @@ class ConsistencySpec:
     OUTPUTS: ClassVar = ("batchmean", "sum")
 
     name: str
-    """``ce``: one plain pass; ``rdrop``: alpha = beta = 0; ``lrdrop``."""
+    """``ce``: one plain pass; ``rdrop``: alpha = beta = 0; ``lrdrop``; see ``redrop.methods``."""
     alpha: float
     """Weight of the hidden states' consistency."""
     beta: float
@@ -107,12 +108,10 @@ class ConsistencySpec:
     """``mean`` over all tokens of the batch, or ``sum`` over those of an example."""
 
     def __post_init__(self) -> None:
-        check_choice("objective.name", self.name, ("ce", "rdrop", "lrdrop"))
-        for key in ("alpha", "beta", "gamma"):
+        check_choice("objective.name", self.name, METHODS)
+        for key in WEIGHTS:
             check_range(f"objective.{key}", getattr(self, key), 0.0)
-        idle = {"ce": ("alpha", "beta", "gamma"), "rdrop": ("alpha", "beta"), "lrdrop": ()}[self.name]
-        for key in idle:
-            if getattr(self, key):
+            if key not in METHODS[self.name].weights and getattr(self, key):
                 raise ConfigError(
                     f"objective.{key}: {getattr(self, key)!r}, but {self.name} has no such term; give 0"
                 )

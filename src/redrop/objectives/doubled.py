@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from redrop.errors import ConfigError
+from redrop.methods import METHODS, divergence_of
 from redrop.models.attention import Attention, listening
 from redrop.objectives.cross_entropy import doubled_task_loss, task_losses
 from redrop.objectives.lrdrop import attention_consistency, hidden_consistency, over_layers, real_pairs
@@ -102,7 +103,7 @@ def terms_of(
     in it under autocast; the terms are in float32 in any case.
     """
     autocast = torch.autocast(labels_B.device.type, half, enabled=half is not None)
-    if spec.name == "ce":
+    if not METHODS[spec.name].weights:
         with autocast:
             output = model(**inputs)
         yield Terms(task_losses(output.logits, labels_B).mean())
@@ -131,6 +132,6 @@ def terms_of(
         if heard is not None:
             terms.attention = over_layers(heard.terms, spec.layers)
         if spec.gamma:
-            terms.output = output_consistency(output.logits, spec.outputs)
+            terms.output = output_consistency(output.logits, spec.outputs, divergence_of(spec.name))
             terms.output_is_sum = spec.outputs == "sum" and output.logits.shape[-1] > 1
         yield terms

@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 
 from redrop.errors import ConfigError
+from redrop.methods import METHODS, divergence_of
 from redrop.models.attention import Attention, listening
 from redrop.objectives import full_precision
 from redrop.objectives.doubled import Terms, chosen_layers
 from redrop.objectives.lrdrop import attention_consistency, hidden_consistency, over_layers, real_pairs
-from redrop.objectives.rdrop import symmetric_kl
+from redrop.objectives.rdrop import Divergence, symmetric_kl
 from redrop.spec_generation import ATTENTIONS, GenerationObjectiveSpec
 
 if TYPE_CHECKING:
@@ -66,10 +67,12 @@ def smoothed_cross_entropy(
     return F.cross_entropy(logits_NV, target_BT[real_BT], label_smoothing=smoothing)
 
 
-def token_consistency(logits_2BTV: torch.Tensor, real_BT: torch.Tensor) -> torch.Tensor:
-    """L_OR: the symmetric divergence of both passes' distributions, mean over the real target tokens."""
+def token_consistency(
+    logits_2BTV: torch.Tensor, real_BT: torch.Tensor, divergence: Divergence = symmetric_kl
+) -> torch.Tensor:
+    """L_OR: the divergence of both passes' distributions, mean over the real target tokens."""
     first, second = logits_2BTV.chunk(2)
-    return symmetric_kl(torch.cat([first[real_BT], second[real_BT]])).mean()
+    return divergence(torch.cat([first[real_BT], second[real_BT]])).mean()
 
 
 @dataclass
@@ -134,7 +137,7 @@ def generation_terms(
     Method ``ce`` runs the batch once; the others run [x; x] once. A term whose weight is 0 is not computed.
     ``half``: the model computes in it under autocast; the terms are in float32 in any case.
     """
-    inputs, plain = batch.inputs(), spec.name == "ce"
+    inputs, plain = batch.inputs(), not METHODS[spec.name].weights
     if not plain:
         inputs = {name: torch.cat([values, values]) for name, values in inputs.items()}
     with ExitStack() as stack:
@@ -163,7 +166,7 @@ def generation_terms(
                 )
             terms.attention = over_layers(list(heard.terms.values()), spec.layers)
         if spec.gamma:
-            terms.output = token_consistency(output.logits, batch.real_BT)
+            terms.output = token_consistency(output.logits, batch.real_BT, divergence_of(spec.name))
         yield terms
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
 from redrop.objectives import full_precision
+
+Divergence = Callable[[torch.Tensor], torch.Tensor]
+"""From the logits of two passes, (2B, ..., K), to a divergence of each, (B, ...)."""
 
 
 def symmetric_kl(logits_2BK: torch.Tensor) -> torch.Tensor:
@@ -23,7 +28,9 @@ def squared_difference(scores_2B1: torch.Tensor) -> torch.Tensor:
     return (first - second).square()
 
 
-def output_consistency(logits_2BK: torch.Tensor, reduction: str) -> torch.Tensor:
+def output_consistency(
+    logits_2BK: torch.Tensor, reduction: str, divergence: Divergence = symmetric_kl
+) -> torch.Tensor:
     """L_OR, a scalar; one output a row is a regression.
 
     ``reduction`` over the examples: ``batchmean``, or ``sum`` as R-Drop's GLUE code does with the
@@ -31,5 +38,5 @@ def output_consistency(logits_2BK: torch.Tensor, reduction: str) -> torch.Tensor
     """
     if logits_2BK.shape[-1] == 1:
         return squared_difference(logits_2BK).mean()
-    divergences = symmetric_kl(logits_2BK)
+    divergences = divergence(logits_2BK)
     return divergences.sum() if reduction == "sum" else divergences.mean()
