@@ -53,17 +53,32 @@ def test_a_revision_is_a_commit() -> None:
         glue_spec(model__checkpoint="owner/name", model__revision="main")
 
 
+class TransportError(Exception):
+    """Stands for what an HTTP library raises; it need not be an OSError."""
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "function", "error"),
+    [
+        ("roberta-large", "huggingface_hub.snapshot_download", ConnectionError),
+        ("electra-large", "huggingface_hub.HfApi.model_info", TransportError),
+    ],
+)
 def test_a_hub_that_cannot_be_reached_says_what_to_fetch_and_where_to_put_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: str,
+    function: str,
+    error: type[Exception],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def unreachable(*_: object, **__: object) -> None:
-        raise ConnectionError("no route")
+        raise error("no route")
 
-    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
+    monkeypatch.setattr(function, unreachable)
     with pytest.raises(DataError) as caught:
-        sources.fetch("roberta-large", None, tmp_path / "model")
-    revision = sources.RELEASED["roberta-large"].revision
-    assert f"`hf download FacebookAI/roberta-large --revision {revision}" in str(caught.value)
+        sources.fetch(checkpoint, None, tmp_path / "model")
+    model = sources.RELEASED[checkpoint]
+    assert f"`hf download {model.repository} --revision {model.revision}" in str(caught.value)
     assert "give its path as model.checkpoint" in str(caught.value)
     assert not (tmp_path / "model" / sources.SOURCE_FILE).exists()
 

@@ -185,7 +185,7 @@ def _from_package(model: ReleasedModel, folder: Path) -> str:
 
 def _from_hub(model: ReleasedModel, folder: Path) -> str:
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         commit = model.revision
@@ -196,7 +196,7 @@ def _from_hub(model: ReleasedModel, folder: Path) -> str:
         raise ConfigError(
             f"model.checkpoint: the hub has no {model.repository} at revision {model.revision}"
         ) from error
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:  # without a network, also those of the HTTP library that the hub's uses
         raise DataError(
             f"cannot get model {model.name} from the hub ({type(error).__name__}). "
             f"On a machine with a network: `hf download {model.repository} --revision {model.revision} "
