@@ -88,6 +88,6 @@ def toy_task(name: str, root: Path) -> Path:
     return folder
 
 
-def tuner(spec: RunSpec, root: Path, model: Path | None = None) -> FineTuner:
-    """The run's trainer on a CPU."""
-    return FineTuner(spec, load_task(toy_task(spec.task, root)), model, CPU, root / "tokens")
+def tuner(spec: RunSpec, root: Path, model: Path | None = None, device: torch.device = CPU) -> FineTuner:
+    """The run's trainer."""
+    return FineTuner(spec, load_task(toy_task(spec.task, root)), model, device, root / "tokens")

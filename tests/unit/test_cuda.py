@@ -1,12 +1,17 @@
-"""What only an accelerator can show: a pack's step as a CUDA graph gives the numbers of the step itself."""
+"""What only an accelerator can show: a pack's step as a CUDA graph gives the numbers of the step itself,
+and fine-tuning there gives those of the CPU."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from finetune_support import LRDROP, RDROP, glue_spec, tuner
 from redrop.data.corpus import Corpus
 from redrop.spec import EngineSpec
 from redrop.training.graphs import WARM_UP, GraphedStep
@@ -52,3 +57,31 @@ def test_curves_are_those_of_the_single_trainer_there_too(toy_corpus: Corpus) ->
     (packed,) = drive(SweepTrainer([spec], [toy_corpus], cuda), progress=False)
     for ours, theirs in zip(packed.curve, alone.curve, strict=True):
         assert ours == pytest.approx(theirs, abs=5e-3)
+
+
+@pytest.mark.parametrize("method", [{}, RDROP, LRDROP], ids=["ce", "rdrop", "lrdrop"])
+def test_fine_tuning_there_is_fine_tuning_here(method: dict[str, Any], tmp_path: Path) -> None:
+    """Without dropout, whose masks differ between devices."""
+    rates = {f"model__{name}_dropout": 0.0 for name in ("hidden", "attention", "classifier")}
+    spec = glue_spec(**method, **rates)
+    here, there = (tuner(spec, tmp_path, device=torch.device(name)) for name in ("cpu", "cuda"))
+    for _ in range(6):
+        torch.testing.assert_close(there.step().cpu(), here.step(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        torch.from_numpy(there.predict(there.train)),
+        torch.from_numpy(here.predict(here.train)),
+        rtol=0.0,
+        atol=2e-2,
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_fine_tuning_goes_on_there_from_its_state(precision: str, tmp_path: Path) -> None:
+    spec = glue_spec(**LRDROP, schedule__precision=precision)
+    cuda = torch.device("cuda")
+    straight, resumed = (tuner(spec, tmp_path, device=cuda) for _ in range(2))
+    for _ in range(4):
+        straight.step()
+    resumed.restore(0, copy.deepcopy(straight.state(0)))  # a checkpoint shares no memory
+    for _ in range(4):
+        torch.testing.assert_close(resumed.step(), straight.step(), rtol=1e-5, atol=1e-6)
