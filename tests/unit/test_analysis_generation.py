@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from generation_support import METHODS, generation_spec
 from redrop import record
 from redrop.analysis.build import build_figures, find_reported, load
 from redrop.analysis.claims import Claim, judge
+from redrop.analysis.readme_scores import generation_rows
 from redrop.analysis.tables.scores import scores
 from redrop.analysis.tables.significance import NOTHING_HERE, significance
 from redrop.errors import RecordError
@@ -127,3 +129,12 @@ def test_runs_that_were_decoded_differently_are_not_averaged(tmp_path: Path) -> 
     write(tmp_path, "lrdrop", 2, 20.0, None, evaluation__beam=1)
     with pytest.raises(RecordError, match=r"differ in evaluation\.beam"):
         load(tmp_path, None, "translation").group("translation", "toy", "lrdrop", "toy_xx_yy")
+
+
+def test_the_readme_shows_every_metric_with_its_gains(runs: Path, study: Study, tmp_path: Path) -> None:
+    """What is published lies a folder a study; numbers as in the test of the table."""
+    shutil.copytree(runs / "translation", tmp_path / "translation" / "runs")
+    rows = {row[0]: row[1:] for row in generation_rows(tmp_path, study, "toy")}
+    plain, of_rdrop, of_lrdrop = "21.00 ± 1.41", "+1.50 (−4.85 to +7.85)", "+2.00 (−10.71 to +14.71)"
+    assert rows["toy_xx_yy, bleu"] == ["2", plain, of_rdrop, of_lrdrop]
+    assert list(rows) == ["toy_xx_yy, bleu", "toy_xx_yy, sacrebleu", "toy_xx_yy, chrf"]

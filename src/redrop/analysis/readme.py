@@ -21,6 +21,8 @@ from redrop.study import Study, load_part, project_folder
 
 SMALL_ENCODER = "minilm"
 """The protocol of paper A's GLUE study that a CPU can run."""
+SMALL_TRANSFORMER = "small"
+"""The protocol of its generation studies that a CPU can run."""
 
 MARKER = r"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
 
@@ -152,6 +154,24 @@ def small_glue(published: Path, study: Study) -> str:
     return table(GLUE_HEADER, glue_rows(published, load_part("glue", project_folder()), SMALL_ENCODER))
 
 
+def small_translation(published: Path, study: Study) -> str:
+    """Test scores of a small Transformer on a small text."""
+    return _generation(published, "translation")
+
+
+def small_summaries(published: Path, study: Study) -> str:
+    """Test scores of a small Transformer on DialogSum."""
+    return _generation(published, "summarization")
+
+
+def _generation(published: Path, name: str) -> str:
+    from redrop.analysis.readme_scores import GENERATION_HEADER, generation_rows
+
+    return table(
+        GENERATION_HEADER, generation_rows(published, load_part(name, project_folder()), SMALL_TRANSFORMER)
+    )
+
+
 def small_glue_claims(published: Path, study: Study) -> str:
     """Verdicts on paper A's claims about GLUE at the scale of the small encoder."""
     return claims(published, load_part("glue", project_folder()))
@@ -183,6 +203,8 @@ BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "passes": passes,
     "small-glue": small_glue,
     "small-glue-claims": small_glue_claims,
+    "small-translation": small_translation,
+    "small-summaries": small_summaries,
 }
 
 

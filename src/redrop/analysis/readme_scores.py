@@ -8,7 +8,7 @@ from redrop.analysis.build import load
 from redrop.analysis.collect import Results
 from redrop.analysis.paired import average_scores, gain
 from redrop.analysis.paired import scores as task_scores
-from redrop.analysis.scoring import in_order
+from redrop.analysis.scoring import SHOWN, in_order
 from redrop.analysis.summary import DASH, summarise
 from redrop.analysis.tables.chance import chance
 from redrop.analysis.tables.scores import show_gain
@@ -30,7 +30,7 @@ def glue_rows(published: Path, study: Study, protocol: str) -> list[list[str]]:
         rows.append(
             [
                 f"{task}, {beside.loc[task, 'Metric']}" if known else task,
-                "–".join(dict.fromkeys(str(n) for n in sorted(map(len, values.values())))),
+                counts(values),
                 beside.loc[task, "Chance"] if known else DASH,
                 summarise(values["ce"].values()).show(".2f"),
                 beside.loc[task, "Standard errors"] if known else DASH,
@@ -38,6 +38,34 @@ def glue_rows(published: Path, study: Study, protocol: str) -> list[list[str]]:
             ]
         )
     return rows
+
+
+GENERATION_HEADER = ["", "n", "plain", "R-Drop − plain", "LR-Drop − plain"]
+
+
+def generation_rows(published: Path, study: Study, protocol: str) -> list[list[str]]:
+    """A row a task and metric of generated texts: plain training, and the gains of both methods."""
+    results = load(published / study.name / "runs")
+    rows = []
+    for task in results.protocols(study.name).get(protocol, []):
+        for metric in SHOWN[study.reads]:
+            groups = {method: results.group(study.name, protocol, method, task) for method in METHODS}
+            values = {method: task_scores(group, metric) for method, group in groups.items()}
+            rows.append(
+                [
+                    f"{task}, {metric}",
+                    counts(values),
+                    summarise(values["ce"].values()).show(".2f"),
+                    *(show_gain(gain(values[method], values["ce"])) for method in METHODS[1:]),
+                ]
+            )
+    return rows
+
+
+def counts(values: dict[str, dict[int, float]]) -> str:
+    """How many seeds each method has: one number, or from the fewest to the most."""
+    sizes = sorted({len(seeds) for seeds in values.values()})
+    return "–".join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))
 
 
 def method_scores(
