@@ -17,7 +17,7 @@ from redrop.analysis.build import build_figures, find_reported, load
 from redrop.analysis.claims import Claim, judge
 from redrop.analysis.readme_scores import generation_rows
 from redrop.analysis.tables.scores import scores
-from redrop.analysis.tables.significance import NOTHING_HERE, significance
+from redrop.analysis.tables.significance import NOTHING_HERE, PREDICTIONS, significance, store
 from redrop.errors import RecordError
 from redrop.record import Metric
 from redrop.study import Study, load_part
@@ -87,6 +87,21 @@ def test_the_bootstrap_is_sacrebleus_on_the_main_test_set(runs: Path, study: Stu
     assert first["baseline_bleu"] == pytest.approx(expected)
     assert first["system_bleu"] == pytest.approx(100.0)
     assert first["p"] < 0.05
+
+
+def test_what_was_compared_stays_where_the_outputs_do_not_go(
+    runs: Path, study: Study, tmp_path: Path
+) -> None:
+    results = load(runs, None, "translation")
+    copies = tmp_path / "translation"
+    shutil.copytree(runs / "translation", copies, ignore=shutil.ignore_patterns(PREDICTIONS))
+    assert significance(load(copies, None), study).footnotes == (NOTHING_HERE,)
+    store(results, study, copies)
+    store(load(copies, None), study, copies)  # again, without outputs: nothing is lost
+    expected, found = significance(results, study), significance(load(copies, None), study)
+    assert found.raw.equals(expected.raw)
+    assert found.frame.equals(expected.frame)
+    assert len(found.frame) == 2
 
 
 def test_without_outputs_the_bootstrap_says_so(study: Study, tmp_path: Path) -> None:

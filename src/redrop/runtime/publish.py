@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 FILES = (SPEC, CURVE, PROVENANCE, METRICS)
 """What of a run is published; the metrics last, because they say that all is there."""
-IF_THERE = ("landscape.json",)
-"""Published where a run has it: a figure is drawn from it."""
+IF_THERE = ("landscape.json", "bootstrap.json")
+"""Published where a run has it: a figure or table is made from it."""
 
 
 def copy_run(source: Path, target: Path) -> bool:
@@ -51,6 +51,14 @@ def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]
     there = [folder for folder in asked if (folder / METRICS).exists()]
     new = sum(copy_run(folder, target / "runs" / folder.name) for folder in there)
     log.info("%s: %d of %d runs are finished, %d of them new here", target, len(there), len(asked), new)
+    if "significance" in study.tables:
+        from redrop.analysis.tables.significance import store
+
+        store(
+            build.load(results / "runs", {folder.name for folder in there}, study.name),
+            study,
+            target / "runs",
+        )
     found = build.collect(target / "runs", None, target / "runs.csv")
     own = target if study.part == study.name else target / study.part
     if study.has_parts:  # cells of one part never stand in the table of another

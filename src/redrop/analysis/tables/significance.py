@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 import io
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from redrop.analysis.collect import Results
@@ -15,10 +18,12 @@ from redrop.analysis.scoring import in_order
 from redrop.analysis.sections import corpora
 from redrop.analysis.summary import DASH, MINUS
 from redrop.analysis.tables.table import Builder, Table
-from redrop.record import RunRecord
+from redrop.record import RunRecord, read_json, write_json
 from redrop.study import Study
 
 PREDICTIONS = "predictions.csv.gz"
+STORED = "bootstrap.json"
+"""Beside a published run: the comparisons that its outputs, which are not published, were needed for."""
 METRIC = "bleu"
 PAIRS = (("rdrop", "ce"), ("lrdrop", "ce"), ("lrdrop", "rdrop"))
 """System and baseline."""
@@ -30,7 +35,7 @@ CAPTION = (
     "difference could come from the choice of sentences, not from the choice of seeds, which the intervals "
     "of the table of scores are about. Runs whose outputs are not at hand are left out."
 )
-NOTHING_HERE = "No pair of runs with their outputs is here; published runs do not hold them."
+NOTHING_HERE = "No pair of runs with their outputs is here."
 
 
 def significance(
@@ -44,25 +49,49 @@ def significance(
     builder = Builder(COLUMNS, frozenset({"System", "Baseline"}))
     for protocol, own in corpora(results, study, protocols).items():
         for task in in_order(own):
-            rows = shown_groups(results, study, protocol, [task])
-            by_seed = {
-                config: {record.spec.seed: record for record in groups[0].done if has_outputs(record)}
-                for config, groups in rows.items()
-            }
-            for system, baseline in PAIRS:
-                for seed, record in by_seed.get(system, {}).items():
-                    other = by_seed.get(baseline, {}).get(seed)
-                    if other is not None:
-                        _add(builder, f"{protocol}, {task}", record, other)
+            for system, baseline in pairs(results, study, protocol, task):
+                found = compare(system, baseline)
+                if found is not None:
+                    _add(builder, f"{protocol}, {task}", system, baseline, found)
     if not builder.rows:
         cells = dict.fromkeys(COLUMNS, DASH)
         builder.row("", cells, {}, [("System", NOTHING_HERE)])
     return builder.table("significance", f"{study.title}: differences on the same sentences", CAPTION)
 
 
-def has_outputs(record: RunRecord) -> bool:
-    """Whether the run's hypotheses are beside its record."""
-    return (record.folder / PREDICTIONS).exists()
+def pairs(results: Results, study: Study, protocol: str, task: str) -> Iterator[tuple[RunRecord, RunRecord]]:
+    """System and baseline of the same seed, for every pair of methods."""
+    rows = shown_groups(results, study, protocol, [task])
+    by_seed = {
+        config: {record.spec.seed: record for record in groups[0].done} for config, groups in rows.items()
+    }
+    for system, baseline in PAIRS:
+        for seed, record in by_seed.get(system, {}).items():
+            if seed in by_seed.get(baseline, {}):
+                yield record, by_seed[baseline][seed]
+
+
+def compare(system: RunRecord, baseline: RunRecord) -> dict[str, Any] | None:
+    """The paired bootstrap of two runs: from their outputs, else as it was stored; None without either."""
+    if all((record.folder / PREDICTIONS).exists() for record in (system, baseline)):
+        from redrop.evaluation.translation import paired_bootstrap
+
+        ours, references = outputs(system)
+        theirs, _ = outputs(baseline)
+        return dataclasses.asdict(paired_bootstrap(theirs, ours, references, metric=METRIC))
+    stored = system.folder / STORED
+    return read_json(stored).get(baseline.run) if stored.exists() else None
+
+
+def store(results: Results, study: Study, runs: Path) -> None:
+    """Keep what the outputs of ``results`` say beside the copies of the runs in ``runs``, which lack them."""
+    for protocol, tasks in results.protocols(study.name).items():
+        for task in tasks:
+            for system, baseline in pairs(results, study, protocol, task):
+                folder, found = runs / system.run, compare(system, baseline)
+                if found is not None and folder.is_dir():
+                    known = read_json(folder / STORED) if (folder / STORED).exists() else {}
+                    write_json(folder / STORED, known | {baseline.run: found})
 
 
 def outputs(record: RunRecord) -> tuple[list[str], list[str]]:
@@ -73,21 +102,18 @@ def outputs(record: RunRecord) -> tuple[list[str], list[str]]:
     return [row["hypothesis"] for row in main], [row["reference"] for row in main]
 
 
-def _add(builder: Builder, section: str, system: RunRecord, baseline: RunRecord) -> None:
-    from redrop.evaluation.translation import paired_bootstrap
-
-    ours, references = outputs(system)
-    theirs, _ = outputs(baseline)
-    found = paired_bootstrap(theirs, ours, references, metric=METRIC)
+def _add(
+    builder: Builder, section: str, system: RunRecord, baseline: RunRecord, found: dict[str, Any]
+) -> None:
     cells = {
         "System": system.spec.config,
         "Baseline": baseline.spec.config,
         "Seed": str(system.spec.seed),
-        "n": str(found.n),
-        "System's BLEU": f"{found.system:.2f}",
-        "Baseline's BLEU": f"{found.baseline:.2f}",
-        "Difference": f"{found.difference:+.2f}".replace("-", MINUS),
-        "p": f"{found.p_value:.3f}",
+        "n": str(found["n"]),
+        "System's BLEU": f"{found['system']:.2f}",
+        "Baseline's BLEU": f"{found['baseline']:.2f}",
+        "Difference": f"{found['system'] - found['baseline']:+.2f}".replace("-", MINUS),
+        "p": f"{found['p_value']:.3f}",
     }
     raw: dict[str, Any] = {
         "protocol": system.spec.protocol,
@@ -95,10 +121,10 @@ def _add(builder: Builder, section: str, system: RunRecord, baseline: RunRecord)
         "system": system.spec.config,
         "baseline": baseline.spec.config,
         "seed": system.spec.seed,
-        "n": found.n,
-        "system_bleu": found.system,
-        "baseline_bleu": found.baseline,
-        "p": found.p_value,
-        "signature": found.signature,
+        "n": found["n"],
+        "system_bleu": found["system"],
+        "baseline_bleu": found["baseline"],
+        "p": found["p_value"],
+        "signature": found["signature"],
     }
     builder.row(section, cells, raw, [])
