@@ -10,6 +10,7 @@ This module is read by the Snakefile in every job: standard library only.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import types
@@ -307,7 +308,7 @@ class RunSpec:
         """The run's id and folder name: configuration, seed and hash."""
         return f"{self.protocol}-{self.config}-{self.task}-s{self.seed}-{self.hash8}"
 
-    @property
+    @functools.cached_property
     def hash8(self) -> str:
         """First eight hex digits of the SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
@@ -339,6 +340,9 @@ class RunSpec:
         return cls.from_dict(values)
 
 
+_hints = functools.cache(typing.get_type_hints)  # a config has thousands of specs
+
+
 def _build(cls: type, values: Any, prefix: str, choose: dict[str, type] | None = None) -> Any:
     """Build dataclass ``cls`` from a mapping, checking keys and types by its annotations."""
     where = prefix.rstrip(".") or "run spec"
@@ -350,7 +354,7 @@ def _build(cls: type, values: Any, prefix: str, choose: dict[str, type] | None =
             names = ", ".join(prefix + name for name in fields)
             hint = suggest(key, fields)
             raise ConfigError(f"{prefix}{key}: unknown setting (known: {names}){hint}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     made = {}
     for key, field in fields.items():
         if key not in values:

@@ -5,6 +5,7 @@ Read by the Snakefile in every job: standard library only.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import ClassVar
@@ -174,6 +175,12 @@ class FineTuneScheduleSpec:
         check_choice("schedule.precision", self.precision, ("fp32", "bf16", "fp16"))
         check_range("schedule.learning_rate", self.learning_rate, 0.0)
         check_range("schedule.warmup", self.warmup, 0.0)
+
+    def updates_on(self, examples: int) -> int:
+        """Optimiser updates of the whole run on a training set of that size."""
+        if self.updates is not None:
+            return self.updates
+        return max(1, math.ceil(self.epochs * -(-examples // self.batch_size)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,12 +16,11 @@ def iterations_of(spec: RunSpec) -> int:
     if spec.model.name != "encoder":
         return spec.schedule.updates
     from redrop.data.glue_tasks import HELD_OUT, TASKS
-    from redrop.training.finetune_lane import updates_of
 
     rows = TASKS[spec.task].rows["train"]
     if spec.data.evaluate_on == "held-out":
         rows -= max(1, round(HELD_OUT * rows))
-    return updates_of(spec.schedule, math.ceil(spec.data.train_fraction * rows))
+    return spec.schedule.updates_on(math.ceil(spec.data.train_fraction * rows))
 
 
 def summary(plan: Plan) -> str:

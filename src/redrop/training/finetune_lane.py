@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from redrop.evaluation.glue import METRICS
 from redrop.record import Metric
 from redrop.spec import RunSpec
 from redrop.spec_encoder import FineTuneScheduleSpec
-from redrop.training.batches import batches_an_epoch
 from redrop.training.lane import Lane
 
 CORRELATIONS = ("pearson", "spearman")
@@ -17,9 +15,7 @@ CORRELATIONS = ("pearson", "spearman")
 
 def updates_of(schedule: FineTuneScheduleSpec, examples: int) -> int:
     """Optimiser updates of the whole run."""
-    if schedule.updates is not None:
-        return schedule.updates
-    return max(1, math.ceil(schedule.epochs * batches_an_epoch(examples, schedule.batch_size)))
+    return schedule.updates_on(examples)
 
 
 def learning_rate(schedule: FineTuneScheduleSpec, update: int, updates: int) -> float:
