@@ -200,6 +200,49 @@ def plan(arguments: argparse.Namespace) -> None:
     print("\n".join(found.specs) if arguments.names else summary(found))
 
 
+def status(arguments: argparse.Namespace) -> None:
+    """Say what is done, running, failed and missing, and how long the rest will take."""
+    from redrop.view.screen import display
+    from redrop.view.status import blocks, document, read_status
+
+    plan = read_plan(arguments)
+    found = read_status(plan, arguments.results or plan.results, arguments.study)
+    if arguments.json:
+        print(json.dumps(document(found), indent=2, sort_keys=True))
+    else:
+        display(list(blocks(found)))
+
+
+def show(arguments: argparse.Namespace) -> None:
+    """Show one run: status, curve, metrics, cost, settings, and the command that reproduces it."""
+    from redrop.view.find import find_run, results_folders
+    from redrop.view.screen import display
+    from redrop.view.show import blocks
+
+    folders = [arguments.results] if arguments.results else results_folders()
+    display(list(blocks(find_run(arguments.run, folders), arguments.project)))
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Compare two configurations, or two results folders, paired by seed."""
+    from redrop.view import compare as comparing
+    from redrop.view.compare_view import blocks, write_csv
+    from redrop.view.screen import display
+
+    plan = None if arguments.config is None else read_plan(arguments)
+    compared = comparing.compare(
+        arguments.a,
+        arguments.b,
+        arguments.results,
+        metrics=arguments.metric,
+        task=arguments.task,
+        wanted=None if plan is None else {run for runs in plan.specs.values() for run in runs},
+    )
+    display(list(blocks(compared, arguments.a, arguments.b)))
+    if arguments.csv is not None:
+        write_csv(arguments.csv, compared.found)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="redrop", description=__doc__.split("\n")[0])
@@ -298,6 +341,33 @@ def parser() -> argparse.ArgumentParser:
 
     made = verb("readme", readme)
     made.add_argument("--project", type=Path, help="the folder with config/ and README.md")
+
+    made = verb("status", status)
+    made.add_argument("--results", type=Path, help="default: the results folder of the config")
+    made.add_argument("--study", help="only this study")
+    made.add_argument("--json", action="store_true", help="everything, for programs")
+    config_options(made, [])
+
+    made = verb("show", show)
+    made.add_argument("run", help="its id, the beginning of its id, or its folder")
+    made.add_argument("--results", type=Path, help="default: results, its demo, and what is published")
+    made.add_argument("--project", type=Path, help="the folder with config/, for the settings' sources")
+
+    made = verb("compare", compare)
+    made.add_argument("a", metavar="A", help="[PROTOCOL/]CONFIG[/TASK], or a results folder")
+    made.add_argument("b", metavar="B", help="the same; differences are A minus B")
+    made.add_argument(
+        "--results", type=Path, default=Path("results"), help="of two configurations (default: %(default)s)"
+    )
+    made.add_argument("--task", help="only on this task or corpus")
+    made.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        help="may be repeated, or all (default: score, or val_loss_last where there is none)",
+    )
+    made.add_argument("--csv", type=Path, metavar="FILE", help="write all numbers there, too")
+    config_options(made, None)
 
     made = verb("plan", plan)
     made.add_argument("--names", action="store_true", help="only the names of the studies")

@@ -1,0 +1,198 @@
+"""``redrop compare``: what the comparison of two configurations or folders looks like, and its csv file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from redrop.analysis.stats import LEVEL
+from redrop.analysis.summary import DASH, MINUS
+from redrop.record import write_text
+from redrop.view.compare import EQUAL, NOT_COMPARED, Compared, Difference
+from redrop.view.numbers import several
+from redrop.view.screen import Block, Column, Line, Table
+
+STYLES = {"A better": "green", "B better": "red", NOT_COMPARED: "yellow"}
+LISTED = 10
+
+COLUMNS = [
+    Column("", folds=True),
+    Column("A", right=True),
+    Column("B", right=True),
+    Column("A \N{MINUS SIGN} B", right=True),
+    Column("95 % interval", right=True),
+    Column("n", right=True),
+    Column("unpaired", right=True, hide="0"),
+    Column("equal files", right=True, hide="0"),
+    Column("outcome", folds=True),
+]
+
+CSV_COLUMNS = (
+    *("study", "protocol_a", "config_a", "protocol_b", "config_b", "task", "metric", "higher_is_better"),
+    *("mean_a", "mean_b", "sd_a", "sd_b", "n", "difference", "low", "high", "moved", "outcome"),
+    *("seeds", "differences", "unpaired_a", "unpaired_b", "equal_files", "settings", "refused"),
+)
+"""Columns of the csv file; differences are A minus B, in the order of the seeds."""
+
+
+def blocks(compared: Compared, a: str, b: str) -> Iterator[Block]:
+    """The table and what must be known to read it; ``a`` and ``b`` as they were typed."""
+    found = compared.found
+    yield Line(f"A: {a}\nB: {b}", "bold")
+    one_pair = len({(each.a.config, each.b.config) for each in found}) == 1
+    table = Table(COLUMNS)
+    before = None
+    for each in found:
+        section = _place(each) if one_pair else f"{_place(each)} on {each.a.task}"
+        if section != before:
+            table.row(section)
+            before = section
+        name = each.a.task if one_pair else _configs(each)
+        name += f": {each.metric}" if each.metric else ""
+        table.row(name, *_numbers(each), each.outcome, style=STYLES.get(each.outcome, ""))
+    yield table
+    yield from notes(found)
+    yield from _sides(compared)
+
+
+def notes(found: Sequence[Difference]) -> Iterator[Line]:
+    """What was compared and how, which cells moved, what was left out."""
+    compared = [each for each in found if each.refused is None]
+    tested = [each for each in compared if each.interval.n > 1 and each.outcome != EQUAL]
+    moved = [each for each in tested if each.moved]
+    pairs = sum(each.interval.n for each in compared)
+    equal = sum(each.equal_files for each in compared)
+    yield Line(
+        f"{len(moved)} of {several(len(compared), 'comparison')} moved: the {LEVEL:.0%} t interval of the "
+        "difference, paired by seed, leaves 0 out"
+        + (f"; about {(1 - LEVEL) * len(tested):.1g} would by chance" if tested else "")
+    )
+    yield Line(f"{equal} of {several(pairs, 'pair')} of runs have metrics.json that are equal byte by byte")
+    unpaired = [sum(len(seeds) for seeds in sides) for sides in _unpaired(compared)]
+    if any(unpaired):
+        yield Line(
+            f"left out of differences and means: {several(unpaired[0], 'run')} of A and "
+            f"{several(unpaired[1], 'run')} of B without a finished partner of the same seed"
+        )
+    for each in found:
+        if each.refused is not None:
+            yield Line(
+                f"not compared: {_place(each)}, {_configs(each)} on {each.a.task}: {each.refused}", "yellow"
+            )
+    yield from _settings(compared)
+
+
+def _sides(compared: Compared) -> Iterator[Line]:
+    """Cells that only one side has, and records that could not be read."""
+    for name, cells in (("A", compared.only_a), ("B", compared.only_b)):
+        if cells:
+            said = ", ".join(f"{cell.protocol}/{cell.config}/{cell.task}" for cell in cells[:LISTED])
+            more = f" and {len(cells) - LISTED:,} more" if len(cells) > LISTED else ""
+            yield Line(f"only in {name}: {several(len(cells), 'cell')}: {said}{more}")
+    for side in {side.name: side for side in (compared.a, compared.b)}.values():
+        if side.faults:
+            yield Line(f"{side.name}: {several(len(side.faults), 'damaged run')} left out", "bold red")
+            yield from (Line(f"  {fault}") for fault in side.faults[:LISTED])
+
+
+def _unpaired(found: Sequence[Difference]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Of each side, once a pair of cells however many metrics are compared."""
+    once = {(each.a, each.b): each for each in found}.values()
+    return [each.unpaired_a for each in once], [each.unpaired_b for each in once]
+
+
+def _settings(found: Sequence[Difference]) -> Iterator[Line]:
+    """Settings that differ, each with the number of pairs of cells that it differs in."""
+    once = {(each.a, each.b): each for each in found}.values()
+    counts = Counter(setting for each in once for setting in each.settings)
+    if counts:
+        yield Line("settings that differ (A / B):")
+        for setting, count in counts.items():
+            where = "" if count == len(once) else f" ({count} of {len(once)} cells)"
+            yield Line(f"  {setting}{where}")
+
+
+def _place(each: Difference) -> str:
+    return f"{each.a.study}, {_both(each.a.protocol, each.b.protocol)}"
+
+
+def _configs(each: Difference) -> str:
+    return _both(each.a.config, each.b.config)
+
+
+def _both(a: str, b: str) -> str:
+    return a if a == b else f"{a} / {b}"
+
+
+def _numbers(each: Difference) -> list[str]:
+    interval = each.interval
+    bounds = (
+        f"[{signed(interval.low)}, {signed(interval.high)}]"
+        if interval.n > 1 and each.outcome != EQUAL
+        else DASH
+    )
+    unpaired = len(each.unpaired_a) + len(each.unpaired_b)
+    return [
+        unsigned(each.summary_a.mean),
+        unsigned(each.summary_b.mean),
+        signed(interval.mean),
+        bounds,
+        str(interval.n),
+        str(unpaired),
+        str(each.equal_files),
+    ]
+
+
+def signed(value: float) -> str:
+    """``+0.0123``, with a proper minus sign; a dash for what is not a number."""
+    if not math.isfinite(value):
+        return DASH
+    return f"{value:+.4f}".replace("-", MINUS) if value else "0"
+
+
+def unsigned(value: float) -> str:
+    """``1.8729``."""
+    return f"{value:.4f}".replace("-", MINUS) if math.isfinite(value) else DASH
+
+
+def write_csv(path: Path, found: Sequence[Difference]) -> None:
+    """One line a comparison, numbers in full; empty where there is none."""
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for each in found:
+        interval = each.interval
+        numbers = [each.summary_a.mean, each.summary_b.mean, each.summary_a.sd, each.summary_b.sd]
+        writer.writerow(
+            [
+                each.a.study,
+                each.a.protocol,
+                each.a.config,
+                each.b.protocol,
+                each.b.config,
+                each.a.task,
+                each.metric,
+                "" if each.higher_is_better is None else each.higher_is_better,
+                *map(_raw, numbers),
+                interval.n,
+                *map(_raw, (interval.mean, interval.low, interval.high)),
+                each.moved,
+                each.outcome,
+                " ".join(map(str, each.differences)),
+                " ".join(map(_raw, each.differences.values())),
+                " ".join(map(str, each.unpaired_a)),
+                " ".join(map(str, each.unpaired_b)),
+                each.equal_files,
+                "; ".join(each.settings),
+                each.refused or "",
+            ]
+        )
+    write_text(path, sink.getvalue())
+
+
+def _raw(value: float) -> str:
+    return repr(value) if math.isfinite(value) else ""

@@ -1,0 +1,93 @@
+"""From what a person types to a run: its folder, its id, or the beginning of its id."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from redrop.errors import RecordError
+from redrop.record import METRICS, SPEC
+from redrop.runtime.pool import WANTED
+from redrop.spec import RunSpec
+from redrop.view.places import run_folders
+
+LISTED = 10
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run and where it lies."""
+
+    run: str
+    folder: Path
+    """Its own folder, which a run that nobody began does not have."""
+    results: Path | None
+    """The results folder that it is in; None for a folder that was named."""
+    also: tuple[Path, ...] = ()
+    """Other folders of the same run."""
+
+
+def results_folders() -> list[Path]:
+    """Where runs are looked for if nobody says where: one's own, the demo's, the published ones."""
+    found = [Path("results"), Path("results/demo"), *sorted(Path("results/published").glob("*"))]
+    return [folder for folder in found if (folder / "runs").is_dir() or (folder / "pool").is_dir()]
+
+
+def find_run(text: str, folders: Sequence[Path]) -> Found:
+    """The run that ``text`` names, in the first of ``folders`` that has it.
+
+    Raises ``RecordError`` with suggestions where there is none, and with the candidates where there are
+    several.
+    """
+    named = Path(text)
+    if named.is_dir():
+        if not any((named / file).exists() for file in (METRICS, SPEC)):
+            raise RecordError(f"{text}: holds neither {METRICS} nor {SPEC}; name the folder of one run")
+        return Found(named.resolve().name, named, None)
+    places: dict[str, list[tuple[Path, Path]]] = {}
+    for results in folders:
+        for folder in run_folders(results):
+            places.setdefault(folder.name, []).append((folder, results))
+    try:
+        return _found(_one(text, places), places)
+    except KeyError:
+        places = {run: [place] for run, place in asked_for(folders).items()} | places
+    try:
+        return _found(_one(text, places), places)
+    except KeyError:
+        where = ", ".join(map(str, folders)) or "results"
+        close = difflib.get_close_matches(text, places, n=3, cutoff=0.6)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise RecordError(f"{text}: no folder, and no run in {where} whose name begins so{hint}") from None
+
+
+def asked_for(folders: Iterable[Path]) -> dict[str, tuple[Path, Path]]:
+    """Runs that a workflow was asked for: id -> the folder that it would have, and the results folder."""
+    found: dict[str, tuple[Path, Path]] = {}
+    for results in folders:
+        for path in sorted((results / "pool").glob(f"*/{WANTED}")):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                spec = RunSpec.from_json(line)
+                found.setdefault(spec.run, (results / "runs" / spec.study / spec.run, results))
+    return found
+
+
+def _one(text: str, runs: Iterable[str]) -> str:
+    """The only id that begins with ``text``, or is it; raises ``KeyError`` where there is none."""
+    matches = [run for run in runs if run.startswith(text)]
+    if text in matches:
+        return text
+    if not matches:
+        raise KeyError(text)
+    if len(matches) > 1:
+        shown = ", ".join(sorted(matches)[:LISTED])
+        more = f" and {len(matches) - LISTED} more" if len(matches) > LISTED else ""
+        raise RecordError(f"{text}: {len(matches)} runs begin so: {shown}{more}; type more of the name")
+    return matches[0]
+
+
+def _found(run: str, places: dict[str, list[tuple[Path, Path]]]) -> Found:
+    (folder, results), *others = places[run]
+    return Found(run, folder, results, tuple(folder for folder, _ in others))

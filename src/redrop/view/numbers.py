@@ -1,0 +1,24 @@
+"""Numbers as a person reads them."""
+
+from __future__ import annotations
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.2 h``, ``5.1 days``: two digits are enough."""
+    for unit, name in ((DAY, "days"), (HOUR, "h"), (MINUTE, "min")):
+        if seconds >= (2 * unit if unit == DAY else unit):
+            value = seconds / unit
+            return f"{value:,.0f} {name}" if value >= 10 else f"{value:.1f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def size(n_bytes: float) -> str:
+    """``579 MB``."""
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
+
+
+def several(count: int, thing: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -1,0 +1,199 @@
+"""``redrop show``: all that there is to know of one run."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from redrop.analysis.settings import flat, show, study_spec
+from redrop.errors import ConfigError, RecordError
+from redrop.record import (
+    CURVE,
+    DIVERGED,
+    METRICS,
+    PROVENANCE,
+    SPEC,
+    Metric,
+    read_curve,
+    read_json,
+    read_record,
+)
+from redrop.runtime.pool import WANTED
+from redrop.spec import RunSpec
+from redrop.study import Setting, Study, load_study, project_folder
+from redrop.view.find import Found
+from redrop.view.numbers import duration, several, size
+from redrop.view.pace import measure
+from redrop.view.screen import Block, Column, Line, Table
+from redrop.view.sparkline import sparkline
+from redrop.view.states import STATES, StudyStates, study_states
+from redrop.view.status import Status, details
+
+HEADING = "bold"
+CHANGED = "config"
+"""Where a setting comes from that is not as in the study file."""
+CURVE_METRICS = ("val_loss", "train_loss")
+
+
+def blocks(found: Found, project: Path | None = None) -> Iterator[Block]:
+    """For the screen; raises ``RecordError`` for a run whose files are damaged."""
+    finished = (found.folder / METRICS).exists()
+    record = read_record(found.folder) if finished else None
+    spec = record.spec if record else _unfinished_spec(found)
+    state = record.status if record else None
+    yield Line(f"{spec.run}  {state or ''}".rstrip(), HEADING)
+    yield Line(f"{spec.study}: {spec.protocol}, {spec.config}, {spec.task}, seed {spec.seed}")
+    if record is not None and record.status == DIVERGED:
+        yield Line(str(record.reason), "red")
+    if record is None:
+        yield from _unfinished(found, spec)
+    yield from _files(found)
+    yield from _curve(found.folder, {} if record is None else record.metrics)
+    if record is not None:
+        yield Line("\nMetrics", HEADING)
+        table = Table([Column("name"), Column("value", right=True), Column("n", right=True)])
+        table.columns += [Column("split"), Column("signature", folds=True)]
+        for name, metric in record.metrics.items():
+            table.row(name, _number(metric.value), f"{metric.n:,}", metric.split, metric.signature)
+        yield table
+    yield from _provenance(found.folder)
+    yield from _settings(spec, project)
+    yield from _reproduce(found.folder, spec)
+
+
+def _unfinished_spec(found: Found) -> RunSpec:
+    """From its folder, or from the list of what a workflow was asked for."""
+    path = found.folder / SPEC
+    if path.exists():
+        return RunSpec.from_dict(read_json(path))
+    for wanted in sorted(found.results.glob(f"pool/*/{WANTED}")) if found.results else []:
+        for line in wanted.read_text(encoding="utf-8").splitlines():
+            spec = RunSpec.from_json(line)
+            if spec.run == found.run:
+                return spec
+    raise RecordError(f"{found.folder}: neither {METRICS} nor {SPEC} is there, and no workflow asked for it")
+
+
+def _unfinished(found: Found, spec: RunSpec) -> Iterator[Line]:
+    """What `redrop status` says of it."""
+    if found.results is None:
+        yield Line("not finished; name its id to be told how far it is")
+        return
+    study: StudyStates = study_states(spec.study, [spec], found.results)
+    status = Status(found.results, [study], 0, measure(study.runs), time.time())
+    for run in study.runs:
+        yield Line(f"{run.state}: {STATES[run.state]}")
+        yield from (Line(f"  {text}") for text in details(run, status))
+
+
+def _files(found: Found) -> Iterator[Line]:
+    try:
+        files = sorted(path.name for path in found.folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return
+    yield Line(f"{found.folder}: {', '.join(files)}")
+    for folder in found.also:
+        yield Line(f"{folder}: the same run")
+
+
+def _curve(folder: Path, metrics: dict[str, Metric]) -> Iterator[Line]:
+    """Losses, and scores where they were taken while training; scaled without the untrained model's loss."""
+    if not (folder / CURVE).exists():
+        return
+    rows = read_curve(folder)
+    trained = [row for row in rows if row["iteration"] > 0]
+    yield Line(f"\nCurve of {several(len(rows), 'evaluation')}", HEADING)
+    scores = [name for name, metric in metrics.items() if metric.higher_is_better]
+    for name in [*CURVE_METRICS, *scores]:
+        known = [(row["iteration"], row[name]) for row in trained if row.get(name) is not None]
+        if not known:
+            continue
+        lowest = min(known, key=lambda point: point[1])
+        highest = max(known, key=lambda point: point[1])
+        lower = name in CURVE_METRICS
+        at, value = lowest if lower else highest
+        start = next((row.get(name) for row in rows if row["iteration"] == 0), None)
+        line = sparkline([row.get(name) for row in trained])
+        text = f"  {name:<12} {line}  {known[0][1]:.4f} to {known[-1][1]:.4f}, "
+        text += f"{'lowest' if lower else 'highest'} {value:.4f} at {at:,}"
+        yield Line(text + (f" (untrained {start:.4f})" if start is not None else ""))
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def _provenance(folder: Path) -> Iterator[Line]:
+    if not (folder / PROVENANCE).exists():
+        return
+    found = read_json(folder / PROVENANCE)
+    yield Line("\nCost and provenance", HEADING)
+    seconds = found.get("seconds", {})
+    parts = [f"{duration(seconds[name])} of {name}" for name in ("training", "evaluation") if name in seconds]
+    if "milliseconds_an_iteration" in found:
+        parts.append(f"{found['milliseconds_an_iteration']:.1f} ms an iteration")
+    if found.get("trained_together", 1) > 1:
+        parts.append(f"its share of {found['trained_together']} runs in one process")
+    if parts:
+        yield Line("  " + ", ".join(parts))
+    memory = [f"{size(n)} ({where})" for where, n in sorted(found.get("peak_memory_bytes", {}).items())]
+    if memory:
+        yield Line("  peak memory: " + ", ".join(memory))
+    device = [str(found[key]) for key in ("device", "platform") if found.get(key)]
+    yield Line("  " + ", ".join([*device, f"Python {found.get('python', 'not recorded')}"]))
+    packages = found.get("packages", {})
+    yield Line("  " + ", ".join(f"{name} {version}" for name, version in sorted(packages.items())))
+    git = found.get("git", {})
+    commit = git.get("commit") or "no commit"
+    dirty = ", with changes that were not committed" if git.get("dirty") else ""
+    yield Line(f"  {commit}{dirty}, finished {found.get('finished', 'at a time not recorded')}")
+    data = found.get("data", {})
+    yield Line("  data: " + ", ".join(f"{key} {value}" for key, value in sorted(data.items())))
+
+
+def _settings(spec: RunSpec, project: Path | None) -> Iterator[Block]:
+    """Every setting, with its source where the study's file is at hand."""
+    study = _study(spec, project)
+    own = None if study is None else study_spec(study, spec.protocol, spec.config, spec.task, spec.seed)
+    row = None if own is None else flat(own)
+    sources = {} if own is None else _sources(study, own)
+    yield Line("\nSettings", HEADING)
+    if own is None:
+        yield Line("  their sources are not shown: no study file here has this row")
+    table = Table([Column("setting"), Column("value"), Column("source"), Column("note", folds=True)])
+    for key, value in flat(spec).items():
+        setting = sources.get(key, Setting(value, "", ""))
+        if row is not None and row.get(key) != value:
+            setting = Setting(value, CHANGED, f"the study file has {show(row.get(key))}")
+        table.row(key, show(value), setting.source, " ".join(setting.note.split()))
+    yield table
+
+
+def _study(spec: RunSpec, project: Path | None) -> Study | None:
+    try:
+        root = project or project_folder()
+        return load_study(root / "config" / "studies" / f"{spec.study}.yaml", root)
+    except ConfigError:
+        return None
+
+
+def _sources(study: Study, spec: RunSpec) -> dict[str, Setting]:
+    part = study.protocols[spec.protocol]
+    return {**part.settings, **part.tasks.get(spec.task, {}), **part.rows[spec.config]}
+
+
+def _reproduce(folder: Path, spec: RunSpec) -> Iterator[Line]:
+    yield Line("\nReproduce", HEADING)
+    path = folder / SPEC
+    words = ["redrop", "train", "--spec", str(path) if path.exists() else spec.to_json()]
+    words += ["--out", f"reproduced/{spec.run}"]
+    if (folder / PROVENANCE).exists():
+        words += ["--device", read_json(folder / PROVENANCE).get("device_type", "auto")]
+    yield Line("  " + shlex.join(words))
+    if (folder / METRICS).exists():
+        yield Line("  " + shlex.join(["cmp", str(folder / METRICS), f"reproduced/{spec.run}/{METRICS}"]))
+        yield Line("  equal bytes are promised on one machine and with one set of versions")
