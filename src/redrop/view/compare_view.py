@@ -21,8 +21,8 @@ LISTED = 10
 
 COLUMNS = [
     Column("", folds=True),
-    Column("A", right=True),
-    Column("B", right=True),
+    Column("A", right=True, spare=True),
+    Column("B", right=True, spare=True),
     Column("A \N{MINUS SIGN} B", right=True),
     Column("95 % interval", right=True),
     Column("n", right=True),
@@ -43,16 +43,20 @@ def blocks(compared: Compared, a: str, b: str) -> Iterator[Block]:
     """The table and what must be known to read it; ``a`` and ``b`` as they were typed."""
     found = compared.found
     yield Line(f"A: {a}\nB: {b}", "bold")
-    one_pair = len({(each.a.config, each.b.config) for each in found}) == 1
+    metrics = {(each.metric, each.higher_is_better) for each in found if each.metric}
+    if len(metrics) == 1:
+        yield Line(_described(*next(iter(metrics))))
+    pairs, tasks = ({key(each) for each in found} for key in (_configs, lambda each: each.a.task))
     table = Table(COLUMNS)
     before = None
     for each in found:
-        section = _place(each) if one_pair else f"{_place(each)} on {each.a.task}"
+        named = [_configs(each)] if len(pairs) > 1 else [each.a.task] if len(tasks) > 1 else []
+        named += [each.metric] if len(metrics) > 1 and each.metric else []
+        section = _place(each) if each.a.task in named else f"{_place(each)} on {each.a.task}"
         if section != before:
             table.row(section)
             before = section
-        name = each.a.task if one_pair else _configs(each)
-        name += f": {each.metric}" if each.metric else ""
+        name = ": ".join(named) or _configs(each)
         table.row(name, *_numbers(each), each.outcome, style=STYLES.get(each.outcome, ""))
     yield table
     yield from notes(found)
@@ -64,15 +68,17 @@ def notes(found: Sequence[Difference]) -> Iterator[Line]:
     compared = [each for each in found if each.refused is None]
     tested = [each for each in compared if each.interval.n > 1 and each.outcome != EQUAL]
     moved = [each for each in tested if each.moved]
-    pairs = sum(each.interval.n for each in compared)
-    equal = sum(each.equal_files for each in compared)
-    yield Line(
-        f"{len(moved)} of {several(len(compared), 'comparison')} moved: the {LEVEL:.0%} t interval of the "
-        "difference, paired by seed, leaves 0 out"
-        + (f"; about {(1 - LEVEL) * len(tested):.1g} would by chance" if tested else "")
-    )
-    yield Line(f"{equal} of {several(pairs, 'pair')} of runs have metrics.json that are equal byte by byte")
-    unpaired = [sum(len(seeds) for seeds in sides) for sides in _unpaired(compared)]
+    if compared:
+        yield Line(
+            f"{len(moved)} of {several(len(compared), 'comparison')} moved: the {LEVEL:.0%} t interval of "
+            "the difference, paired by seed, leaves 0 out"
+            + (f"; about {(1 - LEVEL) * len(tested):.1g} would by chance" if tested else "")
+        )
+        pairs = sum(each.interval.n for each in _once(compared))
+        equal = sum(each.equal_files for each in _once(compared))
+        yield Line(f"{equal:,} of {several(pairs, 'pair')} of runs have the same metrics.json, byte by byte")
+    once = _once(compared)
+    unpaired = [sum(len(each.unpaired_a) for each in once), sum(len(each.unpaired_b) for each in once)]
     if any(unpaired):
         yield Line(
             f"left out of differences and means: {several(unpaired[0], 'run')} of A and "
@@ -80,9 +86,8 @@ def notes(found: Sequence[Difference]) -> Iterator[Line]:
         )
     for each in found:
         if each.refused is not None:
-            yield Line(
-                f"not compared: {_place(each)}, {_configs(each)} on {each.a.task}: {each.refused}", "yellow"
-            )
+            what = f"{_place(each)}, {_configs(each)} on {each.a.task}"
+            yield Line(f"not compared: {what}: {each.refused}", "yellow")
     yield from _settings(compared)
 
 
@@ -99,21 +104,25 @@ def _sides(compared: Compared) -> Iterator[Line]:
             yield from (Line(f"  {fault}") for fault in side.faults[:LISTED])
 
 
-def _unpaired(found: Sequence[Difference]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """Of each side, once a pair of cells however many metrics are compared."""
-    once = {(each.a, each.b): each for each in found}.values()
-    return [each.unpaired_a for each in once], [each.unpaired_b for each in once]
+def _once(found: Sequence[Difference]) -> list[Difference]:
+    """One a pair of cells, however many metrics are compared."""
+    return list({(each.a, each.b): each for each in found}.values())
 
 
 def _settings(found: Sequence[Difference]) -> Iterator[Line]:
     """Settings that differ, each with the number of pairs of cells that it differs in."""
-    once = {(each.a, each.b): each for each in found}.values()
+    once = _once(found)
     counts = Counter(setting for each in once for setting in each.settings)
     if counts:
         yield Line("settings that differ (A / B):")
         for setting, count in counts.items():
             where = "" if count == len(once) else f" ({count} of {len(once)} cells)"
             yield Line(f"  {setting}{where}")
+
+
+def _described(metric: str, higher: bool | None) -> str:
+    better = {True: "higher is better", False: "lower is better", None: "neither high nor low is better"}
+    return f"{metric}, {better[higher]}"
 
 
 def _place(each: Difference) -> str:
@@ -130,11 +139,8 @@ def _both(a: str, b: str) -> str:
 
 def _numbers(each: Difference) -> list[str]:
     interval = each.interval
-    bounds = (
-        f"[{signed(interval.low)}, {signed(interval.high)}]"
-        if interval.n > 1 and each.outcome != EQUAL
-        else DASH
-    )
+    shown = interval.n > 1 and each.outcome != EQUAL
+    bounds = f"[{signed(interval.low)}, {signed(interval.high)}]" if shown else DASH
     unpaired = len(each.unpaired_a) + len(each.unpaired_b)
     return [
         unsigned(each.summary_a.mean),
@@ -155,8 +161,10 @@ def signed(value: float) -> str:
 
 
 def unsigned(value: float) -> str:
-    """``1.8729``."""
-    return f"{value:.4f}".replace("-", MINUS) if math.isfinite(value) else DASH
+    """``1.8729``; ``3,000`` for a whole number."""
+    if not math.isfinite(value):
+        return DASH
+    return (f"{value:,.0f}" if value.is_integer() else f"{value:.4f}").replace("-", MINUS)
 
 
 def write_csv(path: Path, found: Sequence[Difference]) -> None:

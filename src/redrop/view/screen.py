@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
 GAP = "  "
+FEWEST = 12
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Column:
     """Whether it is set flush right, as numbers are."""
     folds: bool = False
     """Whether a narrow terminal may break its text."""
+    spare: bool = False
+    """Whether a terminal leaves it out, and says so, where it has too little room."""
     hide: str | None = None
     """A terminal leaves the column out where all cells are this; a pipe always has it."""
     decoration: bool = False
@@ -38,10 +42,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Line:
-    """A paragraph."""
+    """A paragraph; spaces that it begins with indent all of it."""
 
     text: str
     style: str = ""
+    whole: bool = False
+    """Whether no line break is put into it, so that it can be copied: a command."""
 
 
 @dataclass
@@ -64,8 +70,10 @@ def display(blocks: Sequence[Block], console: Console | None = None) -> None:
     console = console or Console(highlight=False)
     if console.is_terminal:
         for block in blocks:
-            shown = Text(block.text, block.style) if isinstance(block, Line) else rich_table(block)
-            console.print(shown)
+            if isinstance(block, Table):
+                _print_table(console, block)
+            else:
+                _print_line(console, block)
     else:
         console.file.write("".join(f"{line}\n" for block in blocks for line in plain(block)))
 
@@ -91,27 +99,61 @@ def plain(block: Block) -> list[str]:
     return [line(cells) for cells in (names, *(row.cells for row in block.rows)) if any(cells)]
 
 
-def rich_table(table: Table) -> RichTable:
-    """The table for a terminal."""
+def _print_line(console: Console, line: Line) -> None:
+    bare = line.text.lstrip(" ")
+    if line.whole:
+        console.print(Text(line.text, line.style), soft_wrap=True)
+    else:
+        console.print(Padding(Text(bare, line.style), (0, 0, 0, len(line.text) - len(bare)), expand=False))
+
+
+def _print_table(console: Console, table: Table) -> None:
+    """Without the columns that are not worth their place; headings over the whole width."""
+    columns = table.columns
     full = [row.cells for row in table.rows if len(row.cells) > 1]
     shown = [
         number
-        for number, column in enumerate(table.columns)
+        for number, column in enumerate(columns)
         if column.hide is None or any(cells[number] != column.hide for cells in full)
     ]
-    header = any(column.name for column in table.columns)
-    made = RichTable(box=SIMPLE_HEAD, show_header=header, pad_edge=False)
-    for number in shown:
-        column = table.columns[number]
-        made.add_column(
-            Text(column.name),
-            justify="right" if column.right else "left",
-            no_wrap=not column.folds,
-            overflow="fold",
-        )
-    for row in table.rows:
-        if len(row.cells) == 1:
-            made.add_row(Text(row.cells[0], "bold"))
-        else:
-            made.add_row(*(Text(row.cells[number], row.style) for number in shown))
-    return made
+    names = [column.name for column in columns]
+    natural = {number: max(len(cells[number]) for cells in [names, *full]) for number in shown}
+    widths = {number: natural[number] for number in shown if not columns[number].spare}
+    for number in (number for number in shown if columns[number].spare):
+        least = min(FEWEST, natural[number]) if columns[number].folds else natural[number]
+        if _total(widths) + len(GAP) + least <= console.width:
+            widths[number] = natural[number]
+    _shrink(widths, [number for number in widths if columns[number].folds], console.width)
+    made = [Row(tuple(names), "dim"), *table.rows] if any(names) else table.rows
+    for heading, rows in itertools.groupby(made, lambda row: len(row.cells) == 1):
+        part = _grid([(widths[number], columns[number].right) for number in sorted(widths)])
+        for row in rows:
+            if heading:
+                console.print(Text(row.cells[0], "bold"))
+            else:
+                part.add_row(*(Text(row.cells[number], row.style) for number in sorted(widths)))
+        if not heading:
+            console.print(part)
+    left_out = [names[number] for number in shown if number not in widths and names[number]]
+    if left_out:
+        console.print(Text(f"(left out for want of width: {', '.join(left_out)})", "dim"))
+
+
+def _grid(columns: Sequence[tuple[int, bool]]) -> RichTable:
+    grid = RichTable.grid(padding=(0, len(GAP), 0, 0))
+    for width, right in columns:
+        grid.add_column(width=width, justify="right" if right else "left", overflow="fold")
+    return grid
+
+
+def _total(widths: dict[int, int]) -> int:
+    return sum(widths.values()) + len(GAP) * (len(widths) - 1)
+
+
+def _shrink(widths: dict[int, int], folding: Sequence[int], available: int) -> None:
+    """Take what is too much from the widest column that folds, again and again."""
+    while _total(widths) > available:
+        widest = max(folding, key=lambda number: widths[number], default=None)
+        if widest is None or widths[widest] <= FEWEST:
+            return
+        widths[widest] -= 1

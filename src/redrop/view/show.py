@@ -54,7 +54,7 @@ def blocks(found: Found, project: Path | None = None) -> Iterator[Block]:
     if record is not None:
         yield Line("\nMetrics", HEADING)
         table = Table([Column("name"), Column("value", right=True), Column("n", right=True)])
-        table.columns += [Column("split"), Column("signature", folds=True)]
+        table.columns += [Column("split"), Column("signature", folds=True, spare=True)]
         for name, metric in record.metrics.items():
             table.row(name, _number(metric.value), f"{metric.n:,}", metric.split, metric.signature)
         yield table
@@ -93,9 +93,9 @@ def _files(found: Found) -> Iterator[Line]:
         files = sorted(path.name for path in found.folder.iterdir() if not path.name.startswith("."))
     except FileNotFoundError:
         return
-    yield Line(f"{found.folder}: {', '.join(files)}")
+    yield Line(f"{found.folder}: {', '.join(files)}", whole=True)
     for folder in found.also:
-        yield Line(f"{folder}: the same run")
+        yield Line(f"{folder}: the same run", whole=True)
 
 
 def _curve(folder: Path, metrics: dict[str, Metric]) -> Iterator[Line]:
@@ -164,7 +164,9 @@ def _settings(spec: RunSpec, project: Path | None) -> Iterator[Block]:
     yield Line("\nSettings", HEADING)
     if own is None:
         yield Line("  their sources are not shown: no study file here has this row")
-    table = Table([Column("setting"), Column("value"), Column("source"), Column("note", folds=True)])
+    table = Table(
+        [Column("setting"), Column("value"), Column("source"), Column("note", folds=True, spare=True)]
+    )
     for key, value in flat(spec).items():
         setting = sources.get(key, Setting(value, "", ""))
         if row is not None and row.get(key) != value:
@@ -193,7 +195,8 @@ def _reproduce(folder: Path, spec: RunSpec) -> Iterator[Line]:
     words += ["--out", f"reproduced/{spec.run}"]
     if (folder / PROVENANCE).exists():
         words += ["--device", read_json(folder / PROVENANCE).get("device_type", "auto")]
-    yield Line("  " + shlex.join(words))
+    yield Line("  " + shlex.join(words), whole=True)
     if (folder / METRICS).exists():
-        yield Line("  " + shlex.join(["cmp", str(folder / METRICS), f"reproduced/{spec.run}/{METRICS}"]))
+        words = ["cmp", str(folder / METRICS), f"reproduced/{spec.run}/{METRICS}"]
+        yield Line("  " + shlex.join(words), whole=True)
         yield Line("  equal bytes are promised on one machine and with one set of versions")

@@ -39,7 +39,7 @@ COLUMNS = [
     Column("runs", right=True),
     *(Column(state, right=True, hide="0") for state in STATES),
     Column("progress", right=True),
-    Column("", decoration=True),
+    Column("", decoration=True, spare=True),
     Column("left", right=True),
 ]
 
@@ -161,15 +161,14 @@ def _time_left(status: Status) -> Iterator[Line]:
     seconds, unmeasured = sum(p.seconds_left for p in parts), sum(p.unmeasured for p in parts)
     if seconds:
         text = f"time left: {duration(seconds)} of one process"
-        if status.processes:
+        if status.processes > 1:
             text += f", {duration(seconds / status.processes)} with the {status.processes} that train now"
         measured = ", ".join(sorted(status.pace.devices))
         yield Line(text + (f" (measured on {measured})" if measured else " (by the last two checkpoints)"))
     if unmeasured:
-        more = "of" if not seconds else "not counted in it:"
-        yield Line(
-            f"time left not known {more} {several(unmeasured, 'run')}: none like them was measured here"
-        )
+        counted = ", not counted" if seconds else ""
+        runs = several(unmeasured, "run")
+        yield Line(f"time left not known{counted}: {runs}, as none of the kind was measured here")
 
 
 def _listed(state: str, runs: list[RunState], status: Status) -> Iterator[Line]:
