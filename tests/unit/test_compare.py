@@ -15,7 +15,7 @@ from rich.text import Text
 
 from analysis_support import decay, write_config, write_run
 from redrop.cli import main
-from redrop.errors import ConfigError
+from redrop.errors import ConfigError, RecordError
 from redrop.record import DIVERGED, METRICS
 from redrop.view.compare import Difference, compare, compare_configurations, read_side
 from redrop.view.compare_view import blocks
@@ -195,6 +195,10 @@ def test_damaged_records_are_left_out_named_and_counted(tmp_path: Path) -> None:
     text = plain(folder)
     assert "1 damaged run left out" in text
     assert f"{path}: damaged" in text
+    for path in folder.rglob(METRICS):
+        path.write_text("{}")
+    with pytest.raises(RecordError, match="all 6 runs are damaged"):
+        only(folder)
 
 
 def plain(*places: Path | str) -> str:

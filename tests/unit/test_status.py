@@ -249,6 +249,14 @@ def test_a_log_that_ends_in_an_error_says_failed(results: Path, text: str, state
     assert states(look(results))[OTHER.seed] == state
 
 
+def test_a_run_that_was_asked_to_stop_is_not_taken_for_training(results: Path) -> None:
+    save(results, OTHER, 5, age=2.0)
+    log(results, OTHER, "loading\nstopped at iteration 5; run the same command to go on\n")
+    text = plain_text(look(results))
+    assert "stopped when asked to" in text
+    assert "may be training" not in text
+
+
 def test_a_checkpoint_that_is_younger_than_the_error_outlives_it(results: Path) -> None:
     log(results, OTHER, "MemoryError\n", age=500.0)
     save(results, OTHER, 3, age=600.0)
@@ -285,6 +293,7 @@ def test_time_left_is_else_by_the_last_two_checkpoints(results: Path, hold: Call
     left = [status.pace.seconds_left(run) for run in status.runs]
     assert left == pytest.approx([6 * 5.0, 6 * 5.0, 12 * 5.0], rel=1e-3)
     assert status.processes == 1
+    assert look(results, [OTHER]).pace.own == pytest.approx({OTHER.run: 5.0}, rel=1e-3)  # as `show` asks
 
 
 def test_what_was_never_measured_is_not_known(results: Path) -> None:

@@ -118,7 +118,8 @@ def are_folders(a: str, b: str) -> bool:
 def read_side(folder: Path, wanted: set[str] | None = None) -> Side:
     """All runs below a results folder, or below any folder; damaged ones are named in ``faults``.
 
-    ``wanted``: ids of the runs that count. Raises ``ConfigError`` where there is not a single run.
+    ``wanted``: ids of the runs that count. Raises ``ConfigError`` where there is not a single run, and
+    ``RecordError`` where none can be read.
     """
     place = folder / "runs" if (folder / "runs").is_dir() else folder
     records: dict[str, RunRecord] = {}
@@ -134,6 +135,8 @@ def read_side(folder: Path, wanted: set[str] | None = None) -> Side:
             records.setdefault(record.run, record)
     if not found:
         raise ConfigError(f"{folder}: holds no finished run; name a results folder, such as results")
+    if len(faults) == len(found):
+        raise RecordError(f"{folder}: all {len(faults)} runs are damaged; the first: {faults[0]}")
     return Side(str(folder), Results(list(records.values())), tuple(faults))
 
 

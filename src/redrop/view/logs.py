@@ -17,6 +17,8 @@ FAULT = re.compile(
     r"|(.*\b)?(Killed|Segmentation fault|Bus error|CANCELLED|oom[-_]kill)",
 )
 
+STOPPED = re.compile(r"stopped at iteration \d+")
+
 
 @dataclass(frozen=True)
 class LogEnd:
@@ -27,6 +29,8 @@ class LogEnd:
     """When it was last written to, in seconds since the epoch."""
     fault: str | None
     """The last line of it that is an error's; None: it ends without one."""
+    stopped: bool = False
+    """Whether it ends with training that was asked to stop."""
 
 
 def log_end(path: Path) -> LogEnd | None:
@@ -40,4 +44,5 @@ def log_end(path: Path) -> LogEnd | None:
         return None
     lines = [line.strip() for line in text.splitlines() if line.strip()]  # a progress bar's \r ends one, too
     faults = [line for line in lines[-TAIL_LINES:] if FAULT.match(line)]
-    return LogEnd(path, status.st_mtime, faults[-1] if faults else None)
+    stopped = bool(lines) and STOPPED.match(lines[-1]) is not None
+    return LogEnd(path, status.st_mtime, faults[-1] if faults else None, stopped)

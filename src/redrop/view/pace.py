@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
@@ -60,15 +60,14 @@ def measure(runs: Iterable[RunState]) -> Pace:
     runs = list(runs)
     pace = Pace()
     wanted = {kind for run in runs if not run.finished for kind in kinds(run.spec)}
-    together = Counter(run.pid for run in runs if run.state == RUNNING)
     for run in runs:
         if run.state == RUNNING and run.reached and run.reached.seconds_an_iteration:
-            pace.own[run.spec.run] = run.reached.seconds_an_iteration / together[run.pid]
+            pace.own[run.spec.run] = run.reached.seconds_an_iteration / run.together
             for kind in kinds(run.spec):
                 pace.running[kind].append(pace.own[run.spec.run])
     for run in _sample([run for run in runs if run.finished], wanted):
         try:
-            document = read_json((run.folder) / PROVENANCE)
+            document = read_json(run.folder / PROVENANCE)
             seconds = sum(document["seconds"].values()) / document["iterations"]
             pace.devices.add(document["device"])
         except (RecordError, KeyError, TypeError, AttributeError, ZeroDivisionError):

@@ -100,11 +100,16 @@ def plain(block: Block) -> list[str]:
 
 
 def _print_line(console: Console, line: Line) -> None:
-    bare = line.text.lstrip(" ")
-    if line.whole:
-        console.print(Text(line.text, line.style), soft_wrap=True)
+    if line.text.startswith("\n"):
+        console.print()
+    text = line.text.removeprefix("\n")
+    bare = text.lstrip(" ")
+    if not line.text:
+        console.print()
+    elif line.whole:
+        console.print(Text(text, line.style), soft_wrap=True)
     else:
-        console.print(Padding(Text(bare, line.style), (0, 0, 0, len(line.text) - len(bare)), expand=False))
+        console.print(Padding(Text(bare, line.style), (0, 0, 0, len(text) - len(bare)), expand=False))
 
 
 def _print_table(console: Console, table: Table) -> None:

@@ -85,7 +85,7 @@ def _unfinished(found: Found, spec: RunSpec) -> Iterator[Line]:
     status = Status(found.results, [study], 0, measure(study.runs), time.time())
     for run in study.runs:
         yield Line(f"{run.state}: {STATES[run.state]}")
-        yield from (Line(f"  {text}") for text in details(run, status))
+        yield from (Line(f"  {text}", whole="/" in text) for text in details(run, status))
 
 
 def _files(found: Found) -> Iterator[Line]:

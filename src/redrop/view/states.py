@@ -49,6 +49,8 @@ class RunState:
     """Whether its record is in the pool, until its own job collects it."""
     pid: int | None = None
     """The process that trains it."""
+    together: int = 1
+    """How many runs that process trains at once."""
     reached: Reached | None = None
     log: LogEnd | None = None
     fault: str | None = None
@@ -117,8 +119,17 @@ class _Seen:
             state, fault = FAILED, log.fault
         else:
             state = MISSING if at is None and log is None else BEGUN
+        pid = self.held.get(run)
         return RunState(
-            spec, state, folder, iterations, pid=self.held.get(run), reached=at, log=log, fault=fault
+            spec,
+            state,
+            folder,
+            iterations,
+            pid=pid,
+            together=max(1, list(self.held.values()).count(pid)),
+            reached=at,
+            log=log,
+            fault=fault,
         )
 
     def _records(self, run: str) -> Iterator[Path]:

@@ -179,7 +179,7 @@ def _listed(state: str, runs: list[RunState], status: Status) -> Iterator[Line]:
     yield Line(f"{state} ({STATES[state]})", style)
     for run in runs[:LISTED]:
         yield Line(f"  {run.spec.run}")
-        yield from (Line(f"    {text}") for text in details(run, status))
+        yield from (Line(f"    {text}", whole="/" in text) for text in details(run, status))
     if len(runs) > LISTED:
         yield Line(f"  and {len(runs) - LISTED:,} more; --json lists all")
 
@@ -197,8 +197,10 @@ def details(run: RunState, status: Status) -> Iterator[str]:
         words.append(f"{duration(max(0.0, status.now - run.reached.saved))} ago")
         left = status.pace.seconds_left(run)
         if run.state == RUNNING and left is not None:
-            words.append(f"{duration(left)} left for its share")
-        if run.state == BEGUN and may_be_renewed(run, status.now):
+            words.append(f"{duration(left)} left")
+        if run.state == BEGUN and run.log is not None and run.log.stopped:
+            words.append("stopped when asked to")
+        elif run.state == BEGUN and may_be_renewed(run, status.now):
             words.append("may be training")
         yield ", ".join(words)
     elif run.state == RUNNING:
