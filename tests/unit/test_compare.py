@@ -17,9 +17,11 @@ from analysis_support import decay, write_config, write_run
 from redrop.cli import main
 from redrop.errors import ConfigError, RecordError
 from redrop.record import DIVERGED, METRICS
-from redrop.view.compare import Difference, compare, compare_configurations, read_side
+from redrop.view.compare import compare, compare_configurations
 from redrop.view.compare_view import blocks
+from redrop.view.differences import Difference
 from redrop.view.screen import display
+from redrop.view.sides import read_side
 from support import spec_of
 
 T_2 = 4.302652729749464

@@ -12,7 +12,8 @@ from pathlib import Path
 from redrop.analysis.stats import LEVEL
 from redrop.analysis.summary import DASH, MINUS
 from redrop.record import write_text
-from redrop.view.compare import EQUAL, NOT_COMPARED, Compared, Difference
+from redrop.view.compare import Compared
+from redrop.view.differences import EQUAL, NOT_COMPARED, Difference
 from redrop.view.numbers import several
 from redrop.view.screen import Block, Column, Line, Table
 
