@@ -15,6 +15,7 @@ from redrop.data.corpus import Corpus, prepare_corpus, toy_text
 from redrop.study import Study, load_study
 
 PROJECT = Path(__file__).resolve().parents[1]
+os.environ["REDROP_GPUS"] = ""  # `redrop train` runs on the CPU here, whatever the machine has
 
 
 @pytest.fixture(autouse=True)

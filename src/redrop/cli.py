@@ -10,10 +10,14 @@ import json
 import logging
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redrop.errors import ConfigError, RedropError
+from redrop.places import Places, is_prepared
+from redrop.record import is_recorded
+from redrop.runtime import gpu
 from redrop.runtime.pool import Pool
 from redrop.spec import RunSpec
 
@@ -82,24 +86,41 @@ def train(arguments: argparse.Namespace) -> None:
         except OSError as error:
             raise ConfigError(f"--spec: {error}") from error
     spec = RunSpec.from_json(text)
-    pool = None if arguments.pool is None else Pool(arguments.pool, runs=arguments.out.parent)
-    if pool is not None and pool.collect(spec, arguments.out):
-        return  # before torch is imported: this is what most jobs of a sweep do
+    out = arguments.out
+    pool = None if arguments.pool is None else Pool(arguments.pool, runs=out.parent)
 
-    from redrop.places import Places
-    from redrop.runtime.launch import Workplace, choose_device, run
+    def is_done() -> bool:
+        return (pool is not None and pool.collect(spec, out)) or is_recorded(out, spec.run)
+
+    if is_done():
+        return  # before torch is imported: this is what most jobs of a sweep do
 
     stop = {"asked": False}
     signal.signal(signal.SIGTERM, lambda *_: stop.update(asked=True))
-    workplace = Workplace(
-        places=Places(arguments.data, arguments.models),
-        checkpoints=arguments.checkpoints or arguments.out / "checkpoints",
-        device=choose_device(arguments.device),
-        checkpoint_seconds=arguments.checkpoint_every,
-        should_stop=lambda: stop["asked"],
-    )
-    if not run(spec, out=arguments.out, workplace=workplace, pool=pool):
-        sys.exit(EXIT_STOPPED)
+    places = Places(arguments.data, arguments.models)
+    lease = None
+    if arguments.device == "auto" and (devices := gpu.devices()):
+        lease = gpu.wait_for_lease(
+            devices,
+            arguments.jobs_per_gpu,
+            wanted=lambda: pool is None or pool.has_work(spec, lambda other: is_prepared(other, places)),
+            give_up=lambda: stop["asked"] or is_done(),
+        )
+        if lease is None:
+            sys.exit(EXIT_STOPPED if stop["asked"] else 0)
+
+    from redrop.runtime.launch import Workplace, choose_device, run
+
+    with nullcontext() if lease is None else lease:
+        workplace = Workplace(
+            places=places,
+            checkpoints=arguments.checkpoints or out / "checkpoints",
+            device=choose_device(arguments.device, lease and lease.device),
+            checkpoint_seconds=arguments.checkpoint_every,
+            should_stop=lambda: stop["asked"],
+        )
+        if not run(spec, out=out, workplace=workplace, pool=pool):
+            sys.exit(EXIT_STOPPED)
 
 
 def collect(arguments: argparse.Namespace) -> None:
@@ -243,6 +264,13 @@ def compare(arguments: argparse.Namespace) -> None:
         write_csv(arguments.csv, compared.found)
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="redrop", description=__doc__.split("\n")[0])
@@ -306,7 +334,19 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="default: %(default)s",
     )
-    made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    made.add_argument(
+        "--device",
+        default="auto",
+        help="auto (default: a GPU that no other redrop process uses, the CPU where there is none),"
+        " or as given: cpu, cuda, cuda:N",
+    )
+    made.add_argument(
+        "--jobs-per-gpu",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="with --device auto, share the GPU with up to N - 1 others that say so (default: %(default)s)",
+    )
 
     made = verb("collect", collect)
     made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")

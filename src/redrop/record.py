@@ -7,6 +7,7 @@ A run's folder holds ``spec.json`` (reproduces it), ``metrics.json`` (its result
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import tempfile
@@ -18,6 +19,8 @@ from typing import Any
 
 from redrop.errors import ConfigError, RecordError
 from redrop.spec import RunSpec
+
+log = logging.getLogger(__name__)
 
 SPEC, METRICS, CURVE, PROVENANCE = "spec.json", "metrics.json", "curve.jsonl", "provenance.json"
 DONE, DIVERGED = "done", "diverged"
@@ -146,6 +149,17 @@ def read_record(folder: Path) -> RunRecord:
         )
     except (KeyError, TypeError, AttributeError, ConfigError) as error:
         raise RecordError(f"{path}: not a run's metrics ({error!r}); {remedy}") from error
+
+
+def is_recorded(folder: Path, run: str) -> bool:
+    """Whether ``folder`` holds the record of ``run``; raises ``RecordError`` if it holds another run's."""
+    if not (folder / METRICS).exists():
+        return False
+    found = read_record(folder)
+    if found.run != run:
+        raise RecordError(f"{folder}: holds run {found.run}, not {run}; use another folder")
+    log.info("%s: already there", folder / METRICS)
+    return True
 
 
 def write_curve(path: Path, rows: Iterable[dict[str, Any]]) -> None:

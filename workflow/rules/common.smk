@@ -8,13 +8,16 @@ from pathlib import Path
 from redrop.errors import ConfigError
 from redrop.models.sources import folder_name
 from redrop.places import Places, model_folder
+from redrop.runtime import gpu
 from redrop.runtime.pool import Pool
 from redrop.study import resolve
 from snakemake.exceptions import WorkflowError
 
 PROJECT = Path(workflow.basedir)
+# Only the workflow's own process counts GPUs: a job on a cluster parses this too.
 try:
     PLAN = resolve(config, PROJECT)
+    GPUS = len(gpu.devices()) if workflow.is_main_process else 0
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 # Rules run this checkout's redrop; without environments of their own, with Snakemake's own Python.
@@ -24,6 +27,9 @@ shell.prefix(
     + (f"export PATH={shlex.quote(str(OWN_PYTHON))}:$PATH; " if OWN_PYTHON else "")
 )
 RESULTS = PLAN.results.as_posix()
+if GPUS and "gpu" not in workflow.global_resources:  # else --resources gpu=N has been given
+    workflow.global_resources["gpu"] = GPUS * config["jobs_per_gpu"]
+    workflow.resourcescope(gpu="local")  # they are this machine's: no limit to jobs that run elsewhere
 
 
 RUNS = PLAN.runs
@@ -54,6 +60,15 @@ def prepared_data(wildcards):
     model = model_folder(spec, Places(Path(f"{RESULTS}/data"), Path(f"{RESULTS}/models")))
     needed = [f"{RESULTS}/data/{spec.data.data_set}/meta.json"]
     return needed if model is None else [*needed, f"{model.as_posix()}/source.json"]
+
+
+def gpus(wildcards):
+    """GPUs that a run asks Snakemake for: one where they are counted and jobs run on this machine.
+
+    Elsewhere it is for the profile to say (set-resources). Which GPU it is, is for `redrop train` to find out.
+    """
+    counted = workflow.is_main_process and "gpu" in workflow.global_resources
+    return int(counted and workflow.local_exec)
 
 
 def model_words(wildcards):
@@ -106,8 +121,8 @@ def targets_of(part):
 
 
 def config_text(wildcards=None):
-    """The config as JSON, for the verbs that present results."""
-    return json.dumps(config, sort_keys=True)
+    """The config as JSON, for the verbs that present results: without what does not concern them."""
+    return json.dumps({key: config[key] for key in config if key != "jobs_per_gpu"}, sort_keys=True)
 
 
 def results_folder(wildcards):

@@ -3,6 +3,11 @@
 
 
 onstart:
+    if workflow.local_exec:
+        print(
+            f"GPUs: {GPUS}" if GPUS else f"No GPU, training runs on the CPU: {gpu.why_none()}",
+            file=sys.stderr,
+        )
     for study, specs in RUNS.items():
         pool = Pool(Path(f"{RESULTS}/pool/{study}"), runs=Path(f"{RESULTS}/runs/{study}"))
         pool.write_wanted(list(specs.values()))
@@ -27,6 +32,8 @@ rule train:
     resources:
         mem_mb=lambda wildcards, attempt: (2000 if wildcards.study == "residual" else 12000) * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
+        gpu=gpus,
+        jobs_per_gpu=config["jobs_per_gpu"],
     params:
         spec=run_spec,
         results=results_folder,
@@ -34,5 +41,5 @@ rule train:
         "python -m redrop train --spec {params.spec:q} --out $(dirname {output.metrics:q})"
         " --data {params.results:q}/data --models {params.results:q}/models"
         " --checkpoints {params.results:q}/checkpoints/{wildcards.study}"
-        " --pool {params.results:q}/pool/{wildcards.study}"
+        " --pool {params.results:q}/pool/{wildcards.study} --jobs-per-gpu {resources.jobs_per_gpu}"
         " > {log:q} 2>&1 || {{ status=$?; tail -n 5 {log:q} >&2; exit $status; }}"

@@ -18,13 +18,14 @@ from redrop.record import (
     METRICS,
     PROVENANCE,
     SPEC,
+    is_recorded,
     metrics_document,
     read_json,
-    read_record,
     replacing,
     write_curve,
     write_json,
 )
+from redrop.runtime import gpu
 from redrop.runtime.pool import Claim, Pool
 from redrop.runtime.provenance import provenance
 from redrop.runtime.trainers import Source, make_trainer
@@ -40,10 +41,10 @@ KEEP_GOING_SECONDS = 60.0
 """A process younger than this goes on with the pool's next runs: starting torch takes seconds."""
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto``: the accelerator where there is one, else the CPU. Raises ``ConfigError``."""
+def choose_device(name: str, leased: gpu.Device | None = None) -> torch.device:
+    """``auto``: the GPU that was ``leased``, else the CPU. Raises ``ConfigError``."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(automatic(leased))
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -54,6 +55,31 @@ def choose_device(name: str) -> torch.device:
             "device; use --device cpu, or install a CUDA build of torch"
         )
     return device
+
+
+def automatic(leased: gpu.Device | None) -> str:
+    """What ``auto`` stands for; says so in the log. Days on the CPU beside an idle GPU are refused."""
+    usable = torch.cuda.is_available()
+    if leased is not None and usable:
+        log.info("device: GPU %s, leased for this process", leased)
+        return "cuda"
+    if leased is not None:
+        build, remedy = (
+            "without CUDA",
+            "install a CUDA build of torch (https://pytorch.org/get-started/locally)",
+        )
+        if torch.version.cuda is not None:
+            build = f"for CUDA {torch.version.cuda}"
+            remedy = "see whether `nvidia-smi` works, names that GPU and reports a driver that is new enough"
+        raise ConfigError(
+            f"--device: GPU {leased} is there, but this torch ({torch.__version__}, built {build}) cannot use"
+            f" it; {remedy}, or train on the CPU with --device cpu (in a workflow: REDROP_GPUS='')"
+        )
+    if usable and not gpu.are_hidden():
+        log.info("device: cuda, not leased: torch finds it, the NVIDIA driver does not list it")
+        return "cuda"
+    log.info("device: the CPU, as there is no GPU to use (%s)", gpu.why_none())
+    return "cpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +102,7 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
     already holds this run's record is left as it is; one that holds another run's is refused with
     ``RecordError``.
     """
-    if (out / METRICS).exists():
-        found = read_record(out)
-        if found.run != spec.run:
-            raise RecordError(f"{out}: holds run {found.run}, not {spec.run}; use another folder")
-        log.info("%s: already there", out / METRICS)
+    if is_recorded(out, spec.run):
         return True
     single_thread(workplace.device)
     if pool is None:

@@ -125,6 +125,13 @@ class Pool:
             time.sleep(POLL_SECONDS)
         return None
 
+    def has_work(self, spec: RunSpec, suitable: Callable[[RunSpec], bool]) -> bool:
+        """Whether ``lead`` would find a run at present."""
+        found = self._claim_unfinished(spec) or self.unclaimed(suitable)
+        if found is not None:
+            found[1].release()
+        return found is not None
+
     def unclaimed(self, suitable: Callable[[RunSpec], bool]) -> tuple[RunSpec, Claim] | None:
         """The first unfinished run that is ``suitable`` and that nobody trains, if there is one."""
         candidates = (spec for spec in self.wanted() if suitable(spec))
