@@ -339,6 +339,7 @@ def test_six_jobs_on_two_devices_are_never_too_many_on_one_also_under_kills(
     command = [sys.executable, "-c", HOLDER, str(path), str(jobs_per_gpu)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     running = [subprocess.Popen(command, env=environment, **pipes) for _ in range(6)]
+    begun = dict.fromkeys(running, "")  # the line that a process is writing
     waiting, holding, killed, left = set(), [], [], []
     places = 2 * jobs_per_gpu
     try:
@@ -347,9 +348,10 @@ def test_six_jobs_on_two_devices_are_never_too_many_on_one_also_under_kills(
                 reports.register(process.stdout, selectors.EVENT_READ, process)
             while len(killed) + len(left) < 6:
                 for key, _ in reports.select():
-                    lines = os.read(key.fd, 4096).decode().splitlines()
-                    if not lines:
+                    heard = os.read(key.fd, 4096).decode()
+                    if not heard:
                         reports.unregister(key.fileobj)
+                    *lines, begun[key.data] = (begun[key.data] + heard).split("\n")
                     for line in lines:
                         if line.startswith("waiting"):
                             assert "a, b" in line
