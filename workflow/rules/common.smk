@@ -71,6 +71,14 @@ def gpus(wildcards):
     return int(counted and workflow.local_exec)
 
 
+def gpus_line():
+    """What a person is told of the GPUs when a workflow starts."""
+    if not GPUS:
+        return f"No GPU, training runs on the CPU: {gpu.why_none()}"
+    shared = config["jobs_per_gpu"]
+    return f"GPUs: {GPUS}" + (f", {shared} jobs each" if shared > 1 else "")
+
+
 def model_words(wildcards):
     """What `redrop fetch-model` is told of a model: its name, and its revision where it is not a known one."""
     for spec in (spec for runs in RUNS.values() for spec in runs.values()):

@@ -4,10 +4,7 @@
 
 onstart:
     if workflow.local_exec:
-        print(
-            f"GPUs: {GPUS}" if GPUS else f"No GPU, training runs on the CPU: {gpu.why_none()}",
-            file=sys.stderr,
-        )
+        print(gpus_line(), file=sys.stderr)
     for study, specs in RUNS.items():
         pool = Pool(Path(f"{RESULTS}/pool/{study}"), runs=Path(f"{RESULTS}/runs/{study}"))
         pool.write_wanted(list(specs.values()))
