@@ -20,6 +20,7 @@ def plan_of(project: Path, name: str) -> Plan:
     [
         ("demo.yaml", 104 + 12 + 6 + 6),
         ("notebook.yaml", 60),
+        ("gradients.yaml", 12),
         ("short.yaml", 50 + 24),
         ("minilm.yaml", 36 + 15 + 14),
         ("generation.yaml", 6 + 3),

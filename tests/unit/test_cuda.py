@@ -35,6 +35,9 @@ def test_a_graph_gives_the_numbers_of_the_step_itself(precision: str, toy_corpus
         if step > WARM_UP:
             assert isinstance(graphed._update, GraphedStep)
             assert graphed._update.graph is not None
+    (of_graph,), (of_step,) = graphed.losses(), eager.losses()
+    assert "grad_norm_layer_1" in of_step
+    assert of_graph == pytest.approx(of_step, rel=1e-4, abs=1e-6)
     for one, other in zip(graphed.lanes, eager.lanes, strict=True):
         assert one.masks.state()["torch"].equal(other.masks.state()["torch"])
 

@@ -42,7 +42,10 @@ class Trainer(Protocol):
         """Make one update; returns each model's loss on its training batch, (models,) on the device."""
 
     def losses(self) -> list[dict[str, float]]:
-        """Score every lane on what its ``evaluation`` names, without dropout, nats a character."""
+        """Score every lane on what its ``evaluation`` names, without dropout, nats a character.
+
+        What else is measured goes into the curve, too; it may look at the last update, see ``drive``.
+        """
 
     def finish(self) -> None:
         """Measure what only the finished models show."""
@@ -109,7 +112,7 @@ def drive(
                 evaluating += time.perf_counter() - started
             if all(lane.reason is not None for lane in lanes):
                 break
-            if save:
+            if save:  # after the evaluation: a run that goes on from here has this iteration's row
                 started = time.perf_counter()
                 for number, checkpoint in enumerate(checkpoints):
                     checkpoint.save(i, trainer.state(number))

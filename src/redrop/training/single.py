@@ -15,6 +15,7 @@ from redrop.models.residual_gpt import build
 from redrop.spec import OptimiserSpec, RunSpec
 from redrop.training.character_lane import CharacterLane
 from redrop.training.checkpoint import Checkpoint
+from redrop.training.gradients import norms
 from redrop.training.lane import Outcome
 from redrop.training.loop import drive
 from redrop.training.schedule import learning_rate
@@ -41,6 +42,10 @@ class SingleTrainer:
         self.model = build(spec.model, corpus.vocab_size, spec.seed).to(device).train()
         self.parameters = list(self.model.parameters())
         self.optimiser = make_optimiser(self.model, spec.optimiser)
+        self._updated = False
+        """Whether an update was made here, so that there is a gradient to look at."""
+        self._norm: torch.Tensor | None = None
+        """Norm of the last update's gradient before it was clipped; None: it is not clipped."""
         self.iteration = 0
         schedule, evaluation = spec.schedule, spec.evaluation
         self.last_iteration, self.evaluate_every = schedule.last_iteration, evaluation.every
@@ -56,18 +61,30 @@ class SingleTrainer:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if spec.optimiser.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.parameters, spec.optimiser.clip_norm)
+            self._norm = torch.nn.utils.clip_grad_norm_(self.parameters, spec.optimiser.clip_norm)
         rate = learning_rate(spec.schedule, self.iteration)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()
+        self._updated = True
         self.iteration += 1
         return loss.detach()[None]
 
     def losses(self) -> list[dict[str, float]]:
-        """Losses without dropout, nats a character."""
+        """Losses without dropout, nats a character; norms of the last update's gradient."""
         parts = self.lane.evaluation.parts()
-        return [{name: mean_loss(self.model, tokens, starts) for name, tokens, starts in parts}]
+        row = {name: mean_loss(self.model, tokens, starts) for name, tokens, starts in parts}
+        return [row | self._gradient_norms()]
+
+    def _gradient_norms(self) -> dict[str, float]:
+        if not self._updated:
+            return {}
+        spec, clipped = self.lane.spec, torch.ones(1, device=self.device)
+        if self._norm is not None:
+            clipped = (spec.optimiser.clip_norm / (self._norm[None] + 1e-6)).clamp(max=1.0)
+        # A skip at rate 1 leaves what only feeds it without a gradient.
+        named = [(name, one.grad) for name, one in self.model.named_parameters() if one.grad is not None]
+        return norms({name: grad[None] for name, grad in named}, clipped, spec.model)[0]
 
     def finish(self) -> None:
         """Nothing is left to measure."""

@@ -21,6 +21,7 @@ from redrop.evaluation.language_model import take, windows_a_pass
 from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, lane_losses
 from redrop.spec import RunSpec
 from redrop.training.character_lane import CharacterLane
+from redrop.training.gradients import norms
 from redrop.training.graphs import GraphedStep
 from redrop.training.schedule import learning_rate
 
@@ -56,6 +57,10 @@ class SweepTrainer:
         self.masks = PackMasks([lane.masks for lane in self.models])
         self.moments = [torch.zeros_like(self.pack.buffer) for _ in range(2)]
         self.optimiser = self._make_optimiser()
+        self._clipped_M = torch.ones(size, device=self.device)
+        """What the last update's gradients were multiplied by; lies still, because a CUDA graph writes it."""
+        self._updated = False
+        """Whether an update was made here, so that there is a gradient to look at."""
         self._update = self._make_update()
         self.iteration = 0
         schedule, evaluation = self.spec.schedule, self.spec.evaluation
@@ -105,6 +110,7 @@ class SweepTrainer:
             else:
                 group["lr"] = rate
         losses_M = self._update(x_MBT, y_MBT)
+        self._updated = True
         self.iteration += 1
         return losses_M
 
@@ -128,6 +134,7 @@ class SweepTrainer:
         scale_M = (limit / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
         for part in parts:
             part.mul_(scale_M[:, None])
+        self._clipped_M.copy_(scale_M)
 
     def _take(
         self, tokens: Sequence[np.ndarray], starts: Sequence[np.ndarray]
@@ -143,7 +150,7 @@ class SweepTrainer:
 
     @torch.no_grad()
     def losses(self) -> list[dict[str, float]]:
-        """Losses without dropout, nats a character, of every run."""
+        """Losses without dropout, nats a character, of every run; norms of its last update's gradient."""
         parts = [list(lane.evaluation.parts()) for lane in self.lanes]
         parts += [parts[0]] * (len(self.models) - len(self.lanes))
         rows: list[dict[str, float]] = [{} for _ in self.lanes]
@@ -151,6 +158,10 @@ class SweepTrainer:
             means = self._mean_losses([tokens for _, tokens, _ in same], [starts for _, _, starts in same])
             for row, mean in zip(rows, means, strict=False):
                 row[same[0][0]] = mean
+        if self._updated:
+            gradients = self.pack.views(self.pack.gradient)
+            for row, found in zip(rows, norms(gradients, self._clipped_M, self.spec.model), strict=False):
+                row.update(found)
         return rows
 
     def _mean_losses(self, tokens: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> list[float]:
@@ -197,4 +208,5 @@ class SweepTrainer:
         for values in self.optimiser.state.values():
             values["step"].fill_(self.iteration)
         self.lanes[lane].restore(state)
+        self._updated = False  # the gradients are not those of the update before
         self._update = self._make_update()
