@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import math
@@ -99,13 +100,27 @@ def test_a_share_of_the_training_set_has_its_own_baseline(study: Study, tmp_path
 
 def test_every_figure_is_drawn_and_names_its_methods(runs: Path, study: Study, tmp_path: Path) -> None:
     paths = build_figures(load(runs, None, "glue"), study, tmp_path, "TEST")
-    assert {path.stem for path in paths} == {f"toy-{name}" for name in study.figures}
-    for name in study.figures:
+    names = [name for name in study.figures if name != "forest"]
+    assert {path.stem for path in paths} == {"forest", *(f"toy-{name}" for name in names)}
+    for name in names:
         text = (tmp_path / f"toy-{name}.svg").read_text()
         assert ">lrdrop<" in text
         assert ">rdrop<" in text
         assert "TEST" in text
         assert "n = 1 to 2 seeds" in (tmp_path / f"toy-{name}.txt").read_text()
+
+
+def test_costs_stand_against_gains_as_ratios_to_plain_training(
+    runs: Path, study: Study, tmp_path: Path
+) -> None:
+    build_figures(load(runs, None, "glue"), study, tmp_path, None, ["cost-gain"])
+    with (tmp_path / "toy-cost-gain.csv").open(newline="") as file:
+        rows = {(r["config"], r["task"], r["cost"]): r for r in csv.DictReader(file)}
+    lrdrop = rows["lrdrop", "toy_score", "peak memory"]
+    assert (float(lrdrop["ratio"]), lrdrop["n"]) == (pytest.approx(2.2), "2")
+    assert float(lrdrop["gain"]) == pytest.approx(2.5)
+    assert float(rows["rdrop", "average", "time of an update"]["gain"]) == pytest.approx(3.0)
+    assert ("lrdrop", "average", "time of an update") not in rows  # a task is missing
 
 
 def test_without_runs_everything_says_so(study: Study, tmp_path: Path) -> None:
@@ -193,7 +208,7 @@ def test_the_size_figure_has_a_line_a_method_over_the_shares(study: Study, tmp_p
     ):
         for seed in (1, 2):
             write_score(tmp_path, config, seed, 0.7 + 0.1 * share, **settings, data__train_fraction=share)
-    figure, caption = size_figure(load(tmp_path, None, "glue"), study, "toy")
+    figure, caption, _ = size_figure(load(tmp_path, None, "glue"), study, "toy")
     lines = {line.get_label(): line for line in _error_bars(figure.axes[0])}
     assert set(lines) == {"ce", "lrdrop"}  # a variation of a method is none of the lines
     assert list(lines["ce"][0].get_xdata()) == [10.0, 100.0]
@@ -207,7 +222,7 @@ def test_the_weights_figure_has_a_line_a_term_through_the_shared_middle(study: S
         write_score(tmp_path, config, 1, 0.5 + 0.01 * weight, **settings)
     bert = dataclasses.replace(study.protocols["bert-base"], name="toy")
     own = dataclasses.replace(study, protocols={"toy": bert})
-    figure, _ = weights_figure(load(tmp_path, None, "glue"), own, "toy")
+    figure, _, _ = weights_figure(load(tmp_path, None, "glue"), own, "toy")
     lines = {line.get_label(): line for line in _error_bars(figure.axes[0])}
     assert list(lines["alpha"][0].get_xdata()) == [0.0, 0.1, 1.0, 10.0]
     assert list(lines["beta"][0].get_xdata()) == [1.0]

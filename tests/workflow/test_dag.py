@@ -113,7 +113,7 @@ def test_it_leaves_all_that_it_promises(finished: Path, project: Path) -> None:
         for kind in ("csv", "html", "tex", "md"):
             assert (finished / f"results/residual/tables/{table}.{kind}").stat().st_size > 0
     figures = {path.suffix for path in (finished / "results/residual/figures").glob("[!.]*")}
-    assert figures == {".svg", ".pdf", ".png", ".txt"}
+    assert figures == {".svg", ".pdf", ".png", ".txt", ".csv"}
     assert (finished / "results/runs.csv").read_text().count("val_loss_last") == 2
     checkpoints = finished / "results/checkpoints"
     assert not checkpoints.exists() or not [p for p in checkpoints.rglob("*") if p.is_file()]

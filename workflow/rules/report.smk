@@ -49,7 +49,7 @@ rule tables:
 
 
 rule figures:
-    """Losses over iterations, over dropout rates, train against validation; as svg, pdf and png."""
+    """A study's figures as svg, pdf and png, each with its caption (txt) and its numbers (csv)."""
     input:
         rules.collect.output,
     output:

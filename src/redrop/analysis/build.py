@@ -90,17 +90,19 @@ def build_figures(
     *,
     reported: Path | None = None,
     protocols: Protocols | None = None,
+    recorded: bool = True,
 ) -> list[Path]:
-    """Write a study's figures, each with its caption in a .txt file; returns the figures' paths.
+    """Write a study's figures, each with its caption (.txt) and numbers (.csv); returns the figures' paths.
 
-    ``names``: only these kinds (``curves``) or file stems (``authors-curves-skip-1``); the rest as
-    in ``build_tables``.
+    ``names``: only these kinds (``curves``) or file stems (``authors-curves-skip-1``). ``recorded``: also
+    the authors' recorded curves, where they are at hand. The rest as in ``build_tables``.
     """
     from redrop.analysis.figures.write import draw_and_write
     from redrop.analysis.sections import corpora
 
     found = corpora(results, study, protocols)
-    plan = figure_plan(study, {name: found[name] for name in found if name in study.protocols})
+    known = {name: found[name] for name in found if name in study.protocols}
+    plan = figure_plan(study, known, recorded=recorded)
     if names is not None:
         names = list(names)
         check_names("figure", names, [*FIGURES, *(entry.stem for entry in plan)])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from redrop.analysis.recorded import AUTHORS_CORPUS, recorded_file
 from redrop.checks import suggest
 from redrop.errors import ConfigError
 from redrop.study import Study
@@ -30,14 +31,28 @@ TABLES = {
 SWEEP_FIGURES = {"curves": "redrop.analysis.figures.curves:curves"}
 """Figures drawn once for every sweep of a protocol."""
 
-RATE_FIGURES = {"final-loss": "redrop.analysis.figures.final_loss:final_loss"}
+STUDY_FIGURES = {"forest": "redrop.analysis.figures.forest:forest"}
+"""Figures drawn once for a study, with all of its protocols."""
+
+RATE_FIGURES = {
+    "final-loss": "redrop.analysis.figures.final_loss:final_loss",
+    "paper-curves": "redrop.analysis.figures.paper_curves:paper_curves",
+}
 """Figures drawn once for a protocol that has a sweep over a rate."""
 
-PROTOCOL_FIGURES = {"train-validation": "redrop.analysis.figures.train_validation:train_validation"}
+RECORDED_FIGURES = {"recorded-curves": "redrop.analysis.figures.recorded_curves:recorded_curves"}
+"""Figures of the authors' recorded curves, for the protocols that they ran, if at hand."""
+
+PROTOCOL_FIGURES = {
+    "small-multiples": "redrop.analysis.figures.multiples:small_multiples",
+    "train-validation": "redrop.analysis.figures.train_validation:train_validation",
+    "gradients": "redrop.analysis.figures.gradients:gradients",
+}
 """Figures drawn once for every protocol."""
 
 ACROSS_FIGURES = {
     "gain": "redrop.analysis.figures.across:gain_figure",
+    "cost-gain": "redrop.analysis.figures.cost_gain:cost_gain_figure",
     "learning": "redrop.analysis.figures.across:learning_figure",
     "landscape": "redrop.analysis.figures.across:landscape_figure",
     "inconsistency": "redrop.analysis.figures.across:inconsistency_figure",
@@ -46,7 +61,14 @@ ACROSS_FIGURES = {
 }
 """Figures drawn once for every protocol, with all of its tasks."""
 
-FIGURES = {**SWEEP_FIGURES, **RATE_FIGURES, **PROTOCOL_FIGURES, **ACROSS_FIGURES}
+FIGURES = {
+    **STUDY_FIGURES,
+    **SWEEP_FIGURES,
+    **RATE_FIGURES,
+    **RECORDED_FIGURES,
+    **PROTOCOL_FIGURES,
+    **ACROSS_FIGURES,
+}
 """Figure name -> where its function is."""
 
 TABLE_SUFFIXES = ("csv", "html", "tex", "md")
@@ -62,7 +84,8 @@ class FigureName:
 
     stem: str
     figure: str
-    protocol: str
+    protocol: str | None
+    """None: all of the study's."""
     task: str | None
     """The corpus; None: the only one that there is."""
     sweep: str | None
@@ -79,9 +102,12 @@ def table_names(study: Study) -> list[str]:
     return list(study.tables)
 
 
-def figure_plan(study: Study, protocols: Protocols) -> list[FigureName]:
-    """Every figure of the protocols; several corpora put the corpus into the file names."""
-    plan: list[FigureName] = []
+def figure_plan(study: Study, protocols: Protocols, *, recorded: bool = True) -> list[FigureName]:
+    """Every figure of the protocols; several corpora put the corpus into the file names.
+
+    ``recorded``: whether to draw the authors' recorded curves where they are at hand.
+    """
+    plan = [FigureName(name, name, None, None, None) for name in study.figures if name in STUDY_FIGURES]
     for name in protocols:
         protocol = study.protocol(name)
         tasks = list(protocols[name]) if isinstance(protocols, Mapping) else [None]
@@ -94,7 +120,10 @@ def figure_plan(study: Study, protocols: Protocols) -> list[FigureName]:
                 if figure in SWEEP_FIGURES:
                     for sweep in protocol.sweeps:
                         plan.append(FigureName(f"{prefix}-{figure}-{sweep}", figure, name, task, sweep))
-                elif figure not in ACROSS_FIGURES and (has_rate or figure not in RATE_FIGURES):
+                elif figure in RECORDED_FIGURES:
+                    if recorded and recorded_file(name) and task in (None, AUTHORS_CORPUS):
+                        plan.append(FigureName(f"{prefix}-{figure}", figure, name, task, None))
+                elif figure in PROTOCOL_FIGURES or (has_rate and figure in RATE_FIGURES):
                     plan.append(FigureName(f"{prefix}-{figure}", figure, name, task, None))
     return plan
 

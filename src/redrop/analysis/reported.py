@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from redrop.analysis.recorded import AUTHORS_CORPUS
 from redrop.analysis.scoring import SHOWN
 from redrop.checks import suggest
 from redrop.errors import ConfigError
@@ -20,9 +21,6 @@ GAIN = "gain"
 """Difference of a task's first metric to the study's baseline, in points."""
 AVERAGE = "average"
 """In place of a task: the mean over a study's tasks."""
-
-AUTHORS_CORPUS = "tiny_shakespeare"
-"""The corpus that the authors' figures of this project are for."""
 
 FREE = ("engine.", "evaluation.", "schedule.precision")
 """Settings in which a run may differ from its row and still be compared with the authors' figure:

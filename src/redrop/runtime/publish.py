@@ -64,7 +64,8 @@ def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]
     if study.has_parts:  # cells of one part never stand in the table of another
         found = build.load(target / "runs", set(plan.specs[study.part]))
     paths = build.build_tables(found, study, own / "tables", None)
-    paths += build.build_figures(found, study, own / "figures", None)
+    # The authors' recorded curves are not ours to publish.
+    paths += build.build_figures(found, study, own / "figures", None, recorded=False)
     return [target / "runs.csv", *paths]
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.figures import style
+from redrop.analysis.figures.drawn import Drawn, Row
 from redrop.analysis.figures.panels import task_panels
 from redrop.analysis.figures.series import seeds_text
 from redrop.analysis.paired import (
@@ -45,7 +45,7 @@ def gain_figure(
     task: str | None = None,
     reported: Reported | None = None,
     sweep: str | None = None,
-) -> tuple[Figure, str]:
+) -> Drawn:
     """Gain over plain training, paired by seed: dots are seeds, bars 95 % intervals."""
     del task, reported, sweep
     tasks = tasks_of(results, study, protocol)
@@ -53,6 +53,7 @@ def gain_figure(
     baseline = baselines(study, protocol, rows) if tasks else {}
     methods = list(baseline)
     named: set[str] = set()
+    numbers: list[Row] = []
     names = [*tasks, AVERAGE] if len(tasks) > 1 else tasks
     height = 1.2 + 0.16 * max(3, len(names) * (len(methods) + 1))
     figure = style.new_figure(0.8 * style.DOUBLE, height)
@@ -61,19 +62,31 @@ def gain_figure(
     axes.set_xlabel("difference to plain training in points, paired by seed")
     if not methods:
         style.say_empty(axes)
-        return figure, f"Gain over plain training, protocol {protocol}: no finished runs to compare."
+        caption = f"Gain over plain training, protocol {protocol}: no finished runs to compare."
+        return Drawn(figure, caption, [])
     axes.axvline(0.0, color=style.GREY, linewidth=0.8, zorder=1)
     for place, name in enumerate(names):
         for number, config in enumerate(methods):
-            of, over = (_points(rows[one], tasks, name) for one in (config, baseline[config]))
+            of, over = (points_of(rows[one], tasks, name) for one in (config, baseline[config]))
             found = gain(of, over)
             if not found.n:
                 continue
             y = place * (len(methods) + 1) + number
             look = style.look(number + 1)
-            differences = list(paired_differences(over, of).values())
+            differences = paired_differences(over, of)
+            head = {"task": name, "config": config, "over": baseline[config]}
+            numbers += [
+                head | {"what": "seed", "seed": seed, "gain": value} for seed, value in differences.items()
+            ]
+            band = {"low": found.low, "high": found.high}
+            numbers.append(head | {"what": "mean", "n": found.n, "gain": found.mean} | band)
             axes.plot(
-                differences, [y] * len(differences), "o", markersize=2.5, color=look["color"], alpha=0.5
+                list(differences.values()),
+                [y] * len(differences),
+                "o",
+                markersize=2.5,
+                color=look["color"],
+                alpha=0.5,
             )
             error = None if found.n < 2 else [[found.mean - found.low], [found.high - found.mean]]
             axes.errorbar(
@@ -92,19 +105,21 @@ def gain_figure(
     axes.set_ylim(len(names) * step - 1.2, -0.8)
     figure.legend(loc="outside lower center", ncols=4)
     every = [group for groups in rows.values() for group in groups]
-    return figure, (
+    caption = (
         f"Gain over plain training on the same training set, in points, protocol {protocol}; "
         f"{seeds_text(every)}. Score: "
         + metrics_text(study.reads, tasks)
         + ". Small dots are seeds, marks their mean, bars Student's 95 % interval of the paired difference."
     )
+    return Drawn(figure, caption, numbers)
 
 
-def _points(groups: Sequence[Group], tasks: Sequence[str], name: str) -> dict[int, float]:
+def points_of(groups: Sequence[Group], tasks: Sequence[str], name: str) -> dict[int, float]:
+    """Seed -> score in points, of one of the tasks or of their average."""
     return average_scores(groups) if name == AVERAGE else scores(groups[tasks.index(name)])
 
 
-def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> tuple[Figure, str]:
+def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
     """Score on the development set while training: over the epochs, or the updates of generation."""
     x, key = ("epoch", "epoch") if study.reads == "glue" else ("update", "iteration")
     suffix = "" if study.reads == "glue" else "_valid"
@@ -120,7 +135,7 @@ def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__
     return _panels(results, study, protocol, curve, "Score while training", x, "points", words)
 
 
-def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> tuple[Figure, str]:
+def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
     """Development loss along one random direction around each solution."""
 
     def curve(record: RunRecord) -> Curve:
@@ -138,9 +153,7 @@ def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **_
     return _panels(results, study, protocol, curve, title, x, "loss", words)
 
 
-def inconsistency_figure(
-    results: Results, study: Study, protocol: str, *_: Any, **__: Any
-) -> tuple[Figure, str]:
+def inconsistency_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
     """Hidden states' disagreement between two dropout passes, layer by layer."""
 
     def curve(record: RunRecord) -> Curve:
@@ -166,36 +179,38 @@ def _panels(
     words: str,
     *,
     log: bool = False,
-) -> tuple[Figure, str]:
+) -> Drawn:
     """A panel a task; a line a method: the mean of its seeds, with a band from the lowest to the highest."""
     tasks = tasks_of(results, study, protocol)
     rows = shown_groups(results, study, protocol, tasks)
     figure, panels = task_panels(f"{title} ({protocol})", tasks, x, y)
     every = [group for groups in rows.values() for group in groups]
     named: set[str] = set()
+    numbers: list[Row] = []
     for number, axes in enumerate(panels[: len(tasks)]):
         if log:
             axes.set_yscale("log")
         if x in ("layer", "epoch", "update"):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for index, (config, groups) in enumerate(rows.items()):
-            if _line(axes, groups[number], curve, index, None if config in named else config):
+            drawn = _line(axes, groups[number], curve, index, None if config in named else config)
+            if drawn:
                 named.add(config)
+            head = {"task": tasks[number], "config": config}
+            numbers += [head | {x.split(",")[0]: at} | row for at, row in drawn]
     if tasks:
         figure.legend(loc="outside lower center", ncols=4)
-    return (
-        figure,
-        f"{words}; protocol {protocol}, {seeds_text(every)}. Lines are means, bands lowest to highest.",
-    )
+    caption = f"{words}; protocol {protocol}, {seeds_text(every)}. Lines are means, bands lowest to highest."
+    return Drawn(figure, caption, numbers)
 
 
 def _line(
     axes: Axes, group: Group, curve: Callable[[RunRecord], Curve], index: int, label: str | None
-) -> bool:
-    """Draw a method's line; whether there was one."""
+) -> list[tuple[float, Row]]:
+    """Draw a method's line; its points, none where no run has any."""
     curves = [found for found in map(curve, group.done) if len(found[0])]
     if not curves:
-        return False
+        return []
     shortest = min(len(xs) for xs, _ in curves)
     values = np.array([ys[:shortest] for _, ys in curves], dtype=float)
     xs, look = np.array(curves[0][0][:shortest], dtype=float), style.look(index)
@@ -204,4 +219,6 @@ def _line(
         axes.fill_between(
             xs, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15, linewidth=0
         )
-    return True
+    ends = (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
+    points = zip(xs.tolist(), *(end.tolist() for end in ends), strict=True)
+    return [(x, {"n": len(curves), "mean": mean, "low": low, "high": high}) for x, mean, low, high in points]

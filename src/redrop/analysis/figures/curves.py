@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from redrop.analysis.collect import Results
 from redrop.analysis.figures import style
+from redrop.analysis.figures.drawn import Drawn, Row
 from redrop.analysis.figures.series import (
     Series,
     absent_text,
@@ -45,12 +45,13 @@ def curves(
     task: str,
     reported: Reported | None = None,
     sweep: str | None = None,
-) -> tuple[Figure, str]:
+) -> Drawn:
     """Mean over seeds, band from the lowest to the highest; the authors' curves play no part."""
     del reported
     subject = study.protocol(protocol).sweeps[sweep]
     series = sweep_series(results, study, protocol, task, subject)
     bands = [band(results, one.group) for one in series]
+    rows: list[Row] = []
     budget = common_budget(series)
     figure = style.new_figure(style.DOUBLE, 2.9)
     figure.suptitle(f"{subject.title} ({protocol}, {task})")
@@ -60,8 +61,10 @@ def curves(
     half.set(title="second half", xlabel="iteration")
     for axes, start in ((whole, 0), (half, budget / 2)):
         for index, (one, frame) in enumerate(zip(series, bands, strict=True)):
-            _draw_diverged(axes, results, one, style.look(index), start, budget)
+            diverged = _draw_diverged(axes, results, one, style.look(index), start, budget)
             _draw_mean(axes, one, frame.loc[start:budget], index)
+            if axes is whole:  # the second half is a part of it
+                rows += [*_numbers(one, frame.loc[start:budget]), *diverged]
         margin = X_MARGIN * (budget - start)
         axes.set_xlim(start - margin, budget + margin)
         axes.xaxis.set_major_formatter(style.thousands_formatter())
@@ -76,13 +79,30 @@ def curves(
     if handles:
         title = "dropout rate" if subject.rate else "configuration"
         figure.legend(handles, labels, loc="outside right upper", title=title, handlelength=2.8)
-    return figure, _caption(subject.title, protocol, task, series, budget, above, cut)
+    return Drawn(figure, _caption(subject.title, protocol, task, series, budget, above, cut), rows)
+
+
+def _numbers(one: Series, part: pd.DataFrame) -> list[Row]:
+    """The mean's line and its band."""
+    return [
+        {
+            "config": one.config,
+            "name": one.name,
+            "n": len(one.group.done),
+            "iteration": iteration,
+            "mean": mean,
+            "low": low,
+            "high": high,
+        }
+        for iteration, mean, low, high in part.itertuples()
+    ]
 
 
 def _draw_diverged(
     axes: Axes, results: Results, one: Series, look: dict[str, Any], start: float, budget: int
-) -> None:
-    """A thin line for each run that diverged, with a cross where it was last measured."""
+) -> list[Row]:
+    """A thin line for each run that diverged, with a cross where it was last measured; what was drawn."""
+    rows: list[Row] = []
     odd = f"{one.odd}, " if one.odd else ""
     label = None if one.group.done else f"{one.short_name} ({odd}diverged)"
     for record in one.group.diverged:
@@ -99,6 +119,10 @@ def _draw_diverged(
                 label=label,
             )
             label = None
+        head = {"config": one.config, "name": one.name, "diverged_seed": record.spec.seed}
+        points = zip(curve["iteration"], curve["val_loss"], strict=True)
+        rows += [head | {"iteration": iteration, "val_loss": loss} for iteration, loss in points]
+    return rows
 
 
 def _draw_mean(axes: Axes, one: Series, part: pd.DataFrame, index: int) -> None:

@@ -6,10 +6,10 @@ import math
 import textwrap
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from redrop.analysis.collect import Results
 from redrop.analysis.figures import style
+from redrop.analysis.figures.drawn import Drawn, Row
 from redrop.analysis.figures.series import Series, absent_text, reach, seeds_text, sweep_series
 from redrop.analysis.reported import AUTHORS_CORPUS, NOTHING, Reported, comparable
 from redrop.analysis.settings import overrides, show
@@ -30,7 +30,7 @@ def final_loss(
     task: str,
     reported: Reported = NOTHING,
     sweep: str | None = None,
-) -> tuple[Figure, str]:
+) -> Drawn:
     """Every seed a dot, their mean a line; the authors' figures where our runs are comparable."""
     del sweep
     subjects = [one for one in study.protocol(protocol).sweeps.values() if one.rate]
@@ -40,20 +40,21 @@ def final_loss(
     figure.suptitle(f"Last validation loss against dropout rate ({protocol}, {task})")
     grid = figure.subplots(rows, columns, squeeze=False)
     everything: list[Series] = []
+    numbers: list[Row] = []
     theirs_shown = False
     for axes, subject in zip(grid.flat, subjects, strict=False):
         series = sweep_series(results, study, protocol, task, subject)
         theirs = _theirs(study, series, reported)
         theirs_shown |= bool(theirs)
         _label_axes(axes, subject, series)
-        _panel(axes, series, theirs)
+        numbers += [{"sweep": subject.name} | row for row in _panel(axes, series, theirs)]
         everything += series
     for axes in grid.flat[len(subjects) :]:
         axes.remove()
     for axes in grid[:, 0]:
         axes.set_ylabel(f"last validation loss\n({style.NATS})")
-    _legend(figure, grid.flat[: len(subjects)])
-    return figure, _caption(protocol, task, everything, theirs_shown, reported)
+    style.legend(figure, grid.flat[: len(subjects)], ncols=3)
+    return Drawn(figure, _caption(protocol, task, everything, theirs_shown, reported), numbers)
 
 
 def _theirs(study: Study, series: list[Series], reported: Reported) -> dict[int, float]:
@@ -76,7 +77,8 @@ def _label_axes(axes: Axes, subject: Sweep, series: list[Series]) -> None:
     axes.grid(visible=False, axis="x")
 
 
-def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> None:
+def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> list[Row]:
+    """Draw a sweep; what was drawn."""
     ours = {
         position: [record.value(METRIC) for record in one.group.done]
         for position, one in enumerate(series)
@@ -84,7 +86,7 @@ def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> None:
     }
     if not ours:
         style.say_empty(axes)
-        return
+        return []
     off = _fit(axes, ours, theirs)
     line: list[tuple[int, float]] = []
     for position, one in enumerate(series):
@@ -100,6 +102,25 @@ def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> None:
             line.append((position, mean if drawn else math.nan))
     _draw_means(axes, line)
     _draw_theirs(axes, {position: value for position, value in theirs.items() if position not in off})
+    return [
+        row for position in ours for row in _numbers(series[position], position in off, theirs.get(position))
+    ]
+
+
+def _numbers(one: Series, off: bool, theirs: float | None) -> list[Row]:
+    """A configuration's seeds, their mean, and the authors' figure; above the axis the latter two only."""
+    head = {"config": one.config, "rate": one.rate}
+    rows = [
+        head | {"what": "seed", "seed": record.spec.seed, METRIC: record.value(METRIC)}
+        for record in one.group.done
+        if not off
+    ]
+    if off or not one.odd:
+        what = "mean above the axis" if off else "mean"
+        rows.append(head | {"what": what, METRIC: one.group.summary(METRIC).mean})
+    if theirs is not None:
+        rows.append(head | {"what": "the authors'", METRIC: theirs})
+    return rows
 
 
 def _fit(axes: Axes, ours: dict[int, list[float]], theirs: dict[int, float]) -> set[int]:
@@ -178,16 +199,6 @@ def _say_at_top(axes: Axes, position: int, text: str) -> None:
     axes.text(position, 0.91, text, fontsize=7, ha="center", va="top", rotation=90, transform=place)
 
 
-def _legend(figure: Figure, panels: list[Axes]) -> None:
-    """One entry a kind of mark, whichever panel has it."""
-    entries = {}
-    for axes in panels:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    if entries:
-        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3)
-
-
 def _caption(protocol: str, task: str, series: list[Series], theirs_shown: bool, reported: Reported) -> str:
     groups = list({one.config: one.group for one in series}.values())
     budgets = sorted({one.budget for one in series if one.group.done})
@@ -195,7 +206,8 @@ def _caption(protocol: str, task: str, series: list[Series], theirs_shown: bool,
         f"Last validation loss in {style.NATS} against dropout rate, protocol {protocol} on {task}; "
         f"{seeds_text(groups)}"
         + (f", budget {', '.join(map(show, budgets))} iterations" if budgets else "")
-        + ". Dots are single seeds, lines their means; rates are evenly spaced, not to scale. "
+        + ". Dots are single seeds, lines their means; rates are evenly spaced, not to scale; every panel "
+        "has a scale of its own. "
         "A triangle at the top edge is a mean above the axis, with its value. "
     )
     odd = [f"{one.config} ({one.odd})" for one in series if one.odd]

@@ -117,6 +117,12 @@ def seeds_text(groups: Sequence[Group]) -> str:
     return f"n = {low} seed" + ("s" if low > 1 else "")
 
 
+def budget_text(groups: Sequence[Group]) -> str:
+    """``, budget 5,000 iterations`` of what was run; empty without a run."""
+    budgets = sorted({group.spec.schedule.last_iteration for group in groups if group.done})
+    return f", budget {', '.join(map(show, budgets))} iterations" if budgets else ""
+
+
 def absent_text(groups: Sequence[Group]) -> str:
     """A sentence on what is not drawn, or empty."""
     absent = [group.config for group in groups if not group.records]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.figures import style
 from redrop.analysis.figures.across import tasks_of
+from redrop.analysis.figures.drawn import Drawn, Row
 from redrop.analysis.figures.panels import task_panels
 from redrop.analysis.figures.series import seeds_text
 from redrop.analysis.paired import BASELINE, scores, shown_groups
@@ -24,10 +25,11 @@ Points = list[tuple[float, list[float]]]
 """A setting's values with the scores of all seeds."""
 
 
-def size_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> tuple[Figure, str]:
+def size_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
     """Score over the share of the training set, a line a method."""
     tasks = tasks_of(results, study, protocol)
     rows = shown_groups(results, study, protocol, tasks) if tasks else {}
+    numbers: list[Row] = []
     figure, panels = task_panels(f"Training-set size ({protocol})", tasks, "share of train, %", "points")
     for number, axes in enumerate(panels[: len(tasks)]):
         axes.set_xscale("log")
@@ -41,9 +43,9 @@ def size_figure(results: Results, study: Study, protocol: str, *_: Any, **__: An
         shares = sorted({share for points in lines.values() for share, _ in points})
         axes.set_xticks(shares, [f"{share:g}" for share in shares])
         axes.set_xticks([], minor=True)
-        _draw(axes, lines)
+        numbers += _draw(axes, tasks[number], lines)
     words = "Score by method over the share of the training set, drawn anew for each seed"
-    return _finish(figure, panels, rows, f"{words}; protocol {protocol}")
+    return _finish(figure, panels, rows, f"{words}; protocol {protocol}", numbers)
 
 
 def _is_method_itself(config: str) -> bool:
@@ -51,10 +53,11 @@ def _is_method_itself(config: str) -> bool:
     return "-" not in config or config.endswith("pct")
 
 
-def weights_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> tuple[Figure, str]:
+def weights_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
     """Score over the weight of each term, the others unchanged; plain fine-tuning as a line across."""
     tasks = tasks_of(results, study, protocol)
     rows = shown_groups(results, study, protocol, tasks) if tasks else {}
+    numbers: list[Row] = []
     figure, panels = task_panels(f"Weights of the terms ({protocol})", tasks, "weight", "points")
     sweeps = {sweep.name: sweep for sweep in study.protocol(protocol).sweeps.values() if sweep.rate}
     for number, axes in enumerate(panels[: len(tasks)]):
@@ -69,13 +72,15 @@ def weights_figure(results: Results, study: Study, protocol: str, *_: Any, **__:
         if BASELINE in rows and rows[BASELINE][number].done:
             plain = np.mean(list(scores(rows[BASELINE][number]).values()))
             axes.axhline(plain, color=style.GREY, linewidth=0.8, label=BASELINE)
-        _draw(axes, lines, first=1)
+            numbers.append({"task": tasks[number], "line": BASELINE, "what": "mean", "points": float(plain)})
+        numbers += _draw(axes, tasks[number], lines, first=1)
     words = "Score over the weight of one term, the others as in lrdrop; grey: the mean of plain fine-tuning"
-    return _finish(figure, panels, rows, f"{words}; protocol {protocol}")
+    return _finish(figure, panels, rows, f"{words}; protocol {protocol}", numbers)
 
 
-def _draw(axes: Axes, lines: Mapping[str, Points], first: int = 0) -> None:
-    """A line a name through the means, with 95 % intervals; every seed a dot."""
+def _draw(axes: Axes, task: str, lines: Mapping[str, Points], first: int = 0) -> list[Row]:
+    """A line a name through the means, with 95 % intervals; every seed a dot. Returns what is drawn."""
+    numbers: list[Row] = []
     for index, (name, points) in enumerate(lines.items(), first):
         points = sorted(points)
         look = style.look(index)
@@ -86,19 +91,23 @@ def _draw(axes: Axes, lines: Mapping[str, Points], first: int = 0) -> None:
         axes.errorbar(xs, means, yerr=reach, label=name, capsize=2.0, **look)
         for x, values in points:
             axes.plot([x] * len(values), values, "o", markersize=2.0, color=look["color"], alpha=0.5)
+        for (x, values), one, half in zip(points, found, reach, strict=True):
+            head = {"task": task, "line": name, "x": x}
+            numbers += [head | {"what": "seed", "points": value} for value in values]
+            band = {"low": one.mean - half, "high": one.mean + half}
+            numbers.append(head | {"what": "mean", "n": one.n, "points": one.mean} | band)
+    return numbers
 
 
 def _finish(
-    figure: Figure, panels: Sequence[Axes], rows: Mapping[str, Sequence[Group]], words: str
-) -> tuple[Figure, str]:
+    figure: Figure,
+    panels: Sequence[Axes],
+    rows: Mapping[str, Sequence[Group]],
+    words: str,
+    numbers: list[Row],
+) -> Drawn:
     """Legend and caption."""
-    named = {
-        label: handle
-        for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    if named:
-        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
+    style.legend(figure, panels)
     every = [group for groups in rows.values() for group in groups]
     dots = "Small dots are seeds, bars Student's 95 % interval of the mean"
-    return figure, f"{words}, {seeds_text(every)}. {dots}."
+    return Drawn(figure, f"{words}, {seeds_text(every)}. {dots}.", numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,13 +18,13 @@ from matplotlib.ticker import FuncFormatter
 SINGLE, DOUBLE = 3.4, 7.0
 """Widths in inches of one and of two columns."""
 
-PALETTE = ["#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#7f7f7f"]
-"""Okabe & Ito (2008), with a grey for the yellow, which is too pale for a line."""
+PALETTE = ["#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#5e3c00"]
+"""Okabe & Ito (2008), with a brown for the yellow, which is too pale for a line."""
 
 LINES = ["-", "--", "-.", (0, (1, 1.2)), (0, (5, 1, 1, 1, 1, 1))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h"]
 
-OURS, THEIRS, GREY = "#0072B2", "#D55E00", "#6b6b6b"
+OURS, THEIRS, GREY, PALE = "#0072B2", "#D55E00", "#6b6b6b", "#c4c4c4"
 
 NATS = "nats/character"
 
@@ -67,6 +67,8 @@ METADATA = {
 """Nothing in a file says when or by which version it was drawn."""
 
 PNG_DPI = 200
+TITLE_CHARACTER = 0.075
+"""Inches of a character of a figure's title, generously."""
 LABEL_HEIGHT = 0.25
 """Inches that each line of the label adds on top."""
 LABEL_LEFT = 0.1
@@ -115,10 +117,25 @@ def thousands_formatter() -> FuncFormatter:
     return FuncFormatter(thousands)
 
 
-def say_empty(axes: Axes) -> None:
+def say_empty(axes: Axes, text: str = "no finished run") -> None:
     """Say that there is nothing to draw; an axis without data has no ticks."""
-    axes.text(0.5, 0.5, "no finished run", ha="center", transform=axes.transAxes)
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
     axes.set_yticks([])
+
+
+def title_width(title: str) -> float:
+    """Inches that a figure must have for its title to fit."""
+    return TITLE_CHARACTER * len(title) + 0.3
+
+
+def legend(figure: Figure, panels: Iterable[Axes], ncols: int = 4) -> None:
+    """A legend below the panels: one entry a kind of mark, whichever panel has it."""
+    entries: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if entries:
+        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=ncols)
 
 
 def add_label(figure: Figure, label: str | None) -> None:

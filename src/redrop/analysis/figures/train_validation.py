@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.figures import style
+from redrop.analysis.figures.drawn import Drawn, Row
 from redrop.analysis.figures.series import absent_text, seeds_text
 from redrop.analysis.reported import Reported
 from redrop.analysis.sections import Section, groups
@@ -24,7 +23,7 @@ def train_validation(
     task: str,
     reported: Reported | None = None,
     sweep: str | None = None,
-) -> tuple[Figure, str]:
+) -> Drawn:
     """A line a configuration, from mean training to mean validation loss; seeds are dots."""
     del reported, sweep
     every = groups(results, study, Section(protocol, task))
@@ -36,7 +35,8 @@ def train_validation(
     if not rows:
         style.say_empty(axes)
         axes.set_xticks([])
-        return figure, _caption(protocol, task, every, rows)
+        return Drawn(figure, _caption(protocol, task, every, rows), [])
+    numbers: list[Row] = []
     for position, group in enumerate(rows):
         train, val = group.summary("train_loss_last").mean, group.summary("val_loss_last").mean
         axes.plot([train, val], [position, position], color=style.GREY, linewidth=1.0, zorder=2)
@@ -57,6 +57,13 @@ def train_validation(
                 label=label if position == 0 else None,
                 zorder=3,
             )
+            numbers += [
+                {"config": group.config, "what": "seed", "seed": record.spec.seed, "split": label}
+                | {"loss": record.value(metric)}
+                for record in group.done
+            ]
+        for label, mean in (("training", train), ("validation", val), ("gap", val - train)):
+            numbers.append({"config": group.config, "what": "mean", "split": label, "loss": mean})
         gap = f"{val - train:+.3f}".replace("-", MINUS)
         side = axes.get_yaxis_transform()
         axes.text(1.02, position, gap, transform=side, va="center", ha="left", fontsize=7)
@@ -64,7 +71,7 @@ def train_validation(
     axes.set_yticks(range(len(rows)), [group.config for group in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     figure.legend(loc="outside lower center", ncols=2)
-    return figure, _caption(protocol, task, every, rows)
+    return Drawn(figure, _caption(protocol, task, every, rows), numbers)
 
 
 def _caption(protocol: str, task: str, every: list[Group], rows: list[Group]) -> str:

@@ -1,4 +1,4 @@
-"""Draw a figure and write it as svg, pdf and png, with its caption beside it."""
+"""Draw a figure and write it as svg, pdf and png, with its caption and its numbers beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from redrop.analysis.collect import Results
 from redrop.analysis.figures import style
+from redrop.analysis.figures.drawn import Drawn, to_csv
 from redrop.analysis.names import FIGURE_SUFFIXES, FIGURES, FigureName, implementation
 from redrop.analysis.reported import Reported
 from redrop.record import replacing, write_text
@@ -38,14 +39,20 @@ def draw_and_write(
     folder: Path,
     label: str | None,
 ) -> list[Path]:
-    """Draw one figure of the plan, its caption to ``<stem>.txt``; returns the figure's paths."""
+    """Draw one figure of the plan; returns its paths.
+
+    Beside it go the caption, as ``<stem>.txt``, and what it plots, as ``<stem>.csv``.
+    """
     draw = implementation(FIGURES[entry.figure])
     with style.applied():
-        figure, caption = draw(results, study, entry.protocol, entry.task, reported, entry.sweep)
+        drawn: Drawn = draw(results, study, entry.protocol, entry.task, reported, entry.sweep)
+        figure, caption = drawn.figure, drawn.caption
         style.add_label(figure, label)
     title, text = f"{study.title}: {entry.stem}", caption
     if label is not None:
         title, text = f"{label}. {title}", f"{label}. {caption}"
     paths = write_figure(figure, folder / entry.stem, title)
     write_text(folder / f"{entry.stem}.txt", text + "\n")
+    place = {"study": study.name, "protocol": entry.protocol, "task": entry.task}
+    write_text(folder / f"{entry.stem}.csv", to_csv(drawn.rows, place, label))
     return paths

@@ -51,13 +51,13 @@ def cost(
     for protocol, own in corpora(results, study, protocols).items():
         for number, task in enumerate(in_order(own)):
             rows = shown_groups(results, study, protocol, in_order(own))
-            found = {config: _measured(groups[number]) for config, groups in rows.items()}
+            found = {config: measured(groups[number]) for config, groups in rows.items()}
             for config in rows:
                 _add(builder, f"{protocol}, {task}", protocol, task, config, found)
     return builder.table("cost", f"{study.title}: cost", CAPTION)
 
 
-def _measured(group: Group) -> dict[str, Any]:
+def measured(group: Group) -> dict[str, Any]:
     """Medians over the group's runs; NaN where a run's provenance does not say."""
     documents = [
         read_json(record.folder / PROVENANCE)

@@ -1,0 +1,125 @@
+"""Norms of the gradient a layer over training: what paper B says that skips do to its flow."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.figures import style
+from redrop.analysis.figures.drawn import Drawn, Row
+from redrop.analysis.figures.multiples import all_groups, frame, lines_of
+from redrop.analysis.figures.series import Series, absent_text, budget_text, seeds_text
+from redrop.analysis.reported import Reported
+from redrop.study import Study
+
+PREFIX = "grad_norm_"
+"""Of the keys that ``redrop.training.gradients`` writes into a curve."""
+MOST = 6
+"""Layers drawn; of more, as many from the first to the last."""
+RUN = "snakemake --configfile config/gradients.yaml"
+
+
+def gradients(
+    results: Results,
+    study: Study,
+    protocol: str,
+    task: str,
+    reported: Reported | None = None,
+    sweep: str | None = None,
+) -> Drawn:
+    """A panel a configuration, a line a layer: mean and range of the runs that recorded norms."""
+    del reported, sweep
+    norms: dict[str, list[pd.DataFrame]] = {}
+    for group in all_groups(results, study, protocol, task):
+        frames = [_norms(results, record.run) for record in group.done]
+        norms[group.config] = [frame for frame in frames if len(frame)]
+
+    def has(group: Group) -> bool:
+        return bool(norms[group.config])
+
+    lines = lines_of(results, study, protocol, task, has)
+    title = f"Norm of the gradient, a layer ({protocol}, {task})"
+    figure, panels = frame(title, lines, "L2 norm", "no run with recorded norms")
+    rows: list[Row] = []
+    for line, places in zip(lines, panels, strict=True):
+        for axes, one in zip(places, line.shown, strict=True):
+            axes.set_yscale("log")
+            drawn = _draw(axes, one, norms[one.config], line.budget)
+            rows += [{"sweep": line.sweep.name} | row for row in drawn]
+        low = min(axes.get_ylim()[0] for axes in places)
+        high = max(axes.get_ylim()[1] for axes in places)
+        for axes in places:
+            axes.set_ylim(low, high)
+    style.legend(figure, itertools.chain(*panels))
+    return Drawn(figure, _caption(results, study, protocol, task, norms), rows)
+
+
+def _norms(results: Results, run: str) -> pd.DataFrame:
+    """Norms by iteration and part; empty where the run recorded none."""
+    found = {
+        row["iteration"]: {key.removeprefix(PREFIX): row[key] for key in row if key.startswith(PREFIX)}
+        for row in results.rows(run)
+    }
+    return pd.DataFrame.from_dict({at: parts for at, parts in found.items() if parts}, orient="index").astype(
+        float
+    )
+
+
+def _parts(frames: list[pd.DataFrame]) -> list[str]:
+    """What is drawn: embedding, layers from the first to the last, head."""
+    names = set.intersection(*(set(frame.columns) for frame in frames))
+    layers = sorted((name for name in names if name.startswith("layer_")), key=lambda name: int(name[6:]))
+    if len(layers) > MOST:
+        layers = [layers[i] for i in np.linspace(0, len(layers) - 1, MOST).round().astype(int)]
+    return [name for name in ("embedding", *layers, "head") if name in names]
+
+
+def _draw(axes: Axes, one: Series, frames: list[pd.DataFrame], budget: int) -> list[Row]:
+    rows: list[Row] = []
+    for index, part in enumerate(_parts(frames)):
+        wide = (
+            pd.concat([frame[part] for frame in frames], axis="columns", join="inner").dropna().loc[:budget]
+        )
+        look = style.look(index)
+        every = max(1, len(wide) // 4)
+        # Staggered, so that lines which lie together show their marks.
+        look |= {"linewidth": 0.9, "markersize": 2.8, "markevery": (index * every // 6, every)}
+        label = part.replace("_", " ")
+        axes.plot(wide.index, wide.mean(axis=1), label=label, **look)
+        if len(frames) > 1:
+            low, high = wide.min(axis=1), wide.max(axis=1)
+            axes.fill_between(wide.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        head = {"config": one.config, "name": one.name, "part": part, "n": len(frames)}
+        for at, values in wide.iterrows():
+            band = {"mean": values.mean(), "low": values.min(), "high": values.max()}
+            rows.append(head | {"iteration": at} | band)
+    return rows
+
+
+def _caption(
+    results: Results, study: Study, protocol: str, task: str, norms: dict[str, list[pd.DataFrame]]
+) -> str:
+    groups = all_groups(results, study, protocol, task)
+    have, done = sum(map(len, norms.values())), sum(len(group.done) for group in groups)
+    counts = sorted({len(frames) for frames in norms.values() if frames})
+    text = (
+        f"L2 norm of the gradient over iterations, a line a layer (an attention/MLP pair, the first nearest "
+        f"the input), protocol {protocol} on {task}; {seeds_text(groups)}{budget_text(groups)}. "
+    )
+    if not have:
+        text += (
+            f"None of the {done} finished runs recorded norms; those of the notebook protocol are trained "
+            f"with them by: {RUN}."
+        )
+        return text + absent_text(groups)
+    n = f"n = {counts[0]}" + (f" to {counts[-1]}" if len(counts) > 1 else "")
+    text += (
+        f"{have} of {done} finished runs recorded norms: {n} a configuration. Each is of one training batch, "
+        "of the update before the evaluation, before any clipping; lines are means, bands lowest to highest. "
+        "Panels of a sweep have one scale, logarithmic."
+    )
+    return text + absent_text(groups)

@@ -1,0 +1,77 @@
+"""The authors' recorded curve over the band of our seeds: where their records are at hand, not published."""
+
+from __future__ import annotations
+
+import itertools
+
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.figures import style
+from redrop.analysis.figures.drawn import Drawn, Row
+from redrop.analysis.figures.multiples import all_groups, fit_losses, frame, lines_of, val_curves
+from redrop.analysis.figures.series import absent_text, band, budget_text, seeds_text
+from redrop.analysis.recorded import read_recorded, recorded_file
+from redrop.analysis.reported import Reported, comparable
+from redrop.analysis.settings import overrides
+from redrop.errors import ConfigError
+from redrop.study import Study
+
+
+def recorded_curves(
+    results: Results,
+    study: Study,
+    protocol: str,
+    task: str,
+    reported: Reported | None = None,
+    sweep: str | None = None,
+) -> Drawn:
+    """A panel a configuration: our lowest to highest seed, and theirs; the rows are ours only."""
+    del reported, sweep
+    path = recorded_file(protocol)
+    if path is None:
+        raise ConfigError(f"figure recorded-curves: no records for protocol {protocol}; set REDROP_REFERENCE")
+    theirs = read_recorded(path)
+
+    def fair(group: Group) -> bool:
+        return bool(group.done) and all(
+            comparable(record, overrides(study, record.spec)) for record in group.done
+        )
+
+    lines = lines_of(results, study, protocol, task, fair)
+    title = f"Our seeds and the authors' recorded run ({protocol}, {task})"
+    figure, panels = frame(title, lines, f"loss ({style.NATS})", "no finished run of the authors' size")
+    rows: list[Row] = []
+    labels = {"band": "our lowest to highest seed", "mean": "our mean", "theirs": "the authors' run"}
+    for line, places in zip(lines, panels, strict=True):
+        curves = {one.config: val_curves(results, one.group) for one in line.shown}
+        for axes, one in zip(places, line.shown, strict=True):
+            ours = band(results, one.group).loc[: line.budget]
+            blue = {"color": style.OURS}
+            axes.fill_between(
+                ours.index, ours["low"], ours["high"], alpha=0.3, linewidth=0, label=labels["band"], **blue
+            )
+            axes.plot(ours.index, ours["mean"], linewidth=1.0, label=labels["mean"], **blue)
+            points = [point for point in theirs.get(one.config, []) if point[0] <= line.budget]
+            if points:
+                axes.plot(
+                    *zip(*points, strict=True),
+                    color=style.THEIRS,
+                    linestyle=(0, (4, 1.5)),
+                    linewidth=0.9,
+                    label=labels["theirs"],
+                )
+            head = {"sweep": line.sweep.name, "config": one.config, "n": len(one.group.done)}
+            for at, mean, low, high in ours.itertuples():
+                rows.append(head | {"iteration": at, "mean": mean, "low": low, "high": high})
+        fit_losses(places, line, curves)
+    style.legend(figure, itertools.chain(*panels))
+    groups = all_groups(results, study, protocol, task)
+    caption = (
+        f"Validation loss in {style.NATS} over iterations, protocol {protocol} on {task}; "
+        f"{seeds_text(groups)}{budget_text(groups)}; the authors' curve is a single run, scored on random "
+        "batches. Drawn where our runs have their settings. The authors' records are read from "
+        "REDROP_REFERENCE and are no part of the numbers beside this figure."
+    )
+    unlike = [group.config for group in groups if group.done and not fair(group)]
+    if unlike:
+        caption += f" Not at the authors' size: {', '.join(unlike)}."
+    return Drawn(figure, caption + absent_text(groups), rows)
