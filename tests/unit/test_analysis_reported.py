@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from redrop.analysis.build import find_reported
+from redrop.analysis.recorded import FILES, read_recorded
 from redrop.analysis.reported import LOSSES, comparable, read_reported
 from redrop.analysis.settings import overrides
 from redrop.errors import ConfigError
@@ -103,3 +105,13 @@ def test_our_copy_equals_the_authors_records(reference: Path) -> None:
                 }
     assert ours == theirs
     assert {key[1] for key in ours} == {*STUDY.protocols["authors"].rows, *STUDY.protocols["notebook"].rows}
+
+
+def test_the_authors_recorded_ends_are_the_reported_ones(reference: Path) -> None:
+    """Every configuration of both protocols is found in the records under its own name."""
+    reported = find_reported(STUDY, None)
+    for protocol, file in FILES.items():
+        curves = read_recorded(reference / file)
+        for config in STUDY.protocol(protocol).rows:
+            last = reported.value(protocol, config, "tiny_shakespeare", "val_loss_last")
+            assert curves[config][-1][1] == pytest.approx(last, abs=6e-5), config
