@@ -42,8 +42,9 @@ def results(tmp_path: Path, plan: Plan) -> Path:
 
 
 def test_what_is_published_can_be_restored_and_is_never_overwritten(
-    plan: Plan, results: Path, tmp_path: Path
+    plan: Plan, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("REDROP_REFERENCE", str(tmp_path / "the-authors-records"))
     target = tmp_path / "published" / "residual"
     paths = publish(plan, plan.studies["residual"], results, target)
     published = sorted(path.parent.name for path in target.glob(f"runs/*/{METRICS}"))
@@ -51,6 +52,7 @@ def test_what_is_published_can_be_restored_and_is_never_overwritten(
     assert not any("s99" in run for run in published)
     assert all(path.stat().st_size for path in paths)
     assert {path.parent.name for path in paths} == {"residual", "tables", "figures"}
+    assert not list(target.glob("figures/*recorded*"))  # the authors' curves stay where they are
     again = tmp_path / "again"
     assert restore("residual", tmp_path / "published", again) == 2
     assert restore("residual", tmp_path / "published", again) == 0
