@@ -34,7 +34,9 @@ rule train:
     params:
         spec=run_spec,
         results=results_folder,
+    # A scheduler signals every process of a job: the shell must outlive redrop, which writes its checkpoint.
     shell:
+        "trap : TERM; "
         "python -m redrop train --spec {params.spec:q} --out $(dirname {output.metrics:q})"
         " --data {params.results:q}/data --models {params.results:q}/models"
         " --checkpoints {params.results:q}/checkpoints/{wildcards.study}"

@@ -183,7 +183,8 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
                 raise RecordError(
                     f"{folder}: {error}; go on there (--device), or delete the folder to begin anew"
                 ) from error
-    log.info("%s on %s", ", ".join(spec.run for spec in specs), workplace.device)
+    since = f", from iteration {reached[0]}" if reached[0] else ""
+    log.info("%s on %s%s", ", ".join(spec.run for spec in specs), workplace.device, since)
     try:
         outcomes = drive(
             trainer,
