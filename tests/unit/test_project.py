@@ -76,7 +76,8 @@ def test_the_environments_name_the_same_packages(project: Path) -> None:
 
     metadata = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     needed = {name_of(requirement) for requirement in metadata["dependencies"]}
-    needed |= {name_of(requirement) for requirement in metadata["optional-dependencies"]["dev"]}
+    extras = metadata["optional-dependencies"]
+    needed |= {name_of(requirement) for extra in ("dev", "slurm") for requirement in extras[extra]}
     lines = (project / "requirements.lock").read_text().splitlines()
     locked = {name_of(line) for line in lines if line and not line.startswith(("#", "-"))}
     assert needed <= locked
