@@ -214,11 +214,40 @@ def readme(arguments: argparse.Namespace) -> None:
 
 
 def plan(arguments: argparse.Namespace) -> None:
-    """Say what the config asks for, before anything is spent."""
-    from redrop.runtime.plan import summary
+    """Say what the config asks for, before anything is spent: runs, jobs, downloads, disk, device hours."""
+    from redrop.runtime import plan as planning
+    from redrop.runtime.profiles import read_profile
+    from redrop.runtime.rates import calibrate, from_table
+    from redrop.study import project_folder
 
     found = read_plan(arguments)
-    print("\n".join(found.specs) if arguments.names else summary(found))
+    if arguments.names:
+        print("\n".join(found.specs))
+        return
+    profile = None if arguments.profile is None else read_profile(arguments.profile)
+    by_table = arguments.no_calibrate or arguments.device is not None
+    project = arguments.project or project_folder()
+    device = from_table(project, arguments.device) if by_table else calibrate()
+    names = [arguments.study] if arguments.study else list(found.specs)
+    estimate = planning.make(found, names, device, profile)
+    print(json.dumps(planning.to_dict(estimate), indent=2) if arguments.json else planning.summary(estimate))
+
+
+def doctor(arguments: argparse.Namespace) -> None:
+    """Look at this machine for what would stop the workflow; each fault with what to do about it."""
+    from redrop.runtime import doctor as examination
+    from redrop.runtime.profiles import read_profile
+    from redrop.study import project_folder
+
+    project = arguments.project or project_folder()
+    profile = None if arguments.profile is None else read_profile(arguments.profile)
+    checks = examination.examine(read_plan(arguments), project, profile)
+    if arguments.json:
+        print(json.dumps(examination.to_dict(checks), indent=2))
+    else:
+        print(examination.text(checks))
+    if examination.count(checks, examination.PROBLEM):
+        sys.exit(1)
 
 
 def status(arguments: argparse.Namespace) -> None:
@@ -411,6 +440,22 @@ def parser() -> argparse.ArgumentParser:
 
     made = verb("plan", plan)
     made.add_argument("--names", action="store_true", help="only the names of the studies")
+    made.add_argument("--study", help="only this study")
+    made.add_argument(
+        "--profile", type=Path, metavar="FOLDER", help="Snakemake's profile, for the time on the clock"
+    )
+    made.add_argument(
+        "--no-calibrate",
+        action="store_true",
+        help="take the device's rate from config/devices.csv instead of measuring it for a second",
+    )
+    made.add_argument("--device", help="plan for this device of config/devices.csv, such as H100")
+    made.add_argument("--json", action="store_true", help="as JSON")
+    config_options(made, [])
+
+    made = verb("doctor", doctor)
+    made.add_argument("--profile", type=Path, metavar="FOLDER", help="Snakemake's profile that will be used")
+    made.add_argument("--json", action="store_true", help="as JSON")
     config_options(made, [])
     return top
 

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from redrop.data.corpus import Corpus
 from redrop.record import write_json
 from redrop.runtime.provenance import device_name
+from redrop.runtime.rates import matmul_rate
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec
 from redrop.training.single import SingleTrainer
@@ -125,13 +126,6 @@ def timed(step: Callable[[], Any], device: torch.device) -> float:
     return 1e3 * (time.perf_counter() - begin)
 
 
-def matmul_gflops(device: torch.device) -> float:
-    """The machine's own rate, from the model's largest product (512 x 128 by 128 x 512)."""
-    a, b = torch.randn(512, 128, device=device), torch.randn(128, 512, device=device)
-    times = [timed(lambda: a @ b, device) for _ in range(300)]
-    return 2 * 512 * 128 * 512 / (statistics.median(times) * 1e-3) / 1e9
-
-
 def step_gflop(spec: RunSpec) -> float:
     """Floating-point operations of one iteration: 6 a weight and character, and the attention's products."""
     m, s = spec.model, spec.schedule
@@ -150,7 +144,7 @@ def main() -> None:
     torch.set_num_threads(1)
     study = load_study(PROJECT / "config/studies/residual.yaml", PROJECT)
     corpus = corpus_of(65, 1_000_000)
-    rows, rate = [], matmul_gflops(device)
+    rows, rate = [], matmul_rate(device.type) / 1e9
     for config in ("a2r0", "a2r025", "a2r25_2", "a2r2_4"):
         spec = make_spec(study, "authors", config, "tiny_shakespeare", 0, {})
         trainer = SingleTrainer(spec, corpus, device)

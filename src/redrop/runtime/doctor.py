@@ -1,0 +1,433 @@
+"""What of this machine would stop a workflow, or slow it down, found before it is started.
+
+Each check is a function that returns a ``Check``: ok, a warning (it may go wrong) or a problem (it will),
+with what to type against it. Nothing is changed, installed or downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from redrop.data.downloads import downloaded
+from redrop.data.sources import MIRROR_SUMS
+from redrop.models.sources import RELEASED
+from redrop.runtime.profiles import Profile
+from redrop.study import Plan
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+PYTHONS = ((3, 11), (3, 14))
+"""The first Python that will do, and the first that will not; as pyproject.toml says."""
+SNAKEMAKES = ((9, 16), (10,))
+MEM_MB = {"residual": 2000}
+"""Study -> memory that rule train asks for, as workflow/rules/train.smk has it."""
+MEM_MB_OTHERS = 12_000
+TIMEOUT_S = 20.0
+NETWORK_TIMEOUT_S = 5.0
+INSTALL = "python -m pip install -r requirements.lock"
+CUDA_TORCH = (
+    "install the CUDA build of the same version: python -m pip install --force-reinstall torch=={version}, "
+    "with the index that https://pytorch.org/get-started/locally names for CUDA {cuda}"
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found."""
+
+    name: str
+    state: str
+    said: str
+    fix: str = ""
+    """What to type, or to do; empty where nothing is wrong."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as its driver lists it."""
+
+    name: str
+    memory_mb: int
+
+
+@dataclass(frozen=True)
+class Smi:
+    """What nvidia-smi says."""
+
+    gpus: tuple[Gpu, ...]
+    cuda: tuple[int, int] | None
+    """The newest CUDA that the driver can run."""
+
+
+def output_of(*command: str) -> str:
+    """What a command prints; raises ``OSError`` or ``subprocess.SubprocessError`` where it fails."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True).stdout
+
+
+def nvidia_smi() -> Smi | None:
+    """The driver's GPUs; None where there is no nvidia-smi, or it cannot reach the driver."""
+    try:
+        listed = output_of("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+        head = output_of("nvidia-smi")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    gpus = []
+    for line in listed.splitlines():
+        name, _, memory = line.rpartition(",")
+        if name:
+            gpus.append(Gpu(name.strip(), int(memory) if memory.strip().isdigit() else 0))
+    found = re.search(r"CUDA Version:\s*(\d+)\.(\d+)", head)
+    return Smi(tuple(gpus), None if found is None else (int(found[1]), int(found[2])))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Numbers at the head of a version, for comparison."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0]))
+
+
+def _written(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:
+    """Whether this Python will do."""
+    low, high = PYTHONS
+    if low <= version[:2] < high:
+        return Check("python", OK, _written(version))
+    return Check(
+        "python",
+        PROBLEM,
+        f"{_written(version)}, but redrop needs {_written(low)} up to, not including, {_written(high)}",
+        "make clean environment: rm -rf .venv; make setup PYTHON=python3.12",
+    )
+
+
+def check_torch(smi: Smi | None, on_cluster: bool = False) -> Check:
+    """Whether torch can use what the driver has; ``on_cluster``: jobs may run on other nodes than this."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: a library of it cannot be loaded
+        return Check("torch", PROBLEM, f"cannot be imported ({error})", INSTALL)
+    said = f"{torch.__version__}, " + (
+        f"CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA (CPU only)"
+    )
+    release = torch.__version__.split("+")[0]
+    gpus = () if smi is None else smi.gpus
+    if torch.version.cuda is None:
+        if gpus:
+            cuda = "your driver's version" if smi.cuda is None else _written(smi.cuda)
+            fix = CUDA_TORCH.format(version=release, cuda=cuda)
+            return Check("torch", PROBLEM, f"{said}, but there are {len(gpus)} GPUs here", fix)
+        if on_cluster:
+            fix = "in the environment that the nodes use, " + CUDA_TORCH.format(
+                version=release, cuda="the nodes' driver"
+            )
+            return Check("torch", WARNING, f"{said}: jobs on GPU nodes would run on their CPUs", fix)
+        return Check("torch", OK, said)
+    wanted = _numbers(torch.version.cuda)[:2]
+    if smi is not None and smi.cuda is not None and wanted > smi.cuda:
+        state = PROBLEM if wanted[0] > smi.cuda[0] else WARNING  # within one major version most things work
+        fix = "update the driver, or " + CUDA_TORCH.format(version=release, cuda=_written(smi.cuda))
+        return Check(
+            "torch", state, f"{said}, newer than the driver's {_written(smi.cuda)} (nvidia-smi)", fix
+        )
+    if gpus and not torch.cuda.is_available():
+        fix = "look at CUDA_VISIBLE_DEVICES and at: python -c 'import torch; torch.cuda.init()'"
+        return Check("torch", PROBLEM, f"{said}, but it cannot use the {len(gpus)} GPUs here", fix)
+    return Check("torch", OK, said)
+
+
+def check_devices(smi: Smi | None, cores: int) -> Check:
+    """What there is to compute on."""
+    if smi is None or not smi.gpus:
+        return Check("devices", OK, f"no GPU; {cores} processor cores, a run takes one")
+    names = ", ".join(f"{gpu.name} ({gpu.memory_mb / 1024:.0f} GiB)" for gpu in smi.gpus)
+    return Check("devices", OK, f"{len(smi.gpus)} GPUs: {names}; {cores} processor cores")
+
+
+def memory_mb() -> int | None:
+    """Memory of this machine, or of the control group that this process is in; None where neither is told."""
+    try:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    except (ValueError, OSError, AttributeError):
+        return None
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return found
+    return min(found, int(limit) // 2**20) if limit.isdigit() else found
+
+
+def check_memory(total_mb: int | None, studies: Sequence[str], at_once: int | None, local: bool) -> Check:
+    """Whether the memory that the training jobs ask for is there, for as many as run at once."""
+    if total_mb is None:
+        return Check("memory", WARNING, "this machine does not say how much it has", "look it up: free -m")
+    need = max((MEM_MB.get(study, MEM_MB_OTHERS) for study in studies), default=0)
+    said = f"{total_mb:,} MB"
+    if not local:
+        return Check("memory", OK, f"{said} here; the jobs' {need:,} MB are for the cluster to find")
+    jobs = at_once or 1
+    if need > total_mb:
+        return Check(
+            "memory",
+            WARNING,
+            f"{said}, but a training job may need {need:,} MB",
+            "leave out the large models (only: in the config), or use a machine with more memory",
+        )
+    if jobs * need > total_mb:
+        return Check(
+            "memory",
+            WARNING,
+            f"{said}, but {jobs} jobs of up to {need:,} MB each may run at once",
+            f"snakemake --resources mem_mb={total_mb}",
+        )
+    return Check("memory", OK, f"{said} for {jobs} jobs of up to {need:,} MB")
+
+
+def check_snakemake() -> Check:
+    """Whether Snakemake is there, in a version that reads this workflow."""
+    low, high = SNAKEMAKES
+    try:
+        version = importlib.metadata.version("snakemake")
+    except importlib.metadata.PackageNotFoundError:
+        return Check("snakemake", PROBLEM, "not installed in this environment", INSTALL)
+    if not low <= _numbers(version) < high:
+        said = f"{version}, but this workflow is for {_written(low)} up to, not including, {_written(high)}"
+        return Check("snakemake", PROBLEM, said, INSTALL)
+    return Check("snakemake", OK, version)
+
+
+def check_plugin(executor: str | None) -> Check | None:
+    """Whether a profile's executor is installed; None where jobs run on this machine."""
+    if executor in (None, "local"):
+        return None
+    package = f"snakemake-executor-plugin-{executor}"
+    try:
+        return Check("executor", OK, f"{package} {importlib.metadata.version(package)}")
+    except importlib.metadata.PackageNotFoundError:
+        said = f"the profile's executor is {executor}, and {package} is not installed"
+        return Check("executor", PROBLEM, said, f"python -m pip install {package}")
+
+
+def locked(path: Path) -> dict[str, str]:
+    """Package -> version of a lock file."""
+    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.split("==") for line in lines if "==" in line)
+    return {canonical(name): version.strip() for name, version in pairs}
+
+
+def canonical(name: str) -> str:
+    """A package's name as registries compare it."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def needed(path: Path) -> list[str]:
+    """Names of the packages that pyproject.toml asks for."""
+    words = tomllib.loads(path.read_text(encoding="utf-8"))["project"]["dependencies"]
+    return [canonical(re.split(r"[^A-Za-z0-9._-]", word)[0]) for word in words]
+
+
+def check_packages(project: Path) -> Check:
+    """Whether the packages are those of requirements.lock."""
+    try:
+        lock, wanted = locked(project / "requirements.lock"), needed(project / "pyproject.toml")
+    except (OSError, KeyError, ValueError) as error:
+        return Check("packages", WARNING, f"cannot be compared ({error})", "pass --project")
+    missing, other = [], []
+    for name, version in lock.items():
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            if name in wanted:
+                missing.append(name)
+            continue
+        if found.split("+")[0] != version:
+            other.append(f"{name} {found} (locked: {version})")
+    if missing:
+        return Check("packages", PROBLEM, f"missing: {', '.join(missing)}", INSTALL)
+    if other:
+        return Check("packages", WARNING, f"not as in requirements.lock: {', '.join(other)}", INSTALL)
+    return Check("packages", OK, "as in requirements.lock")
+
+
+def check_mirror(mirror: str | None) -> Check | None:
+    """Whether a mirror folder, where one is named, can be read and has its sums; None without one."""
+    if not mirror:
+        return None
+    sums = Path(mirror) / MIRROR_SUMS
+    try:
+        count = sum(1 for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        return Check(
+            "mirror",
+            PROBLEM,
+            f"{sums} cannot be read ({error.__class__.__name__})",
+            f"(cd {mirror} && find . -type f ! -name {MIRROR_SUMS} -exec sha256sum {{}} + > {MIRROR_SUMS}), "
+            "or unset REDROP_MIRROR to download",
+        )
+    return Check("mirror", OK, f"{mirror}: {count} files listed in {MIRROR_SUMS}")
+
+
+def addresses(downloads: Sequence[str]) -> dict[str, str]:
+    """Host -> an address there that has to be reached for these data sets and models."""
+    found: dict[str, str] = {}
+    for name in downloads:
+        if name in RELEASED or "/" in name:
+            model = RELEASED.get(name)
+            repository = name if model is None else model.repository
+            if repository is None:
+                continue  # it comes as a package
+            urls = [f"https://huggingface.co/{repository}"]
+        else:
+            urls = [file.url for file in downloaded(name)]
+        for url in urls:
+            found.setdefault(urlsplit(url).netloc, url)
+    return found
+
+
+def head(url: str) -> int:
+    """Status of a HEAD request; raises ``requests.RequestException`` where there is no answer."""
+    import requests
+
+    return requests.head(url, timeout=NETWORK_TIMEOUT_S, allow_redirects=True).status_code
+
+
+def check_network(downloads: Sequence[str], ask: Callable[[str], int] = head) -> Check:
+    """Whether what the config still needs can be reached; not tried with HF_HUB_OFFLINE=1."""
+    import requests
+
+    if not downloads:
+        return Check("network", OK, "not needed: data and models are here or in the mirror")
+    what = ", ".join(downloads)
+    elsewhere = (
+        "on a machine with a network: redrop fetch NAME --to FOLDER; copy results/ here, or set REDROP_MIRROR"
+    )
+    if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
+        return Check("network", WARNING, f"not tried (HF_HUB_OFFLINE), but not here yet: {what}", elsewhere)
+    failed = []
+    for host, url in addresses(downloads).items():
+        try:
+            status = ask(url)
+        except requests.RequestException as error:
+            failed.append(f"{host} ({type(error).__name__})")
+            continue
+        if status >= 400:
+            failed.append(f"{host} (answers {status})")
+    if failed:
+        said = f"cannot reach {', '.join(failed)}; needed for {what}"
+        return Check("network", PROBLEM, said, elsewhere)
+    return Check("network", OK, f"reached: {', '.join(addresses(downloads))}")
+
+
+def existing(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists."""
+    folder = folder.absolute()
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def check_disk(results: Path, needed_bytes: int, exact: bool) -> Check:
+    """Whether there is room; ``exact``: no download of unknown size is among what is needed."""
+    free = shutil.disk_usage(existing(results)).free
+    said = f"{free / 1e9:.1f} GB free, {needed_bytes / 1e9:.1f} GB needed"
+    fix = "put results elsewhere: snakemake --config results=FOLDER"
+    if free < needed_bytes:
+        return Check("disk", PROBLEM, said, fix)
+    if free < 1.2 * needed_bytes or (not exact and free < needed_bytes + 20e9):
+        unknown = "" if exact else ", and downloads of unknown size (redrop plan names them)"
+        return Check("disk", WARNING, said + unknown, fix)
+    return Check("disk", OK, said)
+
+
+def check_writable(results: Path) -> Check:
+    """Whether files can be made in the results folder, or it itself where it is not there yet."""
+    folder = existing(results)
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".redrop-"):
+            pass
+    except OSError as error:
+        return Check(
+            "results",
+            PROBLEM,
+            f"{folder} cannot be written to ({error.strerror})",
+            f"chmod u+w {folder}, or put results elsewhere: snakemake --config results=FOLDER",
+        )
+    return Check("results", OK, f"{results}/ can be written")
+
+
+def check_slurm(wanted: bool) -> Check:
+    """Whether SLURM answers; ``wanted``: the profile submits to it."""
+    if shutil.which("sinfo") is None:
+        if wanted:
+            fix = "run this on the cluster's login node, or use --profile profiles/default"
+            return Check("slurm", PROBLEM, "sinfo is not installed here", fix)
+        return Check("slurm", OK, "not installed; not needed")
+    try:
+        nodes = output_of("sinfo", "--noheader", "--format=%P %a %D %G").strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = (getattr(error, "stderr", None) or type(error).__name__).strip().splitlines()[0]
+        state = PROBLEM if wanted else WARNING
+        return Check("slurm", state, f"sinfo fails: {reason}", "ask whether slurmctld is up: scontrol ping")
+    if not nodes:
+        return Check("slurm", PROBLEM if wanted else WARNING, "has no partition for you", "sinfo --all")
+    partitions = "; ".join(line.strip() for line in nodes.splitlines())
+    return Check("slurm", OK, f"partitions (state, nodes, devices): {partitions}")
+
+
+def examine(plan: Plan, project: Path, profile: Profile | None = None) -> list[Check]:
+    """All checks, for what a config needs."""
+    from redrop.runtime import plan as planning
+    from redrop.runtime.rates import cores
+
+    smi = nvidia_smi()
+    executor = None if profile is None else profile.executor
+    on_slurm = executor == "slurm"
+    estimate = planning.make(plan, list(plan.specs), profile=profile)
+    mirror = os.environ.get("REDROP_MIRROR") or plan.mirror
+    left = [study.name.split("_")[0] for study in estimate.studies if study.left]
+    checks = [
+        check_python(),
+        check_torch(smi, on_cluster=executor not in (None, "local")),
+        check_devices(smi, cores()),
+        check_memory(memory_mb(), left, estimate.at_once, executor in (None, "local")),
+        check_snakemake(),
+        check_plugin(executor),
+        check_packages(project),
+        check_mirror(mirror),
+        check_network(list(estimate.downloads)),
+        check_disk(plan.results, sum(estimate.disk.values()), exact=None not in estimate.downloads.values()),
+        check_writable(plan.results),
+        check_slurm(on_slurm),
+    ]
+    return [check for check in checks if check is not None]
+
+
+def to_dict(checks: Sequence[Check]) -> dict[str, Any]:
+    """Plain values, for ``--json``."""
+    return {"problems": count(checks, PROBLEM), "checks": [asdict(check) for check in checks]}
+
+
+def count(checks: Sequence[Check], state: str) -> int:
+    """How many checks came out like that."""
+    return sum(check.state == state for check in checks)
+
+
+def text(checks: Sequence[Check]) -> str:
+    """A line a check, and what to do below those that need it."""
+    lines = []
+    for check in checks:
+        lines.append(f"{check.state:8} {check.name:10} {check.said}")
+        if check.fix:
+            lines.append(f"{'':20}-> {check.fix}")
+    problems, warnings = count(checks, PROBLEM), count(checks, WARNING)
+    return "\n".join([*lines, "", f"{problems} problems, {warnings} warnings"])

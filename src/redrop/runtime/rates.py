@@ -1,0 +1,207 @@
+"""How fast a device works, and what of that a run gets: from operations to seconds.
+
+    seconds = operations / (rate x utilisation) + layers called x time of a call
+
+The rate is that of a plain matrix product: measured in about a second, or from config/devices.csv. A CPU's
+utilisation was measured in this project's benchmarks. What is no matrix product (dropout, norms, softmax,
+the optimiser) grows as the width C where products grow as C^2, so a utilisation u that was measured at
+width C0 becomes 1 / (1 + (1/u - 1) C0 / C) at another. A GPU's figures are assumptions: no run of ours has
+been timed on one.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from redrop.checks import suggest
+from redrop.errors import ConfigError
+from redrop.runtime.work import RunWork, Work
+
+TABLE = Path("config") / "devices.csv"
+TERA = 1e12
+
+
+@dataclass(frozen=True)
+class Device:
+    """What runs are computed on."""
+
+    name: str
+    kind: str
+    """``cpu``: a core, since a run takes one; ``cuda``: a GPU."""
+    count: int
+    """How many this machine has of them."""
+    fp32: float
+    """Operations a second of a matrix product in float32 (TF32 on a GPU)."""
+    half: float
+    """The same in bf16."""
+    source: str
+    """Where the rates come from."""
+
+    def rate(self, precision: str) -> float:
+        """Operations a second; a CPU computes everything as float32."""
+        return self.fp32 if precision == "fp32" or self.kind == "cpu" else self.half
+
+
+@dataclass(frozen=True)
+class Utilisation:
+    """Which share of the matrix product's rate a run gets."""
+
+    share: float
+    width: int
+    """At which it was found."""
+    training_call: float
+    """Seconds that calling a layer costs, forward and backward, whatever the size of the batch."""
+    forward_call: float
+    """The same of a forward pass alone."""
+    source: str
+
+    def at(self, width: int) -> float:
+        """The share at another width."""
+        return 1.0 / (1.0 + (1.0 / self.share - 1.0) * self.width / width)
+
+
+MEASURED = {
+    # Shares: results/published/benchmarks, of the two-core rows of packs.json, and of passes.json (plain, eager)
+    # over the rate in step.json. Calls: processor time of the demo's toy runs; paper B's are part of its shares.
+    "single": Utilisation(0.388, 128, 1.0e-3, 0.5e-3, "benchmarks/packs.json, single run"),
+    "sweep": Utilisation(0.424, 128, 1.0e-3, 0.5e-3, "benchmarks/packs.json, pack of 4"),
+    "paper A": Utilisation(0.764, 384, 2.5e-3, 1.0e-3, "benchmarks/passes.json, plain"),
+}
+"""Kind of run -> its utilisation on a CPU."""
+ASSUMED = {
+    # CUDA graphs make one call of a whole step; released models are called layer by layer.
+    "single": Utilisation(0.4, 1024, 0.1e-3, 0.5e-3, "assumed"),
+    "sweep": Utilisation(0.4, 1024, 0.1e-3, 0.5e-3, "assumed"),
+    "paper A": Utilisation(0.4, 1024, 1.5e-3, 0.5e-3, "assumed"),
+}
+"""Kind of run -> its utilisation on a GPU: assumptions."""
+DECODING = 2.0
+"""How many times longer a search takes than its passes alone: products of few rows, beams that are sorted."""
+
+
+def utilisation(kind: str, engine: str, of_paper_a: bool) -> Utilisation:
+    """The utilisation of a run by a trainer on a kind of device."""
+    return (MEASURED if kind == "cpu" else ASSUMED)["paper A" if of_paper_a else engine]
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Device time of a run."""
+
+    training: float
+    evaluation: float
+    decoding: float
+
+    @property
+    def total(self) -> float:
+        """Everything."""
+        return self.training + self.evaluation + self.decoding
+
+
+def seconds_of(work: RunWork, device: Device, engine: str, of_paper_a: bool) -> Seconds:
+    """The time that a run takes on a device."""
+    share = utilisation(device.kind, engine, of_paper_a)
+    rate = device.rate(work.precision) * share.at(work.width)
+
+    def time_of(part: Work, call: float) -> float:
+        return part.operations / rate + part.calls * call
+
+    return Seconds(
+        time_of(work.training, share.training_call),
+        time_of(work.evaluation, share.forward_call),
+        time_of(work.decoding.times(DECODING), share.forward_call),
+    )
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def matmul_rate(device: str = "cpu", seconds: float = 0.5) -> float:
+    """Operations a second of the residual model's largest product, 512 x 128 by 128 x 512, one thread on a CPU.
+
+    It is what the benchmarks' shares are shares of, so it must be the same product here. The median of about
+    ``seconds`` of calls.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _timed_product((512, 128, 512), torch.device(device), torch.float32, seconds)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def calibrate() -> Device:
+    """This machine's device, its rate measured now: about a second."""
+    import torch
+
+    from redrop.runtime.provenance import device_name
+
+    if not torch.cuda.is_available():
+        rate = matmul_rate("cpu", 1.0)
+        return Device(device_name("cpu"), "cpu", cores(), rate, rate, "measured now, one thread")
+    torch.backends.cuda.matmul.allow_tf32 = True
+    size, cuda = (8192, 8192, 8192), torch.device("cuda")
+    fp32, half = (_timed_product(size, cuda, kind, 0.5) for kind in (torch.float32, torch.bfloat16))
+    return Device(device_name("cuda"), "cuda", torch.cuda.device_count(), fp32, half, "measured now")
+
+
+def _timed_product(size, device, kind, seconds: float) -> float:
+    import torch
+
+    n, k, m = size
+    a, b = torch.randn(n, k, device=device, dtype=kind), torch.randn(k, m, device=device, dtype=kind)
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < 10 or time.perf_counter() < end:
+        begin = time.perf_counter()
+        a @ b
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - begin)
+    return 2 * n * k * m / statistics.median(times)
+
+
+def read_table(project: Path) -> list[dict[str, str]]:
+    """The rows of config/devices.csv."""
+    try:
+        with (project / TABLE).open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError as error:
+        raise ConfigError(f"{project / TABLE}: cannot be read ({error.strerror}); pass --project") from error
+
+
+def from_table(project: Path, name: str | None = None) -> Device:
+    """A device by config/devices.csv: the one that ``name`` contains or is, or this machine's.
+
+    Raises ``ConfigError`` with the known names. The longest name that fits is taken, so ``NVIDIA H100 PCIe``
+    is not taken for an H100.
+    """
+    from redrop.runtime.doctor import nvidia_smi
+    from redrop.runtime.provenance import device_name
+
+    rows = {row["device"]: row for row in read_table(project)}
+    listed = nvidia_smi() if name is None else None
+    gpus = [] if listed is None else [gpu.name for gpu in listed.gpus]
+    wanted = name or (gpus[0] if gpus else device_name("cpu"))
+    fits = [known for known in rows if known.lower() in wanted.lower() and known != "cpu"]
+    if wanted.lower() == "cpu" or (name is None and not gpus and not fits):
+        fits = ["cpu"]
+    if not fits:
+        raise ConfigError(
+            f"--device: {wanted!r} is not in {TABLE} (known: {', '.join(rows)}){suggest(wanted, rows)}; "
+            "add a row, or leave out --no-calibrate on a machine that has it"
+        )
+    row = rows[max(fits, key=len)]
+    count = len(gpus) if gpus else cores() if row["kind"] == "cpu" else 1
+    fp32, half = float(row["fp32"]) * TERA, float(row["half"]) * TERA
+    shown = wanted if wanted.lower() != "cpu" else "a core"
+    return Device(shown, row["kind"], count, fp32, half, f"{TABLE}: {row['source']}")

@@ -1,0 +1,218 @@
+"""How many floating-point operations a run takes, from its spec alone.
+
+A matrix product of n x k by k x m is 2 n k m operations. A Transformer of width C and feed-forward width F
+needs for each token, forward,
+
+    an encoder layer    2 (4 C^2 + 2 C F) + 4 L C           L: tokens that it attends to
+    a decoder layer     2 (6 C^2 + 2 C F) + 4 T C + 4 S C   T: of the output, S: of the input
+                        and 4 C^2 a token of the input, for its keys and values
+    the output layer    2 C V                               V: tokens or symbols that there are
+
+and twice that again backward: 6 operations a weight and token, and the attention. Methods with two passes
+double it. Everything that is no matrix product is left to the utilisation (``rates.py``).
+
+B batches, tokens and lengths are means, from ``redrop.data.lengths``. No torch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from redrop.data.lengths import CORPORA, GLUE, PAIRS
+from redrop.models.sizes import Shape, shape_of
+from redrop.spec import RunSpec
+
+TRAIN_SAMPLE = 0.25
+"""Share of the validation windows' number that the residual runs score of the training text, besides them."""
+LANDSCAPE_EXAMPLES = 512
+FILLED = 0.95
+"""How full a batch by tokens is: it ends before the pair that would not fit."""
+LONGEST = 1.3
+"""Steps of a search over the tokens of a mean output: it ends with the longest of a batch."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a part of a run has to compute."""
+
+    operations: float = 0.0
+    """Floating-point operations of its matrix products."""
+    calls: float = 0.0
+    """Layers that are called, each once a batch: every call costs time of its own, however small the batch."""
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.operations + other.operations, self.calls + other.calls)
+
+    def times(self, factor: float) -> Work:
+        """So many times the same."""
+        return Work(factor * self.operations, factor * self.calls)
+
+
+@dataclass(frozen=True)
+class RunWork:
+    """A run's work, and what of its model decides how fast it is done."""
+
+    training: Work
+    evaluation: Work
+    """Forward passes: scores on the way, and what is measured on the finished model."""
+    decoding: Work
+    """Searches for outputs, on the way and at the end."""
+    width: int
+    parameters: int
+    precision: str
+
+
+def passes(spec: RunSpec) -> int:
+    """Forward passes of a training step: two where their outputs are kept consistent."""
+    return 1 if spec.objective.name == "ce" else 2
+
+
+def encoder_layer(shape: Shape, length: float) -> float:
+    """Operations a token of one encoder layer, forward."""
+    c, f = shape.width, shape.feed_forward
+    return 2 * (4 * c * c + 2 * c * f) + 4 * length * c
+
+
+def decoder_layer(shape: Shape, source: float, target: float) -> float:
+    """Operations an output token of one decoder layer, forward, without the input's keys and values."""
+    c, f = shape.width, shape.feed_forward
+    return 2 * (6 * c * c + 2 * c * f) + 4 * (source + target) * c
+
+
+def pair_pass(shape: Shape, source: float, target: float) -> float:
+    """Operations of one pair of an encoder-decoder, forward; lengths in tokens."""
+    keys_values = shape.decoder_layers * 4 * shape.width**2
+    encoder = source * (shape.layers * encoder_layer(shape, source) + keys_values)
+    decoder = shape.decoder_layers * decoder_layer(shape, source, target)
+    return encoder + target * (decoder + 2 * shape.width * shape.vocabulary)
+
+
+def work_of(spec: RunSpec, updates: int, models: Path) -> RunWork | None:
+    """The work of a run of so many updates; None where its model's size is not known.
+
+    ``models``: the folder of fetched models, whose configurations are read.
+    """
+    if spec.model.name == "residual_gpt":
+        return _language_model(spec, updates)
+    shape = shape_of(spec, models)
+    if shape is None:
+        return None
+    return (_encoder if spec.model.name == "encoder" else _encoder_decoder)(spec, updates, shape)
+
+
+def _trained(spec: RunSpec, forward: Work) -> Work:
+    """A training step's work from that of its forward pass: backward is twice as much."""
+    again = 1 if getattr(spec.schedule, "gradient_checkpointing", False) else 0
+    return Work(passes(spec) * (3 + again) * forward.operations, forward.calls)
+
+
+def residual_shape(spec: RunSpec, symbols: int) -> Shape:
+    """The residual GPT as an encoder without learned extras: its layers have the same products."""
+    m = spec.model
+    return Shape(layers=m.n_layer, width=m.n_embd, feed_forward=4 * m.n_embd, vocabulary=symbols)
+
+
+def residual_pass(spec: RunSpec, symbols: int) -> float:
+    """Operations a character of paper B's model, forward."""
+    shape = residual_shape(spec, symbols)
+    return shape.layers * encoder_layer(shape, spec.model.block_size) + 2 * shape.width * symbols
+
+
+def _language_model(spec: RunSpec, updates: int) -> RunWork:
+    m, s, e = spec.model, spec.schedule, spec.evaluation
+    corpus = CORPORA[spec.task]
+    character = residual_pass(spec, corpus.symbols)
+    # A pack makes one call of each layer for all of its lanes.
+    step = Work(s.batch_size * m.block_size * character, m.n_layer / spec.engine.lanes)
+    scored = (1 + TRAIN_SAMPLE) * corpus.val + 2 * e.sampled_batches * s.batch_size * m.block_size
+    batches = scored / (m.block_size * 16)  # as many windows a pass as on a CPU
+    once = Work(scored * character, m.n_layer * batches / spec.engine.lanes)
+    shape = residual_shape(spec, corpus.symbols)
+    return RunWork(
+        training=_trained(spec, step).times(updates),
+        evaluation=once.times(1 + math.ceil(updates / e.every)),
+        decoding=Work(),
+        width=m.n_embd,
+        parameters=shape.stack + m.n_embd * (corpus.symbols * (1 if m.tied_embedding else 2) + m.block_size),
+        precision=s.precision,
+    )
+
+
+def _encoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
+    from redrop.data.glue_tasks import TASKS
+
+    s, e = spec.schedule, spec.evaluation
+    task = TASKS[spec.task]
+    long, long_dev = (min(length, spec.data.max_length) for length in GLUE[spec.task])
+
+    def forward(examples: float, length: float, batches: float) -> Work:
+        layers = shape.layers * encoder_layer(shape, length)
+        head = 2 * shape.width**2
+        return Work(examples * (length * layers + head), batches * shape.layers)
+
+    examples = examples_of(spec)
+    step = forward(s.batch_size, long, s.accumulation)
+    dev = sum(task.rows[split] for split in task.dev_splits)
+    if spec.data.evaluate_on == "held-out":
+        dev = task.rows["train"] - round(examples / spec.data.train_fraction)
+    scored = 1 + math.ceil(updates / math.ceil(examples / s.batch_size))
+    # At the end: predictions; two dropout passes and one without; points of the landscape on some examples.
+    seen = dev * (scored + 1 + 3 * e.inconsistency_passes) + e.landscape_points * min(LANDSCAPE_EXAMPLES, dev)
+    return RunWork(
+        training=_trained(spec, step).times(updates),
+        evaluation=forward(seen, long_dev, seen / e.batch_size),
+        decoding=Work(),
+        width=shape.width,
+        parameters=shape.parameters,
+        precision=s.precision,
+    )
+
+
+def examples_of(spec: RunSpec) -> int:
+    """Examples that a fine-tuning run is trained on, by the official size of its training set."""
+    from redrop.data.glue_tasks import HELD_OUT, TASKS
+
+    rows = TASKS[spec.task].rows["train"]
+    if spec.data.evaluate_on == "held-out":
+        rows -= max(1, round(HELD_OUT * rows))
+    return math.ceil(spec.data.train_fraction * rows)
+
+
+def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
+    s, e = spec.schedule, spec.evaluation
+    texts = PAIRS[spec.data.data_set]
+    source = min(texts.source, spec.data.max_source)
+    target = min(texts.target, spec.data.max_target)
+    longest = max(source, target)
+
+    def forward(pairs: float, batch_tokens: int) -> Work:
+        calls = pairs / max(1.0, FILLED * batch_tokens / longest)
+        layers = shape.layers + shape.decoder_layers
+        return Work(pairs * pair_pass(shape, source, target), calls * layers)
+
+    step = forward(max(1.0, FILLED * s.batch_tokens / longest) * s.accumulation, s.batch_tokens)
+    evaluations = math.ceil(updates / e.every)
+    inputs = evaluations * min(e.decoded, texts.valid) + texts.tests
+    return RunWork(
+        training=_trained(spec, step).times(updates),
+        evaluation=forward((1 + evaluations) * texts.valid, e.batch_tokens),
+        decoding=_search(spec, shape, source, target).times(inputs),
+        width=shape.width,
+        parameters=shape.parameters,
+        precision=s.precision,
+    )
+
+
+def _search(spec: RunSpec, shape: Shape, source: float, target: float) -> Work:
+    """A beam search for one input's output, keys and values kept; a batch ends with its longest output."""
+    e = spec.evaluation
+    limit = e.max_length if not e.max_ratio else min(e.max_length, e.max_ratio * source + 10)
+    steps = max(e.min_length, min(limit, LONGEST * target))
+    per_step = shape.decoder_layers * decoder_layer(shape, source, steps / 2)
+    once = source * shape.layers * encoder_layer(shape, source)
+    keys_values = e.beam * source * shape.decoder_layers * 4 * shape.width**2
+    beams = e.beam * steps * (per_step + 2 * shape.width * shape.vocabulary)
+    batch = max(1.0, FILLED * max(1, e.batch_tokens // e.beam) / source)
+    return Work(once + keys_values + beams, (shape.layers + steps * shape.decoder_layers) / batch)
