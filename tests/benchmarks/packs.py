@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from step import PROJECT, corpus_of, matmul_gflops, plain_step, step_gflop, timed
+from step import PROJECT, corpus_of, plain_step, step_gflop, timed
 
 from redrop.record import write_json
 from redrop.runtime.provenance import device_name
+from redrop.runtime.rates import matmul_rate
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec
 from redrop.training.single import SingleTrainer
@@ -70,7 +71,7 @@ def measure(rounds: int, barrier: Any, out: Any) -> None:
         if evaluate is not None:
             barrier.wait()
             evaluations[name] = timed(evaluate, device) / VARIANTS[name]
-    out.put({"times": times, "evaluations": evaluations, "matmul": matmul_gflops(device)})
+    out.put({"times": times, "evaluations": evaluations, "matmul": matmul_rate(device.type) / 1e9})
 
 
 def memory(name: str, out: Any) -> None:

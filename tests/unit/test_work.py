@@ -50,9 +50,7 @@ def test_the_residual_model_has_the_operations_that_torch_counts(config: str) ->
     assert 3 * tokens.numel() * residual_pass(spec, 65) == pytest.approx(measured, rel=0.02)
     work = work_of(spec, 1, Path("none"))
     assert work.training.operations == pytest.approx(measured, rel=0.02)
-    assert work.training.operations == pytest.approx(
-        2.64e9, rel=0.01
-    )  # results/published/benchmarks/packs.json
+    assert work.training.operations == pytest.approx(2.64e9, rel=0.01)  # as benchmarks/packs.json
     assert work.parameters == pytest.approx(sum(p.numel() for p in model.parameters()), rel=0.01)
 
 

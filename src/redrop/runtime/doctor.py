@@ -109,7 +109,7 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:
         "python",
         PROBLEM,
         f"{_written(version)}, but redrop needs {_written(low)} up to, not including, {_written(high)}",
-        "make clean environment: rm -rf .venv; make setup PYTHON=python3.12",
+        "rm -rf .venv; make setup PYTHON=python3.12",
     )
 
 
@@ -311,7 +311,8 @@ def check_network(downloads: Sequence[str], ask: Callable[[str], int] = head) ->
         return Check("network", OK, "not needed: data and models are here or in the mirror")
     what = ", ".join(downloads)
     elsewhere = (
-        "on a machine with a network: redrop fetch NAME --to FOLDER; copy results/ here, or set REDROP_MIRROR"
+        "on a machine with a network: snakemake --until fetch fetch_model, then copy results/downloads and "
+        "results/models here; or name a folder of copies in REDROP_MIRROR"
     )
     if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
         return Check("network", WARNING, f"not tried (HF_HUB_OFFLINE), but not here yet: {what}", elsewhere)

@@ -242,25 +242,26 @@ def _disk(
 ) -> dict[str, int]:
     """Bytes of what will be written, where they are known."""
     _, models = _needs(specs)
-    checkpoints, predictions, weights = [], 0, 0
+    checkpoints, predictions, weights = [], 0, 0  # checkpoints: bytes of a run's, and lanes beside it
     for spec in specs:
         work = work_of(spec, iterations_of(spec), places.models)
         if work is None:
             continue
         # Weights and AdamW's two moments; and the best weights so far, where those are reported.
         copies = 3 + (getattr(spec.evaluation, "report", "") == "best")
-        checkpoints.append(COPIES * copies * FLOAT * work.parameters * spec.engine.lanes)
+        checkpoints.append((COPIES * copies * FLOAT * work.parameters, spec.engine.lanes))
         predictions += _prediction_bytes(spec)
     for name, spec in models.items():
         shape = shape_of(spec, places.models)
         if shape is not None and not Path(name).is_dir():
             weights += FLOAT * shape.parameters
     jobs = len(checkpoints) if at_once is None else at_once
+    packs = sorted((size * lanes for size, lanes in checkpoints), reverse=True)
     data = sum(size or 0 for name, size in downloads.items() if name not in models)
     return {
         "results": RUN_BYTES * len(specs),
         "predictions": predictions,
-        "checkpoints at their peak": sum(sorted(checkpoints, reverse=True)[:jobs]),
+        "checkpoints at their peak": min(sum(packs[:jobs]), sum(size for size, _ in checkpoints)),
         "models": weights,
         "data, raw and prepared": UNPACKED * data,
         "kept weights": 0,

@@ -66,8 +66,8 @@ class Utilisation:
 
 
 MEASURED = {
-    # Shares: results/published/benchmarks, of the two-core rows of packs.json, and of passes.json (plain, eager)
-    # over the rate in step.json. Calls: processor time of the demo's toy runs; paper B's are part of its shares.
+    # Shares: results/published/benchmarks, of the two-core rows of packs.json, and of passes.json (plain,
+    # eager) over the rate in step.json. Calls: processor time of the demo's toy runs, of two layers.
     "single": Utilisation(0.388, 128, 1.0e-3, 0.5e-3, "benchmarks/packs.json, single run"),
     "sweep": Utilisation(0.424, 128, 1.0e-3, 0.5e-3, "benchmarks/packs.json, pack of 4"),
     "paper A": Utilisation(0.764, 384, 2.5e-3, 1.0e-3, "benchmarks/passes.json, plain"),
@@ -124,10 +124,10 @@ def cores() -> int:
 
 
 def matmul_rate(device: str = "cpu", seconds: float = 0.5) -> float:
-    """Operations a second of the residual model's largest product, 512 x 128 by 128 x 512, one thread on a CPU.
+    """Operations a second of the residual model's largest product, on one thread of a CPU.
 
-    It is what the benchmarks' shares are shares of, so it must be the same product here. The median of about
-    ``seconds`` of calls.
+    It is what the benchmarks' shares are shares of: 512 x 128 by 128 x 512. The median of about ``seconds``
+    of calls.
     """
     import torch
 

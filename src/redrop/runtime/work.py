@@ -40,7 +40,7 @@ class Work:
     operations: float = 0.0
     """Floating-point operations of its matrix products."""
     calls: float = 0.0
-    """Layers that are called, each once a batch: every call costs time of its own, however small the batch."""
+    """Layers that are called, each once a batch: a call costs time of its own, however small the batch."""
 
     def __add__(self, other: Work) -> Work:
         return Work(self.operations + other.operations, self.calls + other.calls)
