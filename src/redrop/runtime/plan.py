@@ -453,7 +453,7 @@ def _device_lines(e: Estimate) -> list[str]:
                 "the cluster decides how many run at once"
             )
         else:
-            lines.append(f"time with {e.profile.folder}: {_duration(e.wall_hours)}, {e.at_once} runs at once")
+            lines.append(f"time with {e.profile.folder}: {_duration(e.wall_hours)}, {e.at_once} at once")
     else:
         lines.append("time: --profile profiles/default says how long that takes here")
     share = sum(study.evaluation_hours for study in e.studies) / e.hours if e.hours else 0.0
