@@ -250,7 +250,7 @@ def test_offline_without_a_mirror_nothing_is_made_up(tmp_path, name):
     with pytest.raises(DataError, match=r"https://.*REDROP_MIRROR.*MIRROR/glue/.*/train\.tsv, MIRROR"):
         data.fetch(task.data_set, tmp_path)
     assert list(tmp_path.iterdir()) == []
-    files = glue._hub_files(task)
+    files = glue.hub_files(task)
     assert len(files) == len(task.splits)
     assert all(glue.REVISION in file.url and len(file.sha256) == 64 and file.size for file in files)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,9 @@ def test_seconds_by_hand() -> None:
     assert work.training.calls == 12 * 2
     assert seconds_of(work, CORE, "single", False).training == pytest.approx(expected)
     assert Work(1.0, 2.0) + Work(3.0, 4.0) == Work(4.0, 6.0)
+    large, share = replace(work, updates=12, parameters=10**9), MEASURED["paper A"]
+    more = seconds_of(large, CORE, "single", True).training - seconds_of(work, CORE, "single", True).training
+    assert more == pytest.approx(12 * (10**9 - work.parameters) * share.update)
 
 
 def test_a_gpu_is_said_to_be_assumed(tmp_path: Path) -> None:

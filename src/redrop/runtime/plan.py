@@ -357,7 +357,7 @@ def assumptions(estimate: Estimate) -> list[str]:
             f"{kind} {u.share:.0%} at width {u.width} ({u.source})" for kind, u in MEASURED.items()
         )
         said.append(f"Share of the matrix rate that runs get, measured in published benchmarks: {shares}.")
-        said.append("Half precision is computed as float32 on a CPU.")
+        said.append("Half precision counts as float32 on a CPU. Nothing else is taken to run beside this.")
     return said
 
 

@@ -1,6 +1,7 @@
 """How fast a device works, and what of that a run gets: from operations to seconds.
 
     seconds = operations / (rate x utilisation) + layers called x time of a call
+              + updates x parameters x time of a parameter's update
 
 The rate is that of a plain matrix product: measured in about a second, or from config/devices.csv. A CPU's
 utilisation was measured in this project's benchmarks. What is no matrix product (dropout, norms, softmax,
@@ -17,6 +18,7 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from redrop.checks import suggest
 from redrop.errors import ConfigError
@@ -58,6 +60,8 @@ class Utilisation:
     """Seconds that calling a layer costs, forward and backward, whatever the size of the batch."""
     forward_call: float
     """The same of a forward pass alone."""
+    update: float
+    """Seconds that a parameter's gradient and update cost, whatever the batch: memory is read and written."""
     source: str
 
     def at(self, width: int) -> float:
@@ -67,17 +71,19 @@ class Utilisation:
 
 MEASURED = {
     # Shares: results/published/benchmarks, of the two-core rows of packs.json, and of passes.json (plain,
-    # eager) over the rate in step.json. Calls: processor time of the demo's toy runs, of two layers.
-    "single": Utilisation(0.388, 128, 1.0e-3, 0.5e-3, "benchmarks/packs.json, single run"),
-    "sweep": Utilisation(0.424, 128, 1.0e-3, 0.5e-3, "benchmarks/packs.json, pack of 4"),
-    "paper A": Utilisation(0.764, 384, 2.5e-3, 1.0e-3, "benchmarks/passes.json, plain"),
+    # eager) over the rate in step.json. Calls: processor time of the demo's toy runs, of two layers. Updates:
+    # that of minilm on batches of one example; paper B's are in its shares.
+    "single": Utilisation(0.388, 128, 1.0e-3, 0.5e-3, 0.0, "benchmarks/packs.json, single run"),
+    "sweep": Utilisation(0.424, 128, 1.0e-3, 0.5e-3, 0.0, "benchmarks/packs.json, pack of 4"),
+    "paper A": Utilisation(0.764, 384, 2.5e-3, 1.0e-3, 2.7e-9, "benchmarks/passes.json, plain"),
 }
 """Kind of run -> its utilisation on a CPU."""
 ASSUMED = {
     # CUDA graphs make one call of a whole step; released models are called layer by layer.
-    "single": Utilisation(0.4, 1024, 0.1e-3, 0.5e-3, "assumed"),
-    "sweep": Utilisation(0.4, 1024, 0.1e-3, 0.5e-3, "assumed"),
-    "paper A": Utilisation(0.4, 1024, 1.5e-3, 0.5e-3, "assumed"),
+    # Updates: 36 bytes a parameter, at 1.5 TB a second.
+    "single": Utilisation(0.4, 1024, 0.1e-3, 0.5e-3, 0.0, "assumed"),
+    "sweep": Utilisation(0.4, 1024, 0.1e-3, 0.5e-3, 0.0, "assumed"),
+    "paper A": Utilisation(0.4, 1024, 1.5e-3, 0.5e-3, 2.4e-11, "assumed"),
 }
 """Kind of run -> its utilisation on a GPU: assumptions."""
 DECODING = 2.0
@@ -112,7 +118,7 @@ def seconds_of(work: RunWork, device: Device, engine: str, of_paper_a: bool) -> 
         return part.operations / rate + part.calls * call
 
     return Seconds(
-        time_of(work.training, share.training_call),
+        time_of(work.training, share.training_call) + work.updates * work.parameters * share.update,
         time_of(work.evaluation, share.forward_call),
         time_of(work.decoding.times(DECODING), share.forward_call),
     )
@@ -154,19 +160,22 @@ def calibrate() -> Device:
     return Device(device_name("cuda"), "cuda", torch.cuda.device_count(), fp32, half, "measured now")
 
 
-def _timed_product(size, device, kind, seconds: float) -> float:
+def _timed_product(size: tuple[int, int, int], device: Any, kind: Any, seconds: float) -> float:
+    """Operations a second of a product n x k by k x m on a torch device, in a torch type."""
     import torch
 
     n, k, m = size
     a, b = torch.randn(n, k, device=device, dtype=kind), torch.randn(k, m, device=device, dtype=kind)
+    # Of a processor its own time, so that a busy machine is measured as it is when nobody else works on it.
+    clock = time.thread_time if device.type == "cpu" else time.perf_counter
     times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < 10 or time.perf_counter() < end:
-        begin = time.perf_counter()
+        begin = clock()
         a @ b
         if device.type == "cuda":
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - begin)
+        times.append(clock() - begin)
     return 2 * n * k * m / statistics.median(times)
 
 

@@ -59,6 +59,7 @@ class RunWork:
     """Forward passes: scores on the way, and what is measured on the finished model."""
     decoding: Work
     """Searches for outputs, on the way and at the end."""
+    updates: int
     width: int
     parameters: int
     precision: str
@@ -134,6 +135,7 @@ def _language_model(spec: RunSpec, updates: int) -> RunWork:
         training=_trained(spec, step).times(updates),
         evaluation=once.times(1 + math.ceil(updates / e.every)),
         decoding=Work(),
+        updates=updates,
         width=m.n_embd,
         parameters=shape.stack + m.n_embd * (corpus.symbols * (1 if m.tied_embedding else 2) + m.block_size),
         precision=s.precision,
@@ -164,6 +166,7 @@ def _encoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
         training=_trained(spec, step).times(updates),
         evaluation=forward(seen, long_dev, seen / e.batch_size),
         decoding=Work(),
+        updates=updates,
         width=shape.width,
         parameters=shape.parameters,
         precision=s.precision,
@@ -199,6 +202,7 @@ def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
         training=_trained(spec, step).times(updates),
         evaluation=forward((1 + evaluations) * texts.valid, e.batch_tokens),
         decoding=_search(spec, shape, source, target).times(inputs),
+        updates=updates,
         width=shape.width,
         parameters=shape.parameters,
         precision=s.precision,
