@@ -74,7 +74,7 @@ def test_the_pythons_are_those_of_pyproject() -> None:
     [
         (None, False, None, False, OK, "CPU only"),
         (None, False, NO_GPU, False, OK, "CPU only"),
-        (None, False, H100, False, PROBLEM, "1 GPUs here"),
+        (None, False, H100, False, PROBLEM, "lists GPUs here (1)"),
         (None, False, None, True, WARNING, "GPU nodes"),
         ("12.4", True, H100, False, OK, "CUDA 12.4"),
         ("12.1", True, H100, True, OK, "CUDA 12.1"),

@@ -128,7 +128,7 @@ def check_torch(smi: Smi | None, on_cluster: bool = False) -> Check:
         if gpus:
             cuda = "your driver's version" if smi.cuda is None else _written(smi.cuda)
             fix = CUDA_TORCH.format(version=release, cuda=cuda)
-            return Check("torch", PROBLEM, f"{said}, but there are {len(gpus)} GPUs here", fix)
+            return Check("torch", PROBLEM, f"{said}, but nvidia-smi lists GPUs here ({len(gpus)})", fix)
         if on_cluster:
             fix = "in the environment that the nodes use, " + CUDA_TORCH.format(
                 version=release, cuda="the nodes' driver"
@@ -144,7 +144,7 @@ def check_torch(smi: Smi | None, on_cluster: bool = False) -> Check:
         )
     if gpus and not torch.cuda.is_available():
         fix = "look at CUDA_VISIBLE_DEVICES and at: python -c 'import torch; torch.cuda.init()'"
-        return Check("torch", PROBLEM, f"{said}, but it cannot use the {len(gpus)} GPUs here", fix)
+        return Check("torch", PROBLEM, f"{said}, but it cannot use the GPUs here ({len(gpus)})", fix)
     return Check("torch", OK, said)
 
 
@@ -153,7 +153,7 @@ def check_devices(smi: Smi | None, cores: int) -> Check:
     if smi is None or not smi.gpus:
         return Check("devices", OK, f"no GPU; {cores} processor cores, a run takes one")
     names = ", ".join(f"{gpu.name} ({gpu.memory_mb / 1024:.0f} GiB)" for gpu in smi.gpus)
-    return Check("devices", OK, f"{len(smi.gpus)} GPUs: {names}; {cores} processor cores")
+    return Check("devices", OK, f"GPUs: {names}; {cores} processor cores")
 
 
 def memory_mb() -> int | None:
@@ -431,4 +431,4 @@ def text(checks: Sequence[Check]) -> str:
         if check.fix:
             lines.append(f"{'':20}-> {check.fix}")
     problems, warnings = count(checks, PROBLEM), count(checks, WARNING)
-    return "\n".join([*lines, "", f"{problems} problems, {warnings} warnings"])
+    return "\n".join([*lines, "", f"problems: {problems}, warnings: {warnings}"])
