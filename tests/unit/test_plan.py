@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from redrop.cli import main, read_config
+from redrop.data.lengths import CORPORA
 from redrop.errors import ConfigError
 from redrop.models.sizes import SHAPES
 from redrop.record import read_json
@@ -243,6 +244,13 @@ def test_a_model_of_unknown_size_is_named(tmp_path: Path) -> None:
     estimate = planning.make(plan_of(tmp_path, json.dumps(config)), ["glue"], CORE)
     assert estimate.studies[0].unknown == {"someone/model"}
     assert "no estimate for someone/model" in planning.summary(estimate)
+
+
+def test_a_text_of_unknown_length_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(CORPORA, "tiny_shakespeare")
+    config = only("residual", protocols=["matched"], seeds=[1], corpora=["tiny_shakespeare"])
+    estimate = planning.make(plan_of(tmp_path, config), ["residual"], CORE)
+    assert "no estimate for tiny_shakespeare" in planning.summary(estimate)
 
 
 def test_the_command_prints_text_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from redrop.places import Places, model_folder
 from redrop.record import METRICS
 from redrop.runtime.profiles import Profile
 from redrop.runtime.rates import ASSUMED, DECODING, MEASURED, Device, cores, seconds_of
-from redrop.runtime.work import examples_of, work_of
+from redrop.runtime.work import examples_of, unknown, work_of
 from redrop.spec import RunSpec
 from redrop.study import Plan
 
@@ -68,7 +68,7 @@ class StudyPlan:
     longest: float = 0.0
     """Hours of the longest run."""
     unknown: set[str] = field(default_factory=set)
-    """Models whose size is not known, so that their runs are in no estimate."""
+    """Texts and models whose size is not known, so that their runs are in no estimate."""
 
     @property
     def left(self) -> int:
@@ -160,7 +160,7 @@ def _time(study: StudyPlan, specs: list[RunSpec], device: Device, places: Places
     for spec in specs:
         work = work_of(spec, iterations_of(spec), places.models)
         if work is None:
-            study.unknown.add(spec.model.checkpoint)
+            study.unknown.add(unknown(spec, places.models))
             continue
         seconds = seconds_of(work, device, spec.engine.name, spec.model.name != "residual_gpt")
         lanes = filled[spec.run]
@@ -191,8 +191,8 @@ def _pack(spec: RunSpec) -> tuple[Any, ...]:
         key: None if value is None else 0.0 if key.endswith("_dropout") else value
         for key, value in vars(spec.model).items()
     }
-    parts = (spec.optimiser, spec.schedule, spec.evaluation, spec.engine, CORPORA[spec.task].symbols)
-    return (*parts, *model.items())
+    symbols = CORPORA[spec.task].symbols if spec.task in CORPORA else spec.task
+    return (spec.optimiser, spec.schedule, spec.evaluation, spec.engine, symbols, *model.items())
 
 
 def _at_once(profile: Profile | None, device: Device | None) -> int | None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.data.lengths import CORPORA, GLUE, PAIRS
+from redrop.methods import METHODS
 from redrop.models.sizes import Shape, shape_of
 from redrop.spec import RunSpec
 
@@ -67,7 +68,7 @@ class RunWork:
 
 def passes(spec: RunSpec) -> int:
     """Forward passes of a training step: two where their outputs are kept consistent."""
-    return 1 if spec.objective.name == "ce" else 2
+    return 2 if METHODS[spec.objective.name].weights else 1
 
 
 def encoder_layer(shape: Shape, length: float) -> float:
@@ -91,16 +92,25 @@ def pair_pass(shape: Shape, source: float, target: float) -> float:
 
 
 def work_of(spec: RunSpec, updates: int, models: Path) -> RunWork | None:
-    """The work of a run of so many updates; None where its model's size is not known.
+    """The work of a run of so many updates; None where ``unknown`` names something.
 
     ``models``: the folder of fetched models, whose configurations are read.
     """
+    if unknown(spec, models) is not None:
+        return None
     if spec.model.name == "residual_gpt":
         return _language_model(spec, updates)
     shape = shape_of(spec, models)
-    if shape is None:
-        return None
     return (_encoder if spec.model.name == "encoder" else _encoder_decoder)(spec, updates, shape)
+
+
+def unknown(spec: RunSpec, models: Path) -> str | None:
+    """The text or the model of a run whose size is in no table here; None where all is known."""
+    if spec.model.name == "residual_gpt":
+        return None if spec.task in CORPORA else spec.task
+    if spec.task not in GLUE and spec.data.data_set not in PAIRS:
+        return spec.data.data_set
+    return spec.model.checkpoint if shape_of(spec, models) is None else None
 
 
 def _trained(spec: RunSpec, forward: Work) -> Work:
