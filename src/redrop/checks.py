@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import typing
 
 from redrop.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+UNFIT = re.compile(r"[{}\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that no folder of ours has: Snakemake's wildcards, control characters, halves of characters."""
+LONGEST_NAME = 80
+"""Characters of a name: several of them make up a folder's name, which may have 255."""
 
 
 def suggest(name: object, allowed: typing.Iterable[str]) -> str:
@@ -33,8 +38,35 @@ def check_range(key: str, value: float, low: float, high: float = float("inf")) 
 
 def check_name(key: str, value: str) -> None:
     """Refuse a name that could not be a part of a path or a command line."""
-    if not NAME.fullmatch(value):
+    if not NAME.fullmatch(value) or len(value) > LONGEST_NAME:
+        shown = repr(value) if len(value) <= LONGEST_NAME else f"{value[:LONGEST_NAME]!r}..."
         raise ConfigError(
-            f"{key}: {value!r} is not a name; use letters, digits, '.', '_' and '-', "
-            "and begin with a letter or a digit"
+            f"{key}: {shown} is not a name; use letters, digits, '.', '_' and '-', begin with a letter or "
+            f"a digit, {LONGEST_NAME} characters at most"
         )
+
+
+def check_path(key: str, value: str | None) -> None:
+    """Refuse a path that Snakemake could not have in a rule; spaces, quotes and dollar signs are fine."""
+    if value is not None and (UNFIT.search(value) or value.startswith(("~", "-"))):
+        raise ConfigError(
+            f"{key}: {value!r} cannot be a folder here; leave out braces and control characters, and do not "
+            "begin with ~ or -"
+        )
+
+
+def parse_json(text: str, what: str) -> typing.Any:
+    """The value that a JSON text stands for; raises ``ConfigError`` naming ``what`` and the fault."""
+
+    def unique(pairs: list[tuple[str, typing.Any]]) -> dict[str, typing.Any]:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ConfigError(f"{what}: {key!r} is given twice; keep one of them")
+            seen.add(key)
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{what} is not JSON: {error}; correct it or copy it anew") from error

@@ -6,7 +6,6 @@ Heavy libraries are imported inside the verbs, so ``redrop --help`` and a mistyp
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import signal
 import sys
@@ -14,7 +13,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from redrop.errors import ConfigError, RedropError
+from redrop.checks import check_name, parse_json
+from redrop.errors import FULL, ConfigError, RedropError, storage_error
 from redrop.places import Places, is_prepared
 from redrop.record import is_recorded
 from redrop.runtime import gpu
@@ -35,7 +35,10 @@ def read_config(texts: list[str], project: Path) -> dict[str, Any]:
 
     config = read_yaml(project / "config" / "config.yaml")
     for text in texts:
-        over = json.loads(text) if text.lstrip().startswith("{") else read_yaml(Path(text))
+        is_json = text.lstrip().startswith("{")
+        over = parse_json(text, "--config") if is_json else read_yaml(Path(text))
+        if not isinstance(over, dict):
+            raise ConfigError(f"--config: {text} holds {over!r}, not settings; see config/README.md")
         config = merge_config(config, over)
     check_schema(config, "config", project, "config")
     return config
@@ -84,7 +87,9 @@ def train(arguments: argparse.Namespace) -> None:
         try:
             text = Path(text).read_text(encoding="utf-8")
         except OSError as error:
-            raise ConfigError(f"--spec: {error}") from error
+            raise ConfigError(f"--spec: {storage_error(error)}") from error
+        except ValueError as error:
+            raise ConfigError(f"--spec: {text!r} is no text file in UTF-8; give a run's spec.json") from error
     spec = RunSpec.from_json(text)
     out = arguments.out
     pool = None if arguments.pool is None else Pool(arguments.pool, runs=out.parent)
@@ -127,8 +132,10 @@ def collect(arguments: argparse.Namespace) -> None:
     """Gather finished runs into one table in long form."""
     from redrop.analysis import build
 
-    folder = arguments.results / "runs"
+    folder = results_folder(arguments) / "runs"
     wanted = None
+    if arguments.study:
+        check_name("--study", arguments.study)
     if arguments.config is not None:
         plan = read_plan(arguments)
         names = [arguments.study] if arguments.study else list(plan.specs)
@@ -141,12 +148,21 @@ def collect(arguments: argparse.Namespace) -> None:
         print(f"{results.left_out} other runs in {folder} belong to no row of this config: left out")
 
 
+def results_folder(arguments: argparse.Namespace) -> Path:
+    """--results; a folder without runs is a beginning, but one that is not there is a mistake."""
+    if not arguments.results.is_dir():
+        raise ConfigError(
+            f"--results: {arguments.results} is no folder; give the one that runs were written to"
+        )
+    return arguments.results
+
+
 def load_results(arguments: argparse.Namespace, plan: Plan) -> Results:
     """The runs that a presenting verb works on."""
     from redrop.analysis import build
 
     wanted = None if arguments.all_runs else set(plan.specs[arguments.study])
-    results = build.load(arguments.results / "runs", wanted, plan.studies[arguments.study].name)
+    results = build.load(results_folder(arguments) / "runs", wanted, plan.studies[arguments.study].name)
     if results.left_out:
         print(f"{results.left_out} runs of other settings are left out (--all-runs takes all)")
     return results
@@ -300,6 +316,14 @@ def positive(text: str) -> int:
     return value
 
 
+def seconds(text: str) -> float:
+    """A length of time on the command line."""
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0")
+    return value
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="redrop", description=__doc__.split("\n")[0])
@@ -358,7 +382,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--checkpoint-every",
-        type=float,
+        type=seconds,
         default=60.0,
         metavar="SECONDS",
         help="default: %(default)s",
@@ -468,3 +492,7 @@ def main(argv: list[str] | None = None) -> None:
         arguments.function(arguments)
     except RedropError as error:
         sys.exit(f"redrop {arguments.verb}: {error}")
+    except OSError as error:
+        if error.filename is None and error.errno not in FULL:
+            raise
+        sys.exit(f"redrop {arguments.verb}: {storage_error(error)}")

@@ -1,5 +1,12 @@
 """Errors that a person can act on: each names the thing, the bad value and the next step."""
 
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class RedropError(Exception):
     """Base of every error that redrop raises on purpose; the command line prints it without a traceback."""
@@ -15,3 +22,43 @@ class DataError(RedropError):
 
 class RecordError(RedropError):
     """A file that a run left (spec, metrics, curve, checkpoint) is missing, damaged or of another run."""
+
+
+class StorageError(RedropError):
+    """A file or folder cannot be read or written: no room, no permission, something else in its place."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY)
+
+
+def storage_error(error: OSError, path: Path | str | None = None) -> StorageError:
+    """What the system refused, with the file and what to do; ``path``: the file where it is known better."""
+    place = path or error.filename or "a file"
+    if error.errno in FULL:
+        remedy = "make room there (`df -h`, `ulimit -f`) and run the same command again; nothing is lost"
+    elif error.errno in DENIED:
+        remedy = "allow it (`ls -ld`), or choose another folder, and run the same command again"
+    elif error.errno in IN_THE_WAY:
+        remedy = "something else stands where a file or folder is needed: move it away, or choose another"
+    elif error.errno == errno.ENOENT:
+        remedy = "give one that is there"
+    elif error.errno == errno.ENAMETOOLONG:
+        remedy = "give a shorter name"
+    else:
+        remedy = "see that the disk works and run the same command again"
+    return StorageError(f"{place}: {error.strerror or error}; {remedy}")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What the system refuses in the block becomes a ``StorageError``, of ``path`` where it names no file.
+
+    A write that fails does not, and the name of a temporary file says nothing to anybody.
+    """
+    try:
+        yield
+    except OSError as error:
+        known = error.filename is not None and not str(error.filename).endswith(".part")
+        raise storage_error(error, None if known else path) from error

@@ -2,22 +2,27 @@
 
 A run's folder holds ``spec.json`` (reproduces it), ``metrics.json`` (its result, deterministic),
 ``curve.jsonl`` (one evaluation a line) and ``provenance.json`` (where and when; not deterministic).
+
+A changed digit is as good a number as any, so ``metrics.json`` carries checksums: under ``files`` those of
+the run's other deterministic files, by name, and under ``sha256`` that of all the rest of the document, as
+JSON with sorted keys and no spaces. Records from before there were any lack both keys and are read as well.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redrop.errors import ConfigError, RecordError
+from redrop.errors import ConfigError, RecordError, naming, storage_error
 from redrop.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -26,23 +31,48 @@ SPEC, METRICS, CURVE, PROVENANCE = "spec.json", "metrics.json", "curve.jsonl", "
 DONE, DIVERGED = "done", "diverged"
 
 
+KEYS = {"run", "spec", "status", "reason", "data", "metrics"}
+CHECKSUMS = {"files", "sha256"}
+REMEDY = "delete its folder and run the run again"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path``; it takes the final name only if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
+    """Yield a temporary name beside ``path``; it takes the final name only if the block succeeds.
+
+    Raises ``StorageError`` naming ``path`` where the system does not let it be written.
+    """
+    part: Path | None = None
     try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o666 & ~umask)
-        os.replace(part, path)
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+            os.close(handle)
+            part = Path(name)
+            yield part
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            part.chmod(0o666 & ~umask)
+            os.replace(part, path)
     finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path) -> None:
+    """Delete what a killed process was writing to ``path``; only for who has it to himself."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
         part.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ``StorageError`` now where a run could not leave its record in the end."""
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -57,13 +87,30 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; raises ``RecordError`` naming the file and the place of the fault."""
+    """Read a JSON file; raises ``RecordError`` naming the file, the place of the fault and what to do."""
+    return _parse(path, _read(path))
+
+
+def _read(path: Path) -> bytes:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return path.read_bytes()
     except FileNotFoundError as error:
-        raise RecordError(f"{path}: no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: damaged ({error}); delete its folder and run the run again") from error
+        raise RecordError(f"{path}: no such file; run the run again, or copy its folder anew") from error
+    except IsADirectoryError as error:
+        raise RecordError(f"{path}: is a folder; {REMEDY}") from error
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _parse(path: Path, content: bytes, where: str = "") -> Any:
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: {where}damaged ({error}); {REMEDY}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +150,8 @@ class RunRecord:
     data: dict[str, Any]
     metrics: dict[str, Metric]
     folder: Path
+    files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the run's other files, by name; empty in an older record."""
 
     @property
     def run(self) -> str:
@@ -116,39 +165,118 @@ class RunRecord:
 
 
 def metrics_document(
-    spec: RunSpec, status: str, reason: str | None, data: dict[str, Any], metrics: dict[str, Metric]
+    spec: RunSpec,
+    status: str,
+    reason: str | None,
+    data: dict[str, Any],
+    metrics: dict[str, Metric],
+    files: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
-    """The content of ``metrics.json``. It repeats the spec, so that it can be read on its own."""
-    return {
+    """The content of ``metrics.json``. It repeats the spec, so that it can be read on its own.
+
+    ``files``: the run's other deterministic files, of which it keeps the checksums.
+    """
+    document = {
         "run": spec.run,
         "spec": spec.to_dict(),
         "status": status,
         "reason": reason,
         "data": data,
         "metrics": {name: metric.to_dict() for name, metric in metrics.items()},
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in (files or {}).items()},
     }
+    return document | {"sha256": checksum(document)}
+
+
+def checksum(document: dict[str, Any]) -> str:
+    """SHA-256, in hex, of a ``metrics.json`` without its own checksum."""
+    rest = {key: value for key, value in document.items() if key != "sha256"}
+    return hashlib.sha256(_canonical(rest)).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def read_record(folder: Path) -> RunRecord:
     """Read and check a run's ``metrics.json``; raises ``RecordError`` naming file, fault and remedy."""
     path = Path(folder) / METRICS
     document = read_json(path)
-    remedy = "delete its folder and run the run again"
     try:
         spec = RunSpec.from_dict(document["spec"])
         if document["run"] != spec.run:
             raise RecordError(
                 f"{path}: says it is run {document['run']!r} but its settings are those of "
-                f"{spec.run!r}; it was edited, or written by another version: {remedy}"
+                f"{spec.run!r}; it was edited, or written by another version: {REMEDY}"
             )
         if document["status"] not in (DONE, DIVERGED):
-            raise RecordError(f"{path}: unknown status {document['status']!r}; {remedy}")
-        metrics = {name: Metric(**value) for name, value in document["metrics"].items()}
+            raise RecordError(f"{path}: unknown status {document['status']!r}; {REMEDY}")
+        metrics = {name: _metric(name, value) for name, value in document["metrics"].items()}
+        _check_kind("data", document["data"], dict)
+        _check_kind("reason", document["reason"], str | None)
+        if document.keys() not in (KEYS, KEYS | CHECKSUMS):
+            raise ValueError(f"its keys are {', '.join(sorted(document))}")
+        files = document.get("files", {})
+        _check_kind("files", files, dict)
+        if "sha256" in document and checksum(document) != document["sha256"]:
+            raise ValueError("its checksum is wrong: it was edited, or a part of it changed on the disk")
         return RunRecord(
-            spec, document["status"], document["reason"], document["data"], metrics, Path(folder)
+            spec, document["status"], document["reason"], document["data"], metrics, Path(folder), files
         )
-    except (KeyError, TypeError, AttributeError, ConfigError) as error:
-        raise RecordError(f"{path}: not a run's metrics ({error!r}); {remedy}") from error
+    except KeyError as error:
+        raise RecordError(f"{path}: not a run's metrics (no {error}); {REMEDY}") from error
+    except (TypeError, ValueError, AttributeError, ConfigError) as error:
+        raise RecordError(f"{path}: not a run's metrics ({error}); {REMEDY}") from error
+
+
+def check_whole(folder: Path) -> RunRecord:
+    """Read a run's record and the files beside it; raises ``RecordError`` for the first fault.
+
+    Of those that are not always kept, such as predictions, only the ones that are there.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    read_curve(folder, record.files.get(CURVE))
+    try:
+        same = RunSpec.from_dict(read_json(folder / SPEC)) == record.spec
+    except ConfigError as error:
+        raise RecordError(f"{folder / SPEC}: {error}; {REMEDY}") from error
+    if not same:
+        raise RecordError(f"{folder / SPEC}: not the settings that are in {METRICS}; {REMEDY}")
+    if not isinstance(read_json(folder / PROVENANCE), dict):
+        raise RecordError(f"{folder / PROVENANCE}: not a mapping; {REMEDY}")
+    for name, sha256 in record.files.items():
+        path = folder / Path(name).name
+        if path.exists() and hashlib.sha256(_read(path)).hexdigest() != sha256:
+            raise RecordError(f"{path}: damaged (its checksum is not the one in {METRICS}); {REMEDY}")
+    return record
+
+
+def same_result(one: RunRecord, other: RunRecord) -> bool:
+    """Whether two records of one run say the same; an older one has no checksums."""
+    return (one.status, one.metrics, one.data) == (other.status, other.metrics, other.data)
+
+
+def _metric(name: str, value: dict[str, Any]) -> Metric:
+    metric = Metric(**value)
+    _check_kind(f"metrics.{name}.value", metric.value, float | int | None)
+    _check_kind(f"metrics.{name}.n", metric.n, int)
+    _check_kind(f"metrics.{name}.split", metric.split, str)
+    _check_kind(f"metrics.{name}.higher_is_better", metric.higher_is_better, bool | None)
+    _check_kind(f"metrics.{name}.signature", metric.signature, str)
+    return metric
+
+
+def _check_kind(key: str, value: Any, kind: Any) -> None:
+    """Refuse a value of another kind; a truth value is no number, and a number is finite."""
+    fits = isinstance(value, kind) and (kind == (bool | None) or not isinstance(value, bool))
+    if not fits or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"{key} is {value!r}")
+
+
+def curve_text(rows: Iterable[dict[str, Any]]) -> str:
+    """A curve: one JSON object a line, one line an evaluation."""
+    return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
 
 
 def is_recorded(folder: Path, run: str) -> bool:
@@ -163,25 +291,33 @@ def is_recorded(folder: Path, run: str) -> bool:
 
 
 def write_curve(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write a curve: one JSON object a line, one line an evaluation."""
-    write_text(path, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
+    """Write a curve as ``curve_text`` has it."""
+    write_text(path, curve_text(rows))
 
 
-def read_curve(folder: Path) -> list[dict[str, Any]]:
-    """Read a run's curve; raises ``RecordError`` naming the line that is damaged."""
+def read_curve(folder: Path, sha256: str | None = None) -> list[dict[str, Any]]:
+    """Read a run's curve; raises ``RecordError`` naming the line that is damaged.
+
+    ``sha256``: what the run's record says of the file (``RunRecord.files``); None: it says nothing.
+    """
     path = Path(folder) / CURVE
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
-        raise RecordError(f"{path}: no such file") from error
+    content = _read(path)
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        row = _parse(path, line, f"line {number} is ")
         try:
-            row = json.loads(line)
-            row["iteration"], row["val_loss"], row["train_loss"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise RecordError(
-                f"{path}: line {number} is damaged ({error}); delete the folder and run it again"
-            ) from error
+            row["val_loss"], row["train_loss"]
+            _check_kind("iteration", row["iteration"], int)
+            for key, value in row.items():
+                _check_kind(key, value, float | int | None)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RecordError(f"{path}: line {number} is damaged ({error}); {REMEDY}") from error
         rows.append(row)
+    if not content.endswith(b"\n"):
+        raise RecordError(f"{path}: line {len(rows) + 1} is damaged (it does not end); {REMEDY}")
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise RecordError(
+            f"{path}: damaged (its checksum is not the one in {METRICS}: it was edited, or a part of it "
+            f"changed on the disk); {REMEDY}"
+        )
     return rows

@@ -13,12 +13,13 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import types
 import typing
 from dataclasses import dataclass
 from typing import Any
 
-from redrop.checks import check_choice, check_name, check_range, suggest
+from redrop.checks import check_choice, check_name, check_range, parse_json, suggest
 from redrop.errors import ConfigError
 from redrop.spec_encoder import (
     ConsistencySpec,
@@ -326,18 +327,17 @@ class RunSpec:
         """Build a spec from nested values; raises ``ConfigError`` naming key, value and what is allowed."""
         if not isinstance(values, dict):
             raise ConfigError(f"a run spec is a mapping of settings, not {values!r}")
-        name = values.get("model", {}).get("name", "residual_gpt")
+        model = values.get("model")
+        name = model.get("name", "residual_gpt") if isinstance(model, dict) else "residual_gpt"
+        if not isinstance(name, str):
+            raise ConfigError(f"model.name: {name!r} is not a str")
         check_choice("model.name", name, FAMILIES)
         return _build(cls, values, "", FAMILIES[name])
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
         """The inverse of ``to_json`` (spacing and key order do not matter)."""
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"the run spec is not JSON: {error}") from error
-        return cls.from_dict(values)
+        return cls.from_dict(parse_json(text, "the run spec"))
 
 
 _hints = functools.cache(typing.get_type_hints)  # a config has thousands of specs
@@ -380,9 +380,12 @@ def _coerce(key: str, value: Any, kind: Any) -> Any:
         if value is not None and not isinstance(value, (int, float, str)):
             raise ConfigError(f"{key}: {value!r} is not a {kind.__name__} or null")
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and not (math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63):
+        shown = value if isinstance(value, float) else "a number of so many digits"
+        raise ConfigError(f"{key}: {shown} is out of range; it must be finite, and below 2**63 if whole")
     if kind is float and number:
-        return float(value)
-    if kind is int and number and float(value).is_integer():
+        return float(value) + 0.0  # -0.0 is 0.0
+    if kind is int and number and float(value).is_integer() and abs(value) < 2**63:
         return int(value)
     if kind in (bool, str) and isinstance(value, kind):
         return value

@@ -17,8 +17,8 @@ from typing import Any
 import jsonschema
 import yaml
 
-from redrop.checks import check_choice, suggest
-from redrop.errors import ConfigError
+from redrop.checks import check_choice, check_name, check_path, suggest
+from redrop.errors import ConfigError, storage_error
 from redrop.spec import RunSpec
 
 SOURCES = ("stated", "authors-code", "inferred", "chosen")
@@ -34,34 +34,73 @@ def project_folder() -> Path:
     )
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+MAX_NODES = 100_000
+"""Values in a YAML file, each repetition (``*name``) counted: a few lines can stand for billions."""
+
+
+class _StrictLoader(yaml.SafeLoader):
     """Safe YAML that refuses a key given twice (YAML itself would keep the last one in silence)."""
 
+    def get_single_node(self) -> yaml.Node | None:
+        """The document, refused where its repetitions make it endless or very large."""
+        node = super().get_single_node()
+        if node is not None:
+            _count(node, {})
+        return node
 
-def _mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+
+def _place(node: yaml.Node) -> str:
+    return f"{node.start_mark.name}, line {node.start_mark.line + 1}"
+
+
+def _count(node: yaml.Node, counted: dict[int, int]) -> int:
+    """How many values ``node`` stands for; those of a node in progress are not counted yet (0)."""
+    if id(node) not in counted:
+        counted[id(node)] = 0
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in parts for part in pair]
+        total = 1 + sum(_count(part, counted) for part in parts)
+        if total > MAX_NODES:
+            raise ConfigError(f"{_place(node)}: more than {MAX_NODES:,} values; repeat (*name) less")
+        counted[id(node)] = total
+    elif not counted[id(node)]:
+        raise ConfigError(f"{_place(node)}: what is repeated there holds itself; write it out")
+    return counted[id(node)]
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[str, Any]:
     loader.flatten_mapping(node)
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise ConfigError(f"{_place(key_node)}: the key {key!r} is no text; put it in quotes")
         if key in seen:
-            place = key_node.start_mark
-            raise ConfigError(f"{place.name}, line {place.line + 1}: {key!r} is given twice")
+            raise ConfigError(f"{_place(key_node)}: {key!r} is given twice; keep one of them")
         seen.add(key)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML file; raises ``ConfigError`` naming file and line."""
     try:
         with path.open(encoding="utf-8") as file:
-            return yaml.load(file, Loader=_UniqueKeyLoader)
+            return yaml.load(file, Loader=_StrictLoader)
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
+        raise ConfigError(f"{path}: no such file; give one that is there") from error
+    except OSError as error:
+        raise ConfigError(str(storage_error(error, path))) from error
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: such as a wrong date
+        told = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not YAML in UTF-8: {told}; correct it there") from error
 
 
 @cache
@@ -71,6 +110,7 @@ def _schema(name: str, root: Path) -> dict[str, Any]:
 
 def check_schema(value: Any, schema: str, root: Path, where: str) -> None:
     """Check ``value`` against workflow/schemas/<schema>.schema.yaml; names the key, the value, the rule."""
+    _refuse_unfit(value, where)
     validator = jsonschema.Draft202012Validator(_schema(schema, root))
     error = jsonschema.exceptions.best_match(validator.iter_errors(value))
     if error is None:
@@ -81,7 +121,24 @@ def check_schema(value: Any, schema: str, root: Path, where: str) -> None:
         known = list(error.schema.get("properties", {}))
         unknown = [name for name in error.instance if name not in known]
         hint = f" (allowed: {', '.join(known)})" + "".join(suggest(name, known) for name in unknown)
-    raise ConfigError(f"{where}: {key}: {error.message}{hint}")
+    told = error.message if len(error.message) <= 300 else f"{error.message[:300]}..."
+    raise ConfigError(
+        f"{where}: {key}: {told}{hint}; workflow/schemas/{schema}.schema.yaml says what may stand there"
+    )
+
+
+def _refuse_unfit(value: Any, where: str) -> None:
+    """Refuse what no schema can be held against: a config may come from Snakemake's own reader."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(f"{where}: the key {key!r} is no text; put it in quotes")
+            _refuse_unfit(part, where)
+    elif isinstance(value, list):
+        for part in value:
+            _refuse_unfit(part, where)
+    elif isinstance(value, int) and abs(value) >= 2**63:  # too long to be printed, perhaps
+        raise ConfigError(f"{where}: a whole number is not below 2**63; give a smaller one")
 
 
 @dataclass(frozen=True)
@@ -179,10 +236,16 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
     """Read a study file, or a part of it; ``root`` is the project folder, which holds the schemas."""
     raw = read_yaml(path)
     check_schema(raw, "study", root, str(path))
+    if raw["study"] != path.stem:
+        raise ConfigError(f"{path}: study: {raw['study']!r} is not the file's name; give {path.stem!r}")
+    _check_presented(raw, path)
     base = {key: Setting(**value) for key, value in raw["settings"].items()}
     protocols: dict[str, Protocol] = {}
     for name, part in raw["protocols"].items():
         where = f"{path}: protocol {name}"
+        check_name(f"{path}: protocols", name)
+        if "rows_from" in part:
+            check_choice(f"{where}: rows_from", part["rows_from"], raw["protocols"])
         origin = raw["protocols"].get(part.get("rows_from"), part)
         own = {key: Setting(**value) for key, value in part.get("settings", {}).items()}
         rows: dict[str, dict[str, Setting]] = {}
@@ -202,6 +265,7 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
             for key, value in origin.get("sweeps", {}).items()
         }
         for sweep in sweeps.values():
+            check_name(f"{where}: sweeps", sweep.name)
             for config in sweep.configs:
                 if config not in rows:
                     raise ConfigError(
@@ -230,6 +294,16 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
     return Study(
         raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, bool(raw.get("parts"))
     )
+
+
+def _check_presented(raw: dict[str, Any], path: Path) -> None:
+    """Refuse tables and figures that do not exist now, not after all runs are trained."""
+    from redrop.analysis.names import FIGURES, TABLES
+
+    for view in (raw, *raw.get("parts", {}).values()):
+        for key, known in (("tables", TABLES), ("figures", FIGURES)):
+            for name in view[key]:
+                check_choice(f"{path}: {key}", name, known)
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:
@@ -349,6 +423,8 @@ class Plan:
 def resolve(config: dict[str, Any], root: Path) -> Plan:
     """Check a config and expand it; ``root`` is the project folder (config/studies, workflow/schemas)."""
     check_schema(config, "config", root, "config")
+    for key in ("results", "mirror"):
+        check_path(f"config: {key}", config[key])
     studies, specs = {}, {}
     chosen = config["studies"] if config["only"] is None else config["only"]
     for name in chosen:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from analysis_support import decay, write_run
 from redrop.errors import ConfigError, RecordError
-from redrop.record import METRICS
+from redrop.record import METRICS, checksum, write_json
 from redrop.runtime.publish import FILES, publish, restore
 from redrop.study import Plan, resolve
 
@@ -61,7 +62,8 @@ def test_what_is_published_can_be_restored_and_is_never_overwritten(
             original = results / "runs" / "residual" / run / name
             assert (again / "runs" / "residual" / run / name).read_bytes() == original.read_bytes()
     changed = again / "runs" / "residual" / published[0] / METRICS
-    changed.write_text(changed.read_text().replace("1.9", "1.8"))
+    document = json.loads(changed.read_text().replace("1.9", "1.8"))
+    write_json(changed, document | {"sha256": checksum(document)})
     for copy in (
         lambda: publish(plan, plan.studies["residual"], again, target),
         lambda: restore("residual", tmp_path / "published", again),

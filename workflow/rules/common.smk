@@ -40,6 +40,7 @@ wildcard_constraints:
     part="|".join(PLAN.studies) or "none",
     run=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     dataset=r"[a-z0-9_]+",
+    model=r"[A-Za-z0-9][A-Za-z0-9._-]*",
 
 
 def run_spec(wildcards):

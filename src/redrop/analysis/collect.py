@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 from redrop.analysis.settings import difference, flat
 from redrop.analysis.summary import Summary, summarise
 from redrop.errors import RecordError
-from redrop.record import DIVERGED, DONE, METRICS, RunRecord, read_curve, read_record, write_text
+from redrop.record import (
+    CURVE,
+    DIVERGED,
+    DONE,
+    METRICS,
+    RunRecord,
+    read_curve,
+    read_record,
+    same_result,
+    write_text,
+)
 from redrop.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -132,7 +142,7 @@ class Results:
                 left_out += 1
             elif run not in kept:
                 kept[run] = record
-            elif not _same_result(kept[run], record):
+            elif not same_result(kept[run], record):
                 raise RecordError(
                     f"{kept[run].folder} and {path} hold the same run with different results; "
                     "move one of them away"
@@ -173,14 +183,15 @@ class Results:
 
     def rows(self, run: str) -> list[dict[str, Any]]:
         """A run's evaluations, as its curve has them."""
-        return read_curve(self._ids[run].folder)
+        record = self._ids[run]
+        return read_curve(record.folder, record.files.get(CURVE))
 
     def curve(self, run: str) -> pd.DataFrame:
         """A run's curve: iteration, train_loss, val_loss, learning_rate; NaN where it diverged."""
         import pandas as pd
 
         if run not in self._curves:
-            rows = read_curve(self._ids[run].folder)
+            rows = self.rows(run)
             columns = ["iteration", "train_loss", "val_loss", "learning_rate"]
             frame = pd.DataFrame([[row.get(name) for name in columns] for row in rows])
             frame = frame.reindex(columns=range(len(columns))).set_axis(columns, axis="columns")
@@ -214,10 +225,6 @@ def _key(record: RunRecord) -> Key:
 
 def _order(record: RunRecord) -> tuple[Key, int, str]:
     return _key(record), record.spec.seed, str(record.folder)
-
-
-def _same_result(one: RunRecord, other: RunRecord) -> bool:
-    return (one.status, one.metrics, one.data) == (other.status, other.metrics, other.data)
 
 
 def _refuse_duplicates(records: list[RunRecord]) -> None:

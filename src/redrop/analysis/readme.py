@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from redrop.analysis.summary import MINUS
+from redrop.checks import suggest
 from redrop.errors import RecordError
 from redrop.record import read_json
 from redrop.study import Study, load_part, project_folder
@@ -212,10 +213,19 @@ def fill(text: str, published: Path, study: Study) -> str:
     """``text`` with every marked block made anew; raises ``RecordError`` for an unknown block."""
     for name in re.findall(r"<!-- begin (\S+) -->", text):
         if name not in BLOCKS:
-            raise RecordError(f"README: no block {name!r} (known: {', '.join(BLOCKS)})")
+            raise RecordError(
+                f"README: no block {name!r} (known: {', '.join(BLOCKS)}){suggest(name, BLOCKS)}; "
+                "correct the marker"
+            )
         pattern = re.compile(MARKER.format(name=re.escape(name)), flags=re.DOTALL)
         if not pattern.search(text):
-            raise RecordError(f"README: block {name!r} has no end marker")
-        block = BLOCKS[name](published, study)
+            raise RecordError(f"README: block {name!r} has no end marker; add <!-- end {name} -->")
+        try:
+            block = BLOCKS[name](published, study)
+        except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
+            raise RecordError(
+                f"README: block {name!r}: what it is made of in {published} is damaged ({error!r}); "
+                f"restore it: git checkout -- {published}"
+            ) from error
         text = pattern.sub(lambda found, block=block: found[1] + block + found[2], text)
     return text

@@ -75,9 +75,9 @@ def read_reported(path: Path, study: Study) -> Reported:
                     values[key] = _number(row["value"], where)
                     origins[key] = row["source"]
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text ({error})") from error
+        raise ConfigError(f"{path}: no such file; give one that is there") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: not a table in UTF-8 ({error}); save it as csv in UTF-8") from error
     return Reported(values, origins)
 
 

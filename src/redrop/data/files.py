@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from redrop.record import replacing
 
 CHUNK_BYTES = 1 << 20
 
 
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, moved over it when the block ends without an exception.
-
-    The temporary file stands in the same folder, so that the move is one rename; it is removed
-    when the block raises.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+atomic_path = replacing
+"""A temporary name beside a path, moved over it when the block ends without an exception."""
 
 
 def write_json(path: Path, value: object) -> None:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from redrop.data.text_pairs import Codec
 from redrop.data.tokens import Tokens
+from redrop.errors import naming
 from redrop.spec_generation import GenerationEvaluationSpec
 from redrop.training.batches import token_batches
 
@@ -142,5 +143,5 @@ class _Store:
     def add(self, number: int, texts: list[str]) -> None:
         """Keep a batch."""
         if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
+            with naming(self.path), self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([number, texts]) + "\n")

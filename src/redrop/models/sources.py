@@ -106,7 +106,7 @@ def folder_name(checkpoint: str) -> str:
     """The name of a model's folder: a part of a path, different for different models."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", checkpoint):
         return checkpoint
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", checkpoint).strip("-.")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", checkpoint).strip("-._")[:80] or "model"
     return f"{plain}-{hashlib.sha256(checkpoint.encode()).hexdigest()[:8]}"
 
 
@@ -138,6 +138,7 @@ def fetch(checkpoint: str, revision: str | None, folder: Path) -> dict[str, obje
     """
     known = read_source(folder)
     if known is not None:
+        check_files(folder, known)
         return known
     folder.mkdir(parents=True, exist_ok=True)
     if is_local(checkpoint) and checkpoint not in RELEASED:
@@ -155,7 +156,9 @@ def fetch(checkpoint: str, revision: str | None, folder: Path) -> dict[str, obje
             f"{checkpoint}: {WEIGHTS} has the wrong checksum: expected sha256 {sha256}, found {found}. "
             "It was deleted; run the same command again."
         )
-    source = {"model": checkpoint, "origin": origin, "sha256": found}
+    others = [name for name in NEEDED if name != WEIGHTS and (folder / name).is_file()]
+    files = {name: sha256_file(folder / name) for name in others}
+    source = {"model": checkpoint, "origin": origin, "sha256": found, "files": files}
     write_json(folder / SOURCE_FILE, source)
     return source
 
@@ -167,6 +170,18 @@ def read_source(folder: Path) -> dict[str, object] | None:
     except (OSError, ValueError):
         return None
     return source if isinstance(source, dict) and (folder / WEIGHTS).is_file() else None
+
+
+def check_files(folder: Path, source: dict[str, object]) -> None:
+    """Refuse a model whose files are no longer what was fetched; raises ``DataError`` naming the file."""
+    files = source.get("files", {})  # an older source.json knows of the weights only
+    for name, sha256 in {WEIGHTS: source.get("sha256"), **(files if isinstance(files, dict) else {})}.items():
+        path = folder / Path(name).name
+        if not path.is_file() or sha256_file(path) != sha256:
+            raise DataError(
+                f"{path}: damaged, or changed since it was fetched (its sha256 is not {sha256}); delete "
+                f"{folder} and run the same command again, which fetches the model anew"
+            )
 
 
 def _copy(origin: Path, folder: Path) -> str:

@@ -18,11 +18,12 @@ from redrop.record import (
     METRICS,
     PROVENANCE,
     SPEC,
+    check_writable,
+    curve_text,
     is_recorded,
     metrics_document,
     read_json,
     replacing,
-    write_curve,
     write_json,
 )
 from redrop.runtime import gpu
@@ -103,7 +104,10 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
     ``RecordError``.
     """
     if is_recorded(out, spec.run):
+        checkpoint_of(spec, workplace).delete()  # what a process killed just after it had written them left
         return True
+    check_writable(out if pool is None else pool.folder)
+    check_writable(workplace.checkpoints)
     single_thread(workplace.device)
     if pool is None:
         finished = train_together([spec], workplace, lambda _: out)
@@ -125,7 +129,9 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
             log.exception("%s: left to its own job", leader.run)  # this job must not fail for another's run
             failed.add(leader.run)
 
-    while not pool.collect(spec, out) and not (out / METRICS).exists():  # another job of it may have
+    if pool.collect(spec, out):
+        return True
+    while not pool.finished(spec.run) and not (out / METRICS).exists():  # another job of it may have
         lead = pool.lead(spec, suitable, workplace.should_stop)
         if lead is not None:
             attempt(*lead)
@@ -136,7 +142,8 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
         if lead is None:
             break
         attempt(*lead)
-    return True
+    # Last of all: a job that is killed while it goes on loses what it declares, but not what is in the pool.
+    return pool.collect(spec, out) or (out / METRICS).exists()
 
 
 def train_pack(leader: RunSpec, claim: Claim, workplace: Workplace, pool: Pool) -> bool:
@@ -178,7 +185,9 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
         if state is not None:
             try:
                 trainer.restore(number, state)
-            except ValueError as error:
+            except torch.OutOfMemoryError:
+                raise
+            except (ValueError, KeyError, TypeError, RuntimeError) as error:  # of another device, or version
                 folder = checkpoint_of(specs[number], workplace).last.parent
                 raise RecordError(
                     f"{folder}: {error}; go on there (--device), or delete the folder to begin anew"
@@ -221,13 +230,13 @@ def write_record(
         "threads": torch.get_num_threads(),
         **outcome.cost,
     }
-    for name, content in outcome.files.items():
+    files = {**outcome.files, CURVE: curve_text(outcome.curve).encode()}
+    for name, content in files.items():
         with replacing(folder / name) as part:
             part.write_bytes(content)
     write_json(folder / SPEC, json.loads(spec.to_json()))
-    write_curve(folder / CURVE, outcome.curve)
     write_json(folder / PROVENANCE, provenance(device.type, source.origin, cost))
-    document = metrics_document(spec, outcome.status, outcome.reason, source.data, outcome.metrics)
+    document = metrics_document(spec, outcome.status, outcome.reason, source.data, outcome.metrics, files)
     write_json(folder / METRICS, document)
     last = outcome.metrics["val_loss_last"].value
     log.info("%s: validation loss %s", spec.run, "none" if last is None else f"{last:.4f}")

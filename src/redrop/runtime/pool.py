@@ -18,15 +18,14 @@ from __future__ import annotations
 import fcntl
 import itertools
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from redrop.errors import RecordError, RedropError
-from redrop.record import METRICS, read_record, write_text
+from redrop.errors import ConfigError, RecordError, naming
+from redrop.record import METRICS, check_whole, replacing, write_text
 from redrop.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -61,8 +60,13 @@ class Pool:
         """The runs that are asked for and not finished, in the order of the list."""
         if self._asked is None:
             path = self.folder / WANTED
-            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-            self._asked = [RunSpec.from_json(line) for line in lines]
+            try:
+                lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+                self._asked = [RunSpec.from_json(line) for line in lines]
+            except (ConfigError, UnicodeDecodeError) as error:
+                raise RecordError(
+                    f"{path}: damaged ({error}); start Snakemake again, which writes it anew"
+                ) from error
         return (spec for spec in self._asked if not self.finished(spec.run))
 
     def finished(self, run: str) -> bool:
@@ -71,8 +75,9 @@ class Pool:
 
     def claim(self, run: str) -> Claim | None:
         """The right to train ``run``, unless another process has it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / f"{run}.lock").open("a", encoding="utf-8")
+        with naming(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / f"{run}.lock").open("a", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -85,25 +90,29 @@ class Pool:
         return self.folder / run
 
     def collect(self, spec: RunSpec, out: Path) -> bool:
-        """Move the record of ``spec`` from the pool to its own folder; False if it is not there.
+        """Bring the record of ``spec`` from the pool to its own folder; False if it is not there.
 
-        A record of another run, or a damaged one, is deleted, so that the run is trained.
+        It is copied and deleted only when all of it is there: what a job declares is lost if it is killed
+        meanwhile. A record of another run, or a damaged or incomplete one, is deleted, so that the run is
+        trained.
         """
         stored = self.place(spec.run)
         if not (stored / METRICS).exists():
             return False
         try:
-            if read_record(stored).run != spec.run:
+            found = check_whole(stored)
+            if found.run != spec.run:
                 raise RecordError(f"{stored}: holds another run")
-        except RedropError as error:
+        except RecordError as error:
             log.warning("%s; it is deleted and the run trained again", error)
             shutil.rmtree(stored)
             return False
-        out.mkdir(parents=True, exist_ok=True)
         names = sorted(path.name for path in stored.iterdir() if not path.name.startswith("."))
         for name in sorted(names, key=METRICS.__eq__):  # the metrics last: they say that all is there
-            os.replace(stored / name, out / name)
-        stored.rmdir()
+            with replacing(out / name) as part:
+                shutil.copyfile(stored / name, part)
+        (stored / METRICS).unlink()
+        shutil.rmtree(stored)
         (self.folder / f"{spec.run}.lock").unlink(missing_ok=True)
         log.info("%s: was trained along with another run", spec.run)
         return True

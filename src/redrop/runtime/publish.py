@@ -10,8 +10,9 @@ import logging
 import shutil
 from pathlib import Path
 
+from redrop.checks import check_name
 from redrop.errors import ConfigError, RecordError
-from redrop.record import CURVE, METRICS, PROVENANCE, SPEC, read_record, replacing
+from redrop.record import CURVE, METRICS, PROVENANCE, SPEC, check_whole, read_record, replacing, same_result
 from redrop.study import Plan, Study
 
 log = logging.getLogger(__name__)
@@ -24,13 +25,15 @@ IF_THERE = ("landscape.json", "bootstrap.json")
 
 def copy_run(source: Path, target: Path) -> bool:
     """Copy a run's record; False if ``target`` has it. Raises ``RecordError`` if it has another result."""
+    record = check_whole(source)  # a damaged record goes nowhere
+    if record.run != source.name:
+        raise RecordError(f"{source}: holds run {record.run}; give the folder that name")
     if (target / METRICS).exists():
-        if (source / METRICS).read_bytes() != (target / METRICS).read_bytes():
+        if not same_result(record, read_record(target)):
             raise RecordError(
                 f"{source} and {target} hold the same run with different results; move one of them away"
             )
         return False
-    read_record(source)  # a damaged record goes nowhere
     for name in (*(name for name in IF_THERE if (source / name).exists()), *FILES):
         with replacing(target / name) as part:
             shutil.copyfile(source / name, part)
@@ -71,7 +74,8 @@ def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]
 
 def restore(study: str, published: Path, results: Path) -> int:
     """Copy a study's published runs to where a workflow finds them; how many were not there yet."""
+    check_name("study", study)
     runs = sorted(path.parent for path in (published / study / "runs").glob(f"*/{METRICS}"))
     if not runs:
-        raise ConfigError(f"{published / study}: holds no published runs")
+        raise ConfigError(f"{published / study}: holds no published runs; name another study or --published")
     return sum(copy_run(run, results / "runs" / study / run.name) for run in runs)

@@ -12,11 +12,13 @@ import json
 import logging
 import os
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from redrop.record import replacing
+from redrop.errors import naming
+from redrop.record import remove_parts, replacing
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +49,22 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """The newest state that is whole and belongs to this run, or None.
 
-        A damaged file is named in the log and passed over, never used.
+        A damaged file is named in the log and passed over, never used. It gives way to the previous one
+        at once: the next ``save`` would put it in that one's place. What a killed process was writing is
+        deleted, so only the process that trains the run may ask.
         """
+        remove_parts(self.last)
         for path in (self.last, self.previous):
             if not path.exists():
                 continue
             state, fault = self._read(path)
             if state is not None:
+                if path != self.last:
+                    with naming(self.last):
+                        os.replace(path, self.last)
                 return state
-            log.warning("%s: %s; passed over", path, fault)
+            older = "" if path == self.previous else f"; {self.previous} is tried"
+            log.warning("%s: %s; passed over%s", path, fault, older or "; the run begins anew")
         return None
 
     def iteration(self) -> int:
@@ -64,25 +73,34 @@ class Checkpoint:
             try:  # another process may be replacing the file
                 with path.open("rb") as file:
                     return int(json.loads(file.readline())["iteration"])
-            except (FileNotFoundError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 continue
         return 0
 
     def _read(self, path: Path) -> tuple[dict[str, Any] | None, str]:
-        header_line, _, payload = path.read_bytes().partition(b"\n")
         try:
+            header_line, _, payload = path.read_bytes().partition(b"\n")
             header = json.loads(header_line)
-            run, digest = header["run"], header["sha256"]
-        except (ValueError, KeyError, TypeError):
+            run, digest, iteration = header["run"], header["sha256"], header["iteration"]
+        except IsADirectoryError:
+            return None, "a folder, not a checkpoint"
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None, "not a checkpoint, or its header is damaged"
         if run != self.run:
             return None, f"belongs to run {run}"
         if hashlib.sha256(payload).hexdigest() != digest:
             return None, "truncated or damaged (its checksum is wrong)"
-        return torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu"), ""
+        try:
+            state = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+        except (UnpicklingError, RuntimeError, ValueError, EOFError):
+            return None, "damaged, or it holds more than tensors and plain values"
+        if not isinstance(state, dict) or state.get("iteration") != iteration:
+            return None, "damaged (its header and its content are not of one iteration)"
+        return state, ""
 
     def delete(self) -> None:
         """Remove the checkpoints of a finished run, and the folder if nothing else is in it."""
+        remove_parts(self.last)
         for path in (self.last, self.previous):
             path.unlink(missing_ok=True)
         if self.last.parent.is_dir() and not any(self.last.parent.iterdir()):
