@@ -6,7 +6,9 @@ Heavy libraries are imported inside the verbs, so ``redrop --help`` and a mistyp
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+import shutil
 import signal
 import sys
 from contextlib import nullcontext
@@ -93,9 +95,13 @@ def train(arguments: argparse.Namespace) -> None:
     spec = RunSpec.from_json(text)
     out = arguments.out
     pool = None if arguments.pool is None else Pool(arguments.pool, runs=out.parent)
+    checkpoints = arguments.checkpoints or out / "checkpoints"
 
     def is_done() -> bool:
-        return (pool is not None and pool.collect(spec, out)) or is_recorded(out, spec.run)
+        done = (pool is not None and pool.collect(spec, out)) or is_recorded(out, spec.run)
+        if done:
+            shutil.rmtree(checkpoints / spec.run, ignore_errors=True)  # left by a process that was killed
+        return done
 
     if is_done():
         return  # before torch is imported: this is what most jobs of a sweep do
@@ -119,7 +125,7 @@ def train(arguments: argparse.Namespace) -> None:
     with nullcontext() if lease is None else lease:
         workplace = Workplace(
             places=places,
-            checkpoints=arguments.checkpoints or out / "checkpoints",
+            checkpoints=checkpoints,
             device=choose_device(arguments.device, lease and lease.device),
             checkpoint_seconds=arguments.checkpoint_every,
             should_stop=lambda: stop["asked"],
@@ -225,7 +231,10 @@ def readme(arguments: argparse.Namespace) -> None:
     project = arguments.project or project_folder()
     study = load_study(project / "config" / "studies" / "residual.yaml", project)
     path = project / "README.md"
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not text in UTF-8 ({error}); save it as UTF-8") from error
     write_text(path, fill(text, project / "results" / "published", study))
 
 

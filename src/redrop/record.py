@@ -14,15 +14,13 @@ import hashlib
 import json
 import logging
 import math
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redrop.errors import ConfigError, RecordError, naming, storage_error
+from redrop.atomic import replacing
+from redrop.errors import ConfigError, RecordError, storage_error
 from redrop.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -34,45 +32,6 @@ DONE, DIVERGED = "done", "diverged"
 KEYS = {"run", "spec", "status", "reason", "data", "metrics"}
 CHECKSUMS = {"files", "sha256"}
 REMEDY = "delete its folder and run the run again"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path``; it takes the final name only if the block succeeds.
-
-    Raises ``StorageError`` naming ``path`` where the system does not let it be written.
-    """
-    part: Path | None = None
-    try:
-        with naming(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-            os.close(handle)
-            part = Path(name)
-            yield part
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            part.chmod(0o666 & ~umask)
-            os.replace(part, path)
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-
-
-def remove_parts(path: Path) -> None:
-    """Delete what a killed process was writing to ``path``; only for who has it to himself."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        part.unlink(missing_ok=True)
-
-
-def check_writable(folder: Path) -> None:
-    """Raise ``StorageError`` now where a run could not leave its record in the end."""
-    with naming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"x")
 
 
 def write_text(path: Path, text: str) -> None:

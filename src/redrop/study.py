@@ -252,6 +252,7 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
         tags: dict[str, frozenset[str]] = {}
         for row in origin.get("rows", []):
             config = row["config"]
+            check_name(f"{where}: config", config)
             if config in rows:
                 raise ConfigError(f"{where}: configuration {config!r} is given twice")
             rows[config] = _row_settings(row, raw["columns"], part["rows_source"], f"{where}: {config}")

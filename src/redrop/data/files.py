@@ -6,13 +6,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from redrop.record import replacing
+from redrop.atomic import replacing as atomic_path
+
+__all__ = ["CHUNK_BYTES", "atomic_path", "sha256_file", "write_json"]
 
 CHUNK_BYTES = 1 << 20
-
-
-atomic_path = replacing
-"""A temporary name beside a path, moved over it when the block ends without an exception."""
 
 
 def write_json(path: Path, value: object) -> None:

@@ -24,7 +24,7 @@ def read_meta(folder: Path, form: object, what: str, kinds: Mapping[str, type]) 
         meta = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing: no prepared {what} is there. {again}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({error}). {again}") from error
     if not isinstance(meta, dict) or meta.get("format") != form:
         raise DataError(f"{path} is not a {what} description of format {form!r}. {again}")

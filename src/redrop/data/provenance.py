@@ -147,5 +147,5 @@ def _read(folder: Path) -> SourceRecord | None:
             for entry in content["files"]
         )
         return SourceRecord(str(content["name"]), str(content["edition"]), files)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -126,7 +126,7 @@ class _Store:
             for line in raw[1:]:
                 try:
                     number, texts = json.loads(line)
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, RecursionError):
                     break  # damaged: what comes from here on is decoded again
                 if not line.endswith(b"\n"):
                     break  # it was being written when the process was killed

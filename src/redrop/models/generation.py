@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from redrop.errors import ConfigError, DataError
-from redrop.models.pretrained import quiet
+from redrop.errors import ConfigError
+from redrop.models.pretrained import LOCAL, quiet, readable, refuse_random
 from redrop.models.sources import TOY
 from redrop.spec_generation import GeneratorSpec, TransformerSpec
 from redrop.training.streams import derive_seed
@@ -114,12 +114,11 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
         if spec.checkpoint == TOY:
             config = BartConfig(vocab_size=codec.size, **TOY_SIZES, **rates, **_marks(codec))
             return BartForConditionalGeneration(config)
-        try:
-            model = AutoModelForSeq2SeqLM.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, local_files_only=True, **rates
+        with readable(folder, "cannot be loaded as an encoder-decoder"):  # or has no rate of that name
+            model, found = AutoModelForSeq2SeqLM.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **LOCAL, **rates
             )
-        except (OSError, ValueError, TypeError) as error:  # TypeError: it has no rate of that name
-            raise DataError(f"{folder}: cannot be loaded as an encoder-decoder: {error}") from error
+            refuse_random(found["missing_keys"])
         model.generation_config = GenerationConfig()
         start = getattr(model.config, "decoder_start_token_id", codec.end)
         if start != codec.end:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from redrop.errors import ConfigError, DataError
+from redrop.errors import ConfigError, DataError, RedropError
 from redrop.models.sources import TOY
 from redrop.spec_encoder import EncoderSpec
 from redrop.training.streams import derive_seed
@@ -32,6 +32,25 @@ TOY_SIZES = {
     "intermediate_size": 128,
     "max_position_embeddings": 64,
 }
+
+
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
+"""How everything of ``transformers`` is loaded: from the folder alone, and no code that lies in it."""
+
+
+@contextlib.contextmanager
+def readable(folder: Path, fault: str) -> Iterator[None]:
+    """Whatever a damaged folder makes the libraries raise becomes a ``DataError``: it has no common base."""
+    try:
+        yield
+    except RedropError:
+        raise
+    except Exception as error:
+        told = " ".join(str(error).split())[:300]
+        raise DataError(
+            f"{folder}: {fault}: {told or type(error).__name__}; delete the folder and fetch the model anew "
+            "(redrop fetch-model), or name another as model.checkpoint"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -66,21 +85,35 @@ def load_encoder(
             config = BertConfig(vocab_size=vocabulary, num_labels=n_labels, **TOY_SIZES)
             _set_rates(config, spec)
             return AutoModelForSequenceClassification.from_config(config)
-        try:
-            config = AutoConfig.from_pretrained(folder, num_labels=n_labels)
+        with readable(folder, "cannot be loaded as an encoder"):
+            config = AutoConfig.from_pretrained(folder, num_labels=n_labels, **LOCAL)
             _set_rates(config, spec)
-            model = AutoModelForSequenceClassification.from_pretrained(
+            model, found = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 config=config,
                 use_safetensors=True,
                 dtype=torch.float32,
-                local_files_only=True,
                 ignore_mismatched_sizes=True,  # a head of another size; all heads are drawn anew
+                output_loading_info=True,
+                **LOCAL,
             )
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder}: cannot be loaded as an encoder: {error}") from error
+            body = f"{model.base_model_prefix}."
+            refuse_random(name for name in _without_weights(found) if name.startswith(body))
         _draw_head(model)
         return model
+
+
+def _without_weights(found: dict[str, Any]) -> list[str]:
+    """Names of the parameters that the folder has nothing for, or something of another size."""
+    return sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
+
+
+def refuse_random(names: Iterable[str]) -> None:
+    """Refuse parameters that would be random numbers; a pooler belongs to the head."""
+    lacking = [name for name in names if ".pooler." not in name]
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise ValueError(f"its weights do not fit its config.json: {lacking[0]}{more}")
 
 
 def _draw_head(model: PreTrainedModel) -> None:
@@ -110,11 +143,8 @@ def load_tokenizer(spec: EncoderSpec, folder: Path, texts: Sequence[str] = ()) -
         return _word_tokenizer(texts)
     if not any((folder / name).is_file() for name in VOCABULARIES):  # the library would make an empty one
         raise DataError(f"{folder}: has no tokenizer; it needs one of {', '.join(VOCABULARIES)}")
-    try:
-        with quiet():
-            return AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: has no tokenizer that can be loaded: {error}") from error
+    with readable(folder, "has no tokenizer that can be loaded"), quiet():
+        return AutoTokenizer.from_pretrained(folder, use_fast=True, **LOCAL)
 
 
 def _word_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:

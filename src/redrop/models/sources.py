@@ -167,7 +167,7 @@ def read_source(folder: Path) -> dict[str, object] | None:
     """What an earlier fetch wrote; None where there is none."""
     try:
         source = json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return source if isinstance(source, dict) and (folder / WEIGHTS).is_file() else None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from redrop.atomic import check_writable, replacing
 from redrop.errors import ConfigError, RecordError
 from redrop.places import Places, is_prepared
 from redrop.record import (
@@ -18,12 +19,10 @@ from redrop.record import (
     METRICS,
     PROVENANCE,
     SPEC,
-    check_writable,
     curve_text,
     is_recorded,
     metrics_document,
     read_json,
-    replacing,
     write_json,
 )
 from redrop.runtime import gpu

@@ -24,8 +24,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from redrop.atomic import replacing
 from redrop.errors import ConfigError, RecordError, naming
-from redrop.record import METRICS, check_whole, replacing, write_text
+from redrop.record import METRICS, check_whole, write_text
 from redrop.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -90,11 +91,9 @@ class Pool:
         return self.folder / run
 
     def collect(self, spec: RunSpec, out: Path) -> bool:
-        """Bring the record of ``spec`` from the pool to its own folder; False if it is not there.
+        """Move the record of ``spec`` from the pool to its own folder; False if it is not there.
 
-        It is copied and deleted only when all of it is there: what a job declares is lost if it is killed
-        meanwhile. A record of another run, or a damaged or incomplete one, is deleted, so that the run is
-        trained.
+        A record of another run, or a damaged or incomplete one, is deleted, so that the run is trained.
         """
         stored = self.place(spec.run)
         if not (stored / METRICS).exists():
@@ -111,6 +110,7 @@ class Pool:
         for name in sorted(names, key=METRICS.__eq__):  # the metrics last: they say that all is there
             with replacing(out / name) as part:
                 shutil.copyfile(stored / name, part)
+        # Copied before anything is removed: killed in the middle, it is done again from the start.
         (stored / METRICS).unlink()
         shutil.rmtree(stored)
         (self.folder / f"{spec.run}.lock").unlink(missing_ok=True)

@@ -10,9 +10,10 @@ import logging
 import shutil
 from pathlib import Path
 
+from redrop.atomic import replacing
 from redrop.checks import check_name
 from redrop.errors import ConfigError, RecordError
-from redrop.record import CURVE, METRICS, PROVENANCE, SPEC, check_whole, read_record, replacing, same_result
+from redrop.record import CURVE, METRICS, PROVENANCE, SPEC, check_whole, read_record, same_result
 from redrop.study import Plan, Study
 
 log = logging.getLogger(__name__)

@@ -11,14 +11,15 @@ import io
 import json
 import logging
 import os
+import shutil
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
+from redrop.atomic import replacing
 from redrop.errors import naming
-from redrop.record import remove_parts, replacing
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +51,8 @@ class Checkpoint:
         """The newest state that is whole and belongs to this run, or None.
 
         A damaged file is named in the log and passed over, never used. It gives way to the previous one
-        at once: the next ``save`` would put it in that one's place. What a killed process was writing is
-        deleted, so only the process that trains the run may ask.
+        at once: the next ``save`` would put it in that one's place.
         """
-        remove_parts(self.last)
         for path in (self.last, self.previous):
             if not path.exists():
                 continue
@@ -99,9 +98,5 @@ class Checkpoint:
         return state, ""
 
     def delete(self) -> None:
-        """Remove the checkpoints of a finished run, and the folder if nothing else is in it."""
-        remove_parts(self.last)
-        for path in (self.last, self.previous):
-            path.unlink(missing_ok=True)
-        if self.last.parent.is_dir() and not any(self.last.parent.iterdir()):
-            self.last.parent.rmdir()
+        """Remove a finished run's folder, with what a killed process left half-written there."""
+        shutil.rmtree(self.last.parent, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,7 +24,8 @@ from redrop.analysis.paired import (
 )
 from redrop.analysis.reported import AVERAGE, Reported
 from redrop.analysis.scoring import first_metric, in_order, metrics_text, scale
-from redrop.record import RunRecord
+from redrop.errors import RecordError
+from redrop.record import REMEDY, RunRecord, read_json
 from redrop.study import Study
 
 LANDSCAPE = "landscape.json"
@@ -142,8 +142,11 @@ def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **_
         path = record.folder / LANDSCAPE
         if not path.exists():
             return [], []
-        points = json.loads(path.read_text(encoding="utf-8"))["slice"]
-        return [by for by, _ in points], [loss for _, loss in points]
+        try:
+            points = read_json(path)["slice"]
+            return [by for by, _ in points], [loss for _, loss in points]
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"{path}: no landscape ({error!r}); {REMEDY}") from error
 
     words = (
         "Loss on the first development examples, weights moved along one Gaussian direction whose rows have "
