@@ -64,7 +64,8 @@ def write_run(
     data |= {"train_characters": 10_000, "val_characters": 1_000}
     reason = "the loss became nan at iteration 7" if status == DIVERGED else None
     place = Path(folder) / spec.study / spec.run
-    document = record.metrics_document(spec, status, reason, data, metrics)
+    files = {record.CURVE: record.curve_text(curve).encode()}
+    document = record.metrics_document(spec, status, reason, data, metrics, files)
     record.write_json(place / record.METRICS, document)
     record.write_curve(place / record.CURVE, curve)
     return place

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import io
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+import torch
 import yaml
 
 from redrop.cli import main
 from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.places import Places
 from redrop.record import checksum
+from redrop.runtime.launch import Workplace, run
 from redrop.spec import RunSpec
 from redrop.training.checkpoint import Checkpoint
 from support import PROJECT, make_mirror, small_spec
@@ -157,18 +159,27 @@ def contents(root: Path) -> dict[str, str]:
 def told(command: list[str]) -> str:
     """What the command ends with; an error that was not foreseen comes through as it is."""
     stderr = io.StringIO()
-    with contextlib.redirect_stderr(stderr):
-        try:
-            main(command)
-        except SystemExit as end:
-            if isinstance(end.code, str):
-                return end.code
-            assert end.code == 2, f"{command} ended with {end.code}"
-            return stderr.getvalue().strip().splitlines()[-1]  # what argparse says
-    raise AssertionError(f"not refused: {command}")
+    with contextlib.redirect_stderr(stderr), pytest.raises(SystemExit) as end:
+        main(command)
+    code = end.value.code
+    return code if isinstance(code, str) else stderr.getvalue().strip().splitlines()[-1]  # argparse's
 
 
 def flipped(content: bytes, place: int = -1) -> bytes:
     """``content`` with one bit changed, in the middle by default."""
     place = len(content) // 2 if place < 0 else place
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def train_until(place: Place, iteration: int) -> None:
+    """Train the run of ``Place.train`` up to there and stop it as a scheduler does."""
+    spec = small_spec(seed=2)
+    here = iter(range(iteration - place.checkpoint(spec).iteration() + 1))
+    workplace = Workplace(
+        places=Places(place.root / "results/data", place.root / "models"),
+        checkpoints=place.root / "out/checkpoints",
+        device=torch.device("cpu"),
+        should_stop=lambda: next(here, None) is None,
+    )
+    assert not run(spec, out=place.root / "out", workplace=workplace)
+    assert place.checkpoint(spec).iteration() > 0

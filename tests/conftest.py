@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pooch
@@ -10,6 +11,8 @@ import pytest
 import requests
 import torch
 
+from bad_input_support import Place, make_place, train_until
+from redrop.cli import main
 from redrop.data import fetch, prepare, sources
 from redrop.data.corpus import Corpus, prepare_corpus, toy_text
 from redrop.study import Study, load_study
@@ -83,3 +86,41 @@ def shakespeare(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpu
     folder = tmp_path_factory.mktemp("shakespeare")
     fetch("tiny_shakespeare", folder / "raw", mirror)
     return prepare("tiny_shakespeare", folder / "raw", folder / "prepared")
+
+
+@pytest.fixture(scope="session")
+def finished_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a prepared text and a run that was trained on it."""
+    return make_place(tmp_path_factory.mktemp("finished") / "place").root
+
+
+@pytest.fixture(scope="session")
+def stopped_place(finished_place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a run that was stopped twice on its way: it has a last and a previous checkpoint.
+
+    Beside it, in ``straight``, the same run without a stop.
+    """
+    root = tmp_path_factory.mktemp("stopped") / "place"
+    shutil.copytree(finished_place, root)
+    train_until(Place(root), 4)
+    train_until(Place(root), 8)
+    main(Place(root).train(out="straight"))
+    return root
+
+
+@pytest.fixture
+def place(finished_place: Path, tmp_path: Path, offline: None, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A copy of the finished folder, to be spoilt; the current folder is empty."""
+    shutil.copytree(finished_place, tmp_path / "place")
+    (tmp_path / "current").mkdir()
+    monkeypatch.chdir(tmp_path / "current")
+    return Place(tmp_path / "place")
+
+
+@pytest.fixture
+def stopped(stopped_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A copy of the stopped folder, likewise."""
+    shutil.copytree(stopped_place, tmp_path / "place")
+    (tmp_path / "current").mkdir()
+    monkeypatch.chdir(tmp_path / "current")
+    return Place(tmp_path / "place")

@@ -12,7 +12,7 @@ import pytest
 from analysis_support import N_VAL, decay, results_of, write_config, write_run
 from redrop.analysis.build import collect
 from redrop.errors import RecordError
-from redrop.record import DIVERGED
+from redrop.record import DIVERGED, checksum, write_json
 from support import spec_of
 
 COLUMNS = "study protocol config method task model seed run metric split value n higher_is_better status"
@@ -25,7 +25,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def edit_metrics(folder: Path, **values: object) -> None:
     path = folder / "metrics.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    document = json.loads(path.read_text()) | values
+    write_json(path, document | {"sha256": checksum(document)})
 
 
 def test_a_row_says_everything_about_a_run_and_metric(tmp_path: Path) -> None:
