@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -89,6 +90,37 @@ def test_a_damaged_record_is_refused(content: bytes, folder: Path) -> None:
     (folder / METRICS).write_bytes(content)
     with pytest.raises(RecordError, match=r"metrics\.json"):
         read_record(folder)
+
+
+def test_the_checksum_is_what_the_documentation_says(folder: Path) -> None:
+    """Of the rest of the document, as JSON with sorted keys and no spaces; of the other files, their own."""
+    document = json.loads((folder / METRICS).read_text())
+    found = document.pop("sha256")
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    assert found == hashlib.sha256(text.encode()).hexdigest()
+    spec = small_spec()
+    made = metrics_document(spec, "done", None, {}, {}, {"curve.jsonl": b"a line\n"})
+    assert made["files"] == {"curve.jsonl": hashlib.sha256(b"a line\n").hexdigest()}
+
+
+def test_a_record_from_before_there_were_checksums_is_read(folder: Path) -> None:
+    document = json.loads((folder / METRICS).read_text())
+    del document["sha256"], document["files"]
+    write_json(folder / METRICS, document)
+    assert read_record(folder).value("val_loss_last") == 1.5
+    assert read_record(folder).files == {}
+
+
+def test_every_changed_digit_is_seen(folder: Path) -> None:
+    """Of numbers, checksums and names alike, one by one."""
+    text = (folder / METRICS).read_text()
+    digits = [place for place, letter in enumerate(text) if letter.isdigit()]
+    assert len(digits) > 200
+    for place in digits:
+        other = "1" if text[place] == "0" else "0"
+        (folder / METRICS).write_text(text[:place] + other + text[place + 1 :])
+        with pytest.raises(RecordError, match=r"metrics\.json"):
+            read_record(folder)
 
 
 def test_a_missing_record_is_named(tmp_path: Path) -> None:

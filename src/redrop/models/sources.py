@@ -104,7 +104,7 @@ def is_local(checkpoint: str) -> bool:
 
 def folder_name(checkpoint: str) -> str:
     """The name of a model's folder: a part of a path, different for different models."""
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", checkpoint):
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", checkpoint):
         return checkpoint
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", checkpoint).strip("-._")[:80] or "model"
     return f"{plain}-{hashlib.sha256(checkpoint.encode()).hexdigest()[:8]}"

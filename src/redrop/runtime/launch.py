@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,6 +105,8 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
     """
     if is_recorded(out, spec.run):
         checkpoint_of(spec, workplace).delete()  # what a process killed just after it had written them left
+        if pool is not None:
+            shutil.rmtree(pool.place(spec.run), ignore_errors=True)  # likewise
         return True
     check_writable(out if pool is None else pool.folder)
     check_writable(workplace.checkpoints)
@@ -128,7 +131,13 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
             log.exception("%s: left to its own job", leader.run)  # this job must not fail for another's run
             failed.add(leader.run)
 
-    if pool.collect(spec, out):
+    def collected() -> bool:
+        found = pool.collect(spec, out)
+        if found:  # whoever trained it may have been killed before it did
+            checkpoint_of(spec, workplace).delete()
+        return found
+
+    if collected():
         return True
     while not pool.finished(spec.run) and not (out / METRICS).exists():  # another job of it may have
         lead = pool.lead(spec, suitable, workplace.should_stop)
@@ -142,7 +151,7 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
             break
         attempt(*lead)
     # Last of all: a job that is killed while it goes on loses what it declares, but not what is in the pool.
-    return pool.collect(spec, out) or (out / METRICS).exists()
+    return collected() or (out / METRICS).exists()
 
 
 def train_pack(leader: RunSpec, claim: Claim, workplace: Workplace, pool: Pool) -> bool:

@@ -11,7 +11,8 @@ from redrop.analysis.figures import style
 from redrop.analysis.figures.drawn import Drawn, to_csv
 from redrop.analysis.names import FIGURE_SUFFIXES, FIGURES, FigureName, implementation
 from redrop.analysis.reported import Reported
-from redrop.record import replacing, write_text
+from redrop.atomic import replacing
+from redrop.record import write_text
 from redrop.study import Study
 
 
