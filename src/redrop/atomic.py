@@ -36,8 +36,10 @@ def replacing(path: Path) -> Iterator[Path]:
             with part.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(part, path)
-        finally:
+        except BaseException:
             part.unlink(missing_ok=True)
+            raise
+        finally:
             os.close(handle)
 
 

@@ -320,6 +320,10 @@ class RunSpec:
 
     def to_json(self) -> str:
         """Canonical form: sorted keys, no spaces."""
+        return self._json
+
+    @functools.cached_property
+    def _json(self) -> str:  # the hash is made of it, and Snakemake is given it
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod

@@ -203,6 +203,61 @@ def test_metrics_and_curves_alone_give_tables_and_figures(
     assert not (tmp_path / "results/data").exists()
 
 
+@pytest.fixture(scope="module")
+def clone(finished: Path, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the project, with results and Snakemake's memory of them, in which nothing is left to do."""
+    if not (project / ".git").exists():
+        pytest.skip("the project is not a git checkout, so it cannot be cloned")
+    folder = tmp_path_factory.mktemp("clone") / "project"
+    subprocess.run(["git", "clone", "--quiet", str(project), str(folder)], check=True)
+    shutil.copytree(finished / "results", folder / "results", dirs_exist_ok=True)
+    shutil.copytree(finished / ".snakemake", folder / ".snakemake")
+    assert jobs(folder, folder, config_of()) == {}
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Runs, tables, figures: content and time of each file."""
+    paths = [path for path in (folder / "results").rglob("*") if "residual" in path.parts and path.is_file()]
+    found = [path for path in paths if "published" not in path.parts and "logs" not in path.parts]
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in found}
+
+
+def test_a_folder_moved_to_another_path_reruns_nothing(clone: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere" / "another name"
+    shutil.copytree(clone, tmp_path / "copy", symlinks=True)
+    moved.parent.mkdir()
+    (tmp_path / "copy").rename(moved)
+    before = files_of(moved)
+    assert "Nothing to be done" in snakemake(moved, moved, config_of())
+    assert files_of(moved) == before
+
+
+def test_a_fresh_clone_with_copied_results_reruns_nothing(
+    clone: Path, finished: Path, tmp_path: Path
+) -> None:
+    """Without Snakemake's memory the files' times (cp -a, rsync -a) say that nothing is to be done."""
+    fresh = tmp_path / "fresh"
+    subprocess.run(["git", "clone", "--quiet", str(clone), str(fresh)], check=True)
+    shutil.copytree(finished / "results", fresh / "results", dirs_exist_ok=True)
+    before = files_of(fresh)
+    assert "Nothing to be done" in snakemake(fresh, fresh, config_of())
+    assert files_of(fresh) == before
+
+
+def test_copied_without_the_files_times_no_run_is_trained(
+    clone: Path, finished: Path, tmp_path: Path
+) -> None:
+    """Copied in the worst order (cp -r keeps no times), tables are made again, of the same content."""
+    fresh = tmp_path / "fresh"
+    subprocess.run(["git", "clone", "--quiet", str(clone), str(fresh)], check=True)
+    shutil.copytree(finished / "results", fresh / "results", dirs_exist_ok=True)
+    for path in (fresh / "results/residual").rglob("*"):  # tables older than the runs that they are made of
+        os.utime(path, (1.7e9, 1.7e9))
+    planned = jobs(fresh, fresh, config_of())
+    assert set(planned) == {"collect", "tables", "figures", "runs_csv", "all"}
+
+
 def test_a_lost_run_is_trained_again_with_the_same_result(folder: Path, project: Path) -> None:
     (run,) = (folder / "results/runs/residual").glob("authors-a2r0_4-*")
     before = (run / "metrics.json").read_bytes()

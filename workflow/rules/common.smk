@@ -9,11 +9,14 @@ from redrop.errors import ConfigError
 from redrop.models.sources import folder_name
 from redrop.places import Places, model_folder
 from redrop.runtime import gpu
+from redrop.runtime.alive import hold
 from redrop.runtime.pool import Pool
 from redrop.study import resolve
 from snakemake.exceptions import WorkflowError
 
 PROJECT = Path(workflow.basedir)
+# Killed, Snakemake leaves its lock behind; so that the same command goes on, locks of the dead are removed.
+ALIVE = hold(Path(".snakemake"), main=workflow.is_main_process)
 # Only the workflow's own process counts GPUs: a job on a cluster parses this too.
 try:
     PLAN = resolve(config, PROJECT)

@@ -78,14 +78,36 @@ def curve_heads(published: Path, study: Study) -> str:
 
 
 def kills(published: Path, study: Study) -> str:
-    """Runs killed at random moments."""
+    """Commands killed at random moments."""
     found = read_json(published / "soak" / "kills.json")
-    same = "the same bytes" if found["metrics and curve byte-equal"] else "OTHER BYTES"
-    training = found["kills after training had gone on"]
+    names = ["starting", "training", "evaluation", "writing", "working"]
+    header = ["killed", "kills", *names[:-1], "other work", "results"]
+    rows = []
+    for row in found["rows"]:
+        doing = [row["phases"][name] for name in names]
+        same = "same bytes" if not row["wrong"] else f"{row['wrong']} WRONG"
+        rows.append([row["kind"], *(str(n or "") for n in (row["kills"], *doing)), same])
+    working = found["kills"] - sum(row["phases"]["starting"] for row in found["rows"])
+    left = sum(row["leftovers"] for row in found["rows"])
+    ends = sum(row["finished"] for row in found["rows"])
     return (
-        f"A run of {found['iterations']:,} iterations, killed {found['kills']} times at random moments "
-        f"({training} of them in training), left {same} as one that was not.\n"
+        f"{table(header, rows)}\n{found['kills']} SIGKILLs at random moments of each command's time (seed "
+        f"{found['seed']}), {working} of them after its work\nhad begun. The command was then repeated "
+        f"until it ended, {ends} times in all, and left {left or 'no'} temporary files.\n"
     )
+
+
+def many_runs(published: Path, study: Study) -> str:
+    """Thousands of runs: planned, dry-run, collected."""
+    found = read_json(published / "benchmarks" / "load.json")
+    rows = [
+        [row["what"], f"{row['finished']:,}", f"{row['seconds']:.1f} s", f"{row['cpu_seconds']:.1f} s"]
+        for row in found["rows"]
+    ]
+    machine = found["machine"]
+    header = [f"{found['runs']:,} runs of four studies", "finished", "time", "processor time"]
+    made = f"{machine['device']}, Python {machine['python']}; medians of {found['rounds']}"
+    return f"{table(header, rows)}\n{made}.\n"
 
 
 def step(published: Path, study: Study) -> str:
@@ -199,6 +221,7 @@ BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "claims": claims,
     "curve-heads": curve_heads,
     "kills": kills,
+    "load": many_runs,
     "step": step,
     "packs": packs,
     "passes": passes,
