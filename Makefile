@@ -14,8 +14,9 @@ help:
 	@echo "make demo     both papers at toy size, to a report (minutes, offline)"
 	@echo "make test     the test suite"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
-	@echo "make bench    time of a training step: paper B's beside a nanoGPT-style one, paper A's methods side by side"
-	@echo "make soak     long checks: heads of the authors' curves, runs killed at random moments"
+	@echo "make bench    time of a training step: paper B's beside a nanoGPT-style one, paper A's methods side by side;"
+	@echo "              of a plan, a dry run and a collection of 5,000 runs"
+	@echo "make soak     long checks: heads of the authors' curves, commands killed at 200 random moments"
 	@echo "make report   tables and figures of the runs that exist so far (CONFIG=$(CONFIG))"
 
 setup: .venv/ready
@@ -54,6 +55,7 @@ bench: setup
 	python tests/benchmarks/packs.py --json results/benchmarks/packs.json
 	python tests/benchmarks/passes.py --json results/benchmarks/passes.json
 	python tests/benchmarks/generation.py --json results/benchmarks/generation.json
+	python tests/benchmarks/load.py --json results/benchmarks/load.json
 
 soak: setup
 	python tests/soak/soak.py --out results/published/soak

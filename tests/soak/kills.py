@@ -146,19 +146,24 @@ def attempt(kind: Kind, folder: Path, moment: float | None, log: Path) -> tuple[
     else:
         phase = Phase()
         child = fork(kind, folder, phase, log)
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        seconds = time.perf_counter() - begin
-        if ended:
-            break
-        if moment is not None and seconds >= moment:
-            found = running(child) if phase is None else None
-            (os.killpg if kind.words else os.kill)(child, signal.SIGKILL)
-            _, status = os.waitpid(child, 0)
-            if os.WIFSIGNALED(status):
-                return found or phase.get(), seconds
-            break
-        time.sleep(POLL_SECONDS)
+    stop = os.killpg if kind.words else os.kill
+    try:
+        while True:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            seconds = time.perf_counter() - begin
+            if ended:
+                break
+            if moment is not None and seconds >= moment:
+                found = running(child) if phase is None else None
+                stop(child, signal.SIGKILL)
+                _, status = os.waitpid(child, 0)
+                if os.WIFSIGNALED(status):
+                    return found or phase.get(), seconds
+                break
+            time.sleep(POLL_SECONDS)
+    except BaseException:
+        stop(child, signal.SIGKILL)
+        raise
     if status:
         raise SystemExit(f"{kind.name}: failed after it was killed:\n{log.read_text()[-3000:]}")
     return None, seconds

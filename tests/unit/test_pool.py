@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from redrop.cli import main
 from redrop.data.corpus import prepare_corpus, toy_text
 from redrop.errors import DataError
 from redrop.places import Places
@@ -213,3 +216,54 @@ def test_a_finished_run_is_collected_without_torch(pool: Pool, workplace: Workpl
     )
     assert done.stdout.strip() == "[]"
     assert (pool.runs / second.run / METRICS).exists()
+
+
+@pytest.mark.parametrize("at", ["spec.json", "provenance.json", METRICS])
+def test_a_collection_that_is_killed_is_done_again(
+    pool: Pool, workplace: Workplace, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Nothing leaves the pool before all of it is in the folder, which Snakemake empties after a kill."""
+    first, second = sweep_specs(2)
+    pool.write_wanted([first, second])
+    assert run(first, out=pool.runs / first.run, workplace=workplace, pool=pool)
+    out, copy = pool.runs / second.run, shutil.copyfile
+    (pool.place(second.run) / ".metrics.json.part").write_text("left by an earlier kill")
+
+    def killed(source: Path, target: Path) -> None:
+        if source.name == at:
+            raise KeyboardInterrupt
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pool.collect(second, out)
+    monkeypatch.undo()
+    assert not (out / METRICS).exists()
+    shutil.rmtree(out)
+    assert pool.collect(second, out)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "curve.jsonl",
+        METRICS,
+        "provenance.json",
+        "spec.json",
+    ]
+    assert not pool.place(second.run).exists()
+
+
+def test_checkpoints_that_a_killed_process_left_go_with_the_run(
+    pool: Pool, workplace: Workplace, tmp_path: Path
+) -> None:
+    """It was killed after the record was written and before its checkpoints were deleted."""
+    first, second = sweep_specs(2)
+    pool.write_wanted([first, second])
+    for spec in (first, second):
+        checkpoint_of(spec, workplace).save(3, {})
+    for spec in (first, second):
+        (workplace.checkpoints / spec.run / ".last.pt.part").write_text("half a checkpoint")
+    assert run(first, out=tmp_path / first.run, workplace=replace(workplace, checkpoints=tmp_path / "others"))
+    assert run(first, out=tmp_path / first.run, workplace=workplace)
+    assert not (workplace.checkpoints / first.run).exists()
+    assert run(second, out=pool.place(second.run), workplace=replace(workplace, checkpoints=tmp_path / "o2"))
+    words = ["train", "--spec", second.to_json(), "--out", str(pool.runs / second.run)]
+    main([*words, "--pool", str(pool.folder), "--checkpoints", str(workplace.checkpoints)])
+    assert list(workplace.checkpoints.iterdir()) == []

@@ -106,8 +106,13 @@ def many_runs(published: Path, study: Study) -> str:
     ]
     machine = found["machine"]
     header = [f"{found['runs']:,} runs of four studies", "finished", "time", "processor time"]
-    made = f"{machine['device']}, Python {machine['python']}; medians of {found['rounds']}"
-    return f"{table(header, rows)}\n{made}.\n"
+    text = f"{machine['device']}, {machine['cpus']} cores, Python {machine['python']}; medians"
+    if machine["load_average"] > machine["cpus"]:
+        text += (
+            f".\nThe machine was busy with other work (load average {machine['load_average']:.0f}), which "
+        )
+        text += "the processor time leaves out"
+    return f"{table(header, rows)}\n{text}.\n"
 
 
 def step(published: Path, study: Study) -> str:
