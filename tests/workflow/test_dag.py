@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,11 +43,16 @@ def config_of(**over: Any) -> dict[str, Any]:
     return {"label": "TEST", "only": ["residual"], "studies": {"residual": [selection | over]}}
 
 
+def command_of(project: Path) -> list[str]:
+    """The workflow with config.yaml of the folder that it runs in."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")]
+    return [*command, "--workflow-profile", str(project / "profiles/default"), "--configfile", "config.yaml"]
+
+
 def snakemake(project: Path, folder: Path, config: dict[str, Any], *words: str) -> str:
     """Run Snakemake in ``folder`` with ``config``; what it printed."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")]
-    command += ["--workflow-profile", str(project / "profiles/default"), "--configfile", "config.yaml"]
+    command = command_of(project)
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [*command, *words], cwd=folder, capture_output=True, text=True, check=False, env=environment
@@ -264,6 +270,23 @@ def test_a_lost_run_is_trained_again_with_the_same_result(folder: Path, project:
     shutil.rmtree(run)
     assert jobs(project, folder, config_of())["train"] == 1
     snakemake(project, folder, config_of(), "--until", "train")
+    assert (run / "metrics.json").read_bytes() == before
+
+
+def test_a_killed_workflow_goes_on_when_it_is_repeated(folder: Path, project: Path) -> None:
+    """SIGKILL leaves Snakemake's lock behind, which would refuse the next one until --unlock."""
+    (run,) = (folder / "results/runs/residual").glob("authors-a2r0_4-*")
+    before = (run / "metrics.json").read_bytes()
+    shutil.rmtree(run)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config_of()))
+    with subprocess.Popen(
+        command_of(project), cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        while not list((folder / ".snakemake/locks").glob("*.lock")):
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+    assert list((folder / ".snakemake/locks").glob("*.lock"))
+    snakemake(project, folder, config_of())
     assert (run / "metrics.json").read_bytes() == before
 
 
