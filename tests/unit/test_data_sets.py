@@ -174,7 +174,7 @@ def test_a_wikitext2_file_without_a_sum_must_be_parquet_text(tmp_path, wikitext_
     make_mirror(wikitext_mirror, files)
     with pytest.raises(DataError, match=message):
         data.fetch("wikitext2", tmp_path / "raw", wikitext_mirror)
-    assert [path.name for path in (tmp_path / "raw").iterdir()] == [wikitext2.TRAIN.name]
+    assert [path.name for path in (tmp_path / "raw").glob("[!.]*")] == [wikitext2.TRAIN.name]
 
 
 INTERPRETER_SETS = ["python_docs", "python_code"]

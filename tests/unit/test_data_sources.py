@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 from pathlib import Path
@@ -16,6 +17,7 @@ from redrop.data.sources import RemoteFile, fetch_file
 from redrop.errors import DataError
 
 CONTENT = b"To be, or not to be.\n" * 50
+LISTING = f"{hashlib.sha256(CONTENT).hexdigest()}  ./char/play.txt\n"
 OTHER = b"<html>no such file</html>"
 
 
@@ -87,7 +89,7 @@ def test_a_download_is_checked_and_put_in_place(tmp_path, serve):
     assert file.path.read_bytes() == CONTENT
     assert (file.sha256, file.origin, file.bytes) == (sha(CONTENT), "download", len(CONTENT))
     assert file.address == asked[0] == "https://example.org/rev/play.txt"
-    assert [path.name for path in tmp_path.iterdir()] == ["play.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".play.txt.fetched.json", "play.txt"]
 
 
 def test_a_wrong_checksum_names_both_sums_and_leaves_nothing(tmp_path, serve):
@@ -212,6 +214,25 @@ def test_a_recorded_file_is_kept_with_its_origin(tmp_path, serve):
     again = fetch_file(remote(), tmp_path, tmp_path / "typo")
     assert again == record.files[0]
     assert len(asked) == 1
+
+
+def test_a_fetch_that_was_killed_before_its_record_still_knows_the_origin(tmp_path, no_network):
+    """Without the note the file would be `found`, and the prepared data would not be the same bytes."""
+    mirror, raw = make_mirror(tmp_path / "mirror", CONTENT, LISTING), tmp_path / "raw"
+    fetched = fetch_file(remote(), raw, mirror)  # and then it was killed
+    kept = fetch_file(remote(), raw, None)
+    assert kept == fetched
+    assert kept.origin == "mirror"
+    write_source(raw, SourceRecord("play", "public", (kept,)))
+    assert sorted(path.name for path in raw.iterdir()) == ["play.txt", "source.json"]
+
+
+def test_a_note_of_other_bytes_is_not_believed(tmp_path, no_network):
+    """It is written before the file takes its name, so it may be about a file that never came."""
+    mirror, raw = make_mirror(tmp_path / "mirror", CONTENT, LISTING), tmp_path / "raw"
+    file = fetch_file(remote(), raw, mirror)
+    provenance.note_file(dataclasses.replace(file, sha256="0" * 64))
+    assert fetch_file(remote(), raw, None).origin == "found"
 
 
 def test_an_unpinned_file_is_kept_only_with_its_record(tmp_path, serve):

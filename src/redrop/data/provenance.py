@@ -59,18 +59,43 @@ class SourceRecord:
 
 def write_source(folder: Path, record: SourceRecord) -> SourceRecord:
     """Write source.json into `folder` and return the record."""
-    files = [
-        {
-            "file": file.path.name,
-            "sha256": file.sha256,
-            "bytes": file.bytes,
-            "origin": file.origin,
-            "address": file.address,
-        }
-        for file in record.files
-    ]
+    files = [_entry(file) for file in record.files]
     write_json(folder / SOURCE_FILE, {"name": record.name, "edition": record.edition, "files": files})
+    for file in record.files:
+        _note(file.path).unlink(missing_ok=True)
     return record
+
+
+def note_file(file: FetchedFile) -> None:
+    """Write beside a file that is about to stand there where it came from.
+
+    A fetch that is killed before source.json is written would not know it any more.
+    """
+    write_json(_note(file.path), _entry(file))
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f".{path.name}.fetched.json")
+
+
+def _entry(file: FetchedFile) -> dict[str, str | int]:
+    return {
+        "file": file.path.name,
+        "sha256": file.sha256,
+        "bytes": file.bytes,
+        "origin": file.origin,
+        "address": file.address,
+    }
+
+
+def _file(entry: Mapping[str, object], folder: Path) -> FetchedFile:
+    return FetchedFile(
+        path=folder / Path(str(entry["file"])).name,
+        sha256=str(entry["sha256"]),
+        origin=str(entry["origin"]),
+        bytes=int(str(entry["bytes"])),
+        address=str(entry["address"]),
+    )
 
 
 def write_generated(
@@ -125,6 +150,14 @@ def recorded_file(folder: Path, file_name: str) -> FetchedFile | None:
     return matches[0] if matches else None
 
 
+def noted_file(folder: Path, file_name: str) -> FetchedFile | None:
+    """What a fetch that was killed noted of `file_name`; None without a readable note of it."""
+    try:
+        return _file(json.loads(_note(folder / file_name).read_text(encoding="utf-8")), folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def complete_record(folder: Path, name: str, files: Sequence[str]) -> SourceRecord | None:
     """The complete, verified record of an earlier fetch, or None when there is none."""
     try:
@@ -136,16 +169,7 @@ def complete_record(folder: Path, name: str, files: Sequence[str]) -> SourceReco
 def _read(folder: Path) -> SourceRecord | None:
     try:
         content = json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))
-        files = tuple(
-            FetchedFile(
-                path=folder / Path(str(entry["file"])).name,
-                sha256=str(entry["sha256"]),
-                origin=str(entry["origin"]),
-                bytes=int(entry["bytes"]),
-                address=str(entry["address"]),
-            )
-            for entry in content["files"]
-        )
+        files = tuple(_file(entry, folder) for entry in content["files"])
         return SourceRecord(str(content["name"]), str(content["edition"]), files)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from redrop.data.files import CHUNK_BYTES, atomic_path, sha256_file
-from redrop.data.provenance import FetchedFile, recorded_file
+from redrop.data.provenance import FetchedFile, note_file, noted_file, recorded_file
 from redrop.errors import DataError
 
 MIRROR_SUMS = "SHA256SUMS"
@@ -81,9 +81,9 @@ def _kept(remote: RemoteFile, folder: Path) -> FetchedFile | None:
         return None
     actual = sha256_file(path)
     known = actual == remote.sha256 or actual in remote.mirror_sha256
-    record = recorded_file(folder, remote.name)
-    if record is not None and record.sha256 == actual and (known or not remote.mirror_sha256):
-        return record
+    for record in (recorded_file(folder, remote.name), noted_file(folder, remote.name)):
+        if record is not None and record.sha256 == actual and (known or not remote.mirror_sha256):
+            return record
     if known:
         return FetchedFile(path, actual, "found", path.stat().st_size, remote.url)
     return None
@@ -112,8 +112,9 @@ def _from_mirror(
         _confirm_mirror_copy(remote, source, expected, actual)
         if check is not None and remote.sha256 is None:
             _parse(check, temporary, f"{source} (from the mirror)")
-        size = temporary.stat().st_size
-    return FetchedFile(path, actual, "mirror", size, relative)
+        file = FetchedFile(path, actual, "mirror", temporary.stat().st_size, relative)
+        note_file(file)
+    return file
 
 
 def _confirm_mirror_copy(remote: RemoteFile, source: Path, expected: str | None, actual: str) -> None:
@@ -163,8 +164,9 @@ def _from_address(remote: RemoteFile, folder: Path, root: Path | None, check: Ch
             )
         if remote.sha256 is None:
             _parse(check, temporary, f"{remote.name} from {remote.url}")
-        size = temporary.stat().st_size
-    return FetchedFile(path, actual, "download", size, remote.url)
+        file = FetchedFile(path, actual, "download", temporary.stat().st_size, remote.url)
+        note_file(file)
+    return file
 
 
 def _parse(check: Check | None, path: Path, what: str) -> None:
