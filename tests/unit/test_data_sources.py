@@ -14,7 +14,7 @@ import requests
 from redrop.data import provenance, sources
 from redrop.data.provenance import SourceRecord, read_source, write_source
 from redrop.data.sources import RemoteFile, fetch_file
-from redrop.errors import DataError
+from redrop.errors import DataError, StorageError
 
 CONTENT = b"To be, or not to be.\n" * 50
 LISTING = f"{hashlib.sha256(CONTENT).hexdigest()}  ./char/play.txt\n"
@@ -126,10 +126,16 @@ def test_a_connection_that_comes_back_is_used_from_the_start_of_the_file(tmp_pat
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "no space left")])
-def test_a_half_written_download_leaves_nothing(tmp_path, serve, failure):
+@pytest.mark.parametrize(
+    ("failure", "kind", "message"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt, ""),
+        (OSError(28, "no space left"), StorageError, r"play\.txt: no space left; make room there"),
+    ],
+)
+def test_a_half_written_download_leaves_nothing(tmp_path, serve, failure, kind, message):
     serve([CONTENT[:100], failure])
-    with pytest.raises(type(failure)):
+    with pytest.raises(kind, match=message):
         fetch_file(remote(), tmp_path, None)
     assert list(tmp_path.iterdir()) == []
 
