@@ -238,6 +238,28 @@ def readme(arguments: argparse.Namespace) -> None:
     write_text(path, fill(text, project / "results" / "published", study))
 
 
+def report(arguments: argparse.Namespace) -> None:
+    """Write one page about all runs in a results folder: verdicts, tables, figures, cost, provenance."""
+    from redrop.report.page import write_page
+    from redrop.study import project_folder
+
+    counts = write_page(
+        arguments.results,
+        arguments.out,
+        arguments.project or project_folder(),
+        None if arguments.config is None else {config_name(arguments.config): read_plan(arguments)},
+    )
+    missing = f", {counts['missing']} asked for are missing" if counts["missing"] else ""
+    diverged = f", {counts['diverged']} diverged" if counts["diverged"] else ""
+    print(f"{arguments.out}: {counts['found']} runs{missing}{diverged}")
+
+
+def config_name(texts: list[str]) -> str:
+    """What a page calls the config of a command line."""
+    names = ["the workflow's config" if text.lstrip().startswith("{") else text for text in texts]
+    return " ".join(names)
+
+
 def plan(arguments: argparse.Namespace) -> None:
     """Say what the config asks for, before anything is spent: runs, jobs, downloads, disk, device hours."""
     from redrop.runtime import plan as planning
@@ -469,6 +491,16 @@ def parser() -> argparse.ArgumentParser:
         help="may be repeated, or all (default: score, or val_loss_last where there is none)",
     )
     made.add_argument("--csv", type=Path, metavar="FILE", help="write all numbers there, too")
+    config_options(made, None)
+
+    made = verb("report", report)
+    made.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        help="a folder of runs: results, results/demo, results/published, ... (default: %(default)s)",
+    )
+    made.add_argument("--out", type=Path, required=True, help="the html file to write")
     config_options(made, None)
 
     made = verb("plan", plan)

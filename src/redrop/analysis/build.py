@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redrop.analysis.names import (
+    FIGURE_SUFFIXES,
     FIGURES,
     TABLES,
     Protocols,
@@ -91,11 +92,13 @@ def build_figures(
     reported: Path | None = None,
     protocols: Protocols | None = None,
     recorded: bool = True,
+    suffixes: Sequence[str] = FIGURE_SUFFIXES,
 ) -> list[Path]:
     """Write a study's figures, each with its caption (.txt) and numbers (.csv); returns the figures' paths.
 
     ``names``: only these kinds (``curves``) or file stems (``authors-curves-skip-1``). ``recorded``: also
-    the authors' recorded curves, where they are at hand. The rest as in ``build_tables``.
+    the authors' recorded curves, where they are at hand. ``suffixes``: only these formats. The rest as in
+    ``build_tables``.
     """
     from redrop.analysis.figures.write import draw_and_write
     from redrop.analysis.sections import corpora
@@ -110,5 +113,5 @@ def build_figures(
     figures = find_reported(study, reported)
     paths = []
     for entry in plan:
-        paths += draw_and_write(entry, results, study, figures, Path(out_dir), label)
+        paths += draw_and_write(entry, results, study, figures, Path(out_dir), label, suffixes)
     return paths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -16,14 +17,16 @@ from redrop.record import write_text
 from redrop.study import Study
 
 
-def write_figure(figure: Figure, stem: Path, title: str) -> list[Path]:
+def write_figure(
+    figure: Figure, stem: Path, title: str, suffixes: Sequence[str] = FIGURE_SUFFIXES
+) -> list[Path]:
     """Write ``<stem>.{svg,pdf,png}``, each whole or not at all; equal figures, equal bytes."""
     stem = Path(stem)
     paths = []
     with style.applied():  # laid out once: it takes longer than drawing, and is the same for every format
         figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    for suffix in FIGURE_SUFFIXES:
+    for suffix in suffixes:
         path = stem.parent / f"{stem.name}.{suffix}"
         metadata = {"Title": title, **style.METADATA[suffix]}
         with style.applied(), replacing(path) as part:
@@ -39,6 +42,7 @@ def draw_and_write(
     reported: Reported,
     folder: Path,
     label: str | None,
+    suffixes: Sequence[str] = FIGURE_SUFFIXES,
 ) -> list[Path]:
     """Draw one figure of the plan; returns its paths.
 
@@ -52,7 +56,7 @@ def draw_and_write(
     title, text = f"{study.title}: {entry.stem}", caption
     if label is not None:
         title, text = f"{label}. {title}", f"{label}. {caption}"
-    paths = write_figure(figure, folder / entry.stem, title)
+    paths = write_figure(figure, folder / entry.stem, title, suffixes)
     write_text(folder / f"{entry.stem}.txt", text + "\n")
     place = {"study": study.name, "protocol": entry.protocol, "task": entry.task}
     write_text(folder / f"{entry.stem}.csv", to_csv(drawn.rows, place, label))

@@ -1,0 +1,58 @@
+"""The commands that make again what the page shows."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from redrop.report.folder import ONE_STUDY, PUBLISHED, ResultsFolder
+from redrop.report.views import StudyRuns, View
+
+
+def named(path: Path) -> str:
+    """A path as it is typed in the project's folder, or in full where it lies elsewhere."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def run_folder(folder: ResultsFolder, study: str) -> str:
+    """Where the runs of a study lie."""
+    places = {PUBLISHED: folder.path / study / "runs", ONE_STUDY: folder.path / "runs"}
+    return named(places.get(folder.kind, folder.path / "runs" / study))
+
+
+def one_run(folder: ResultsFolder, study: str, run: str = "RUN") -> str:
+    """Trains a run again, from its spec alone."""
+    return f"redrop train --spec {shlex.quote(run_folder(folder, study))}/{run}/spec.json --out again/{run}"
+
+
+def whole_study(runs: StudyRuns) -> list[str]:
+    """Makes a study's runs, tables, figures and this page: a line for each config."""
+    parts = [
+        " ".join(name for name, part in one.plan.studies.items() if part.name == runs.study.name)
+        for one in runs.asked
+    ]
+    return [
+        f"snakemake {names}" + ("" if one.config == "config/config.yaml" else f" --configfile {one.config}")
+        for one, names in zip(runs.asked, parts, strict=True)
+    ]
+
+
+def tables(folder: ResultsFolder, view: View, configs: list[str]) -> str:
+    """Writes a study's tables from the runs that there are."""
+    base = folder.path / view.study.name if folder.kind == PUBLISHED else folder.path
+    which = "".join(
+        f" --config {shlex.quote(config)}" for config in configs if config != "config/config.yaml"
+    )
+    if folder.kind in (PUBLISHED, ONE_STUDY) and not view.study.has_parts:
+        which = " --all-runs"
+    out = shlex.quote(named(view.place / "tables"))
+    return f"redrop table --study {view.study.part} --results {shlex.quote(named(base))}{which} --out {out}"
+
+
+def page(folder: ResultsFolder, out: str, configs: list[str]) -> str:
+    """Makes the page."""
+    which = "".join(f" --config {shlex.quote(config)}" for config in configs)
+    return f"redrop report --results {shlex.quote(named(folder.path))}{which} --out {shlex.quote(out)}"

@@ -1,0 +1,94 @@
+"""The registry's figures as the page shows them: drawn anew from the runs, each an image with its caption.
+
+An image of its own (not svg within the page) keeps the figures' ids apart and the page light.
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from redrop.analysis.build import build_figures
+from redrop.analysis.names import FigureName, figure_plan
+from redrop.analysis.sections import corpora
+from redrop.report.folder import ResultsFolder
+from redrop.report.views import View
+
+NOTHING_DRAWN = "no finished run"
+"""What a caption says in place of the number of seeds (see ``series.seeds_text``)."""
+
+
+@dataclass(frozen=True)
+class ShownFigure:
+    """A figure for the page."""
+
+    anchor: str
+    stem: str
+    kind: str
+    protocol: str
+    task: str | None
+    sweep: str | None
+    caption: str
+    image: str
+    """A data address; empty where there is nothing to draw."""
+    path: str
+    """Where its files lie if they were built, from the results folder on, without a suffix."""
+
+    @property
+    def title(self) -> str:
+        """The caption up to its first stop: what is drawn."""
+        return self.caption.partition(". ")[0].partition("; ")[0]
+
+
+def plan_of(view: View) -> list[FigureName]:
+    """Every figure of a study or part."""
+    found = corpora(view.results, view.study, view.protocols)
+    return figure_plan(view.study, {name: found[name] for name in found if name in view.study.protocols})
+
+
+def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> list[ShownFigure]:
+    """Every figure of a study or part.
+
+    ``up_to_date``: the tables that lie in the folder are those of its runs, so the figures beside them are
+    taken as they lie. What is not there, or was made of other runs, is drawn.
+    """
+    plan, place = plan_of(view), view.place / "figures"
+    lying = [entry.stem for entry in plan if up_to_date and _is_there(place, entry.stem)]
+    with tempfile.TemporaryDirectory() as drawn:
+        build_figures(
+            view.results,
+            view.study,
+            Path(drawn),
+            view.label,
+            [entry.stem for entry in plan if entry.stem not in lying],
+            protocols=view.protocols,
+            suffixes=("svg",),
+        )
+        return [_shown(folder, view, entry, place if entry.stem in lying else Path(drawn)) for entry in plan]
+
+
+def _is_there(place: Path, stem: str) -> bool:
+    return all((place / f"{stem}{suffix}").exists() for suffix in (".svg", ".txt"))
+
+
+def _shown(folder: ResultsFolder, view: View, entry: FigureName, files: Path) -> ShownFigure:
+    caption = (files / f"{entry.stem}.txt").read_text(encoding="utf-8").strip()
+    image = "" if NOTHING_DRAWN in caption else data_address((files / f"{entry.stem}.svg").read_bytes())
+    return ShownFigure(
+        f"figure-{view.study.part}-{entry.stem}",
+        entry.stem,
+        entry.figure,
+        entry.protocol,
+        entry.task,
+        entry.sweep,
+        caption,
+        image,
+        folder.relative(view.place / "figures" / entry.stem),
+    )
+
+
+def data_address(svg: bytes) -> str:
+    """An svg file as an address that holds it."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")

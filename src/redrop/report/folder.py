@@ -1,0 +1,63 @@
+"""What a results folder holds: an own one, the demo's, a published one, or nothing yet.
+
+own, demo    FOLDER/runs/STUDY/RUN/        tables and figures in FOLDER/PART/
+published    FOLDER/STUDY/runs/RUN/        in FOLDER/STUDY/, of a part in FOLDER/STUDY/PART/
+one study    FOLDER/runs/RUN/              in FOLDER/, of a part in FOLDER/PART/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from redrop.analysis.collect import Results
+from redrop.errors import ConfigError
+from redrop.record import METRICS
+
+OWN, PUBLISHED, ONE_STUDY, EMPTY = "own", "published", "one study", "empty"
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """A folder, what kind it is, and its runs."""
+
+    path: Path
+    kind: str
+    studies: dict[str, Results] = field(default_factory=dict)
+    """Study -> all of its runs, whichever config they are of."""
+
+    def place(self, study: str, part: str) -> Path:
+        """Where tables and figures of a study, or of a part of one, lie if they were built."""
+        if self.kind in (OWN, EMPTY):
+            return self.path / part
+        base = self.path / study if self.kind == PUBLISHED else self.path
+        return base if part == study else base / part
+
+    def relative(self, path: Path) -> str:
+        """A path as the page names it: from the results folder on."""
+        return path.relative_to(self.path).as_posix()
+
+
+def kind_of(folder: Path) -> str:
+    """Which layout a folder has; raises ``ConfigError`` where there is none of that name."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"--results: {folder} is no folder (results, results/demo, results/published, ...)")
+    for kind, pattern in ((OWN, "runs/*/*"), (ONE_STUDY, "runs/*"), (PUBLISHED, "*/runs/*")):
+        if next(folder.glob(f"{pattern}/{METRICS}"), None) is not None:
+            return kind
+    return EMPTY
+
+
+def read_folder(folder: Path, wanted: set[str] | None = None) -> ResultsFolder:
+    """Read every run of ``folder``, or those ``wanted``; a demo or a published folder inside it is another.
+
+    Raises ``RecordError`` for a damaged record and, without ``wanted``, for two runs in one place.
+    """
+    folder = Path(folder)
+    kind = kind_of(folder)
+    tops = [folder / "runs"] if kind != PUBLISHED else sorted(folder.glob("*/runs"))
+    records = [record for top in tops for record in Results.load(top, wanted).records]
+    names = sorted({record.spec.study for record in records})
+    found = {name: [record for record in records if record.spec.study == name] for name in names}
+    return ResultsFolder(folder, kind, {name: Results(own) for name, own in found.items()})

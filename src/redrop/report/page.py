@@ -1,0 +1,237 @@
+"""The page: gather what it shows, and fill the template.
+
+Numbers carry where they are from: an element with ``data-source`` names the file, from the results folder on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from redrop.analysis.summary import DASH
+from redrop.analysis.tables.claims import project_claims
+from redrop.record import write_text
+from redrop.report import charts, commands, intervals, sentences, verdicts
+from redrop.report.evidence import Evidence, evidence, scales
+from redrop.report.figures import ShownFigure, shown_figures
+from redrop.report.folder import ResultsFolder, read_folder
+from redrop.report.papers import Paper, papers
+from redrop.report.provenance import Made, Spent, facts, made, spent
+from redrop.report.recognise import known_plans
+from redrop.report.tables import ShownTable, shown_tables
+from redrop.report.verdicts import Judged, judge_all
+from redrop.report.views import StudyRuns, View, all_studies
+from redrop.study import Plan
+
+RESULT_TABLES = ("replication", "scores", "chance", "significance", "claims")
+"""Tables of results, in the order in which they are shown; others that are named nowhere here follow them."""
+OWN_SECTION = ("protocol", "cost", "signatures")
+"""Tables with a section of their own."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A view with all that is shown of it."""
+
+    view: View
+    tables: list[ShownTable]
+    figures: list[ShownFigure]
+    charts: list[charts.Chart]
+
+    def named(self, *names: str) -> list[ShownTable]:
+        """Its tables of these names."""
+        return [table for table in self.tables if table.name in names]
+
+    @property
+    def results(self) -> list[ShownTable]:
+        """Its tables of results."""
+        order = {name: number for number, name in enumerate(RESULT_TABLES)}
+        own = [table for table in self.tables if table.name not in OWN_SECTION]
+        return sorted(own, key=lambda table: order.get(table.name, len(order)))
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A study with all that is shown of it."""
+
+    runs: StudyRuns
+    judged: list[Judged]
+    evidence: list[Evidence]
+    parts: list[Part]
+    made: list[Made]
+    spent: list[Spent]
+    facts: list[tuple[str, str, int]]
+    commands: list[str]
+    run_command: str
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.runs.study.name
+
+
+@dataclass(frozen=True)
+class Book:
+    """A paper with its studies."""
+
+    paper: Paper
+    chapters: list[Chapter]
+
+    def judged(self, source: str) -> list[Judged]:
+        """Its claims, or the objections to it."""
+        return [one for chapter in self.chapters for one in chapter.judged if one.claim.source == source]
+
+    @property
+    def found(self) -> int:
+        """How many runs are there."""
+        return sum(chapter.runs.found for chapter in self.chapters)
+
+    @property
+    def missing(self) -> int:
+        """How many are not."""
+        return sum(chapter.runs.missing for chapter in self.chapters)
+
+    @property
+    def evidence(self) -> list[Evidence]:
+        """What was run, of all studies."""
+        return [line for chapter in self.chapters for line in chapter.evidence]
+
+    @property
+    def scales(self) -> list[str]:
+        """The same as lines for a reader."""
+        return scales(self.evidence)
+
+    @property
+    def label(self) -> str | None:
+        """What marks it as no result."""
+        return next((chapter.runs.label for chapter in self.chapters if chapter.runs.label), None)
+
+
+def write_page(
+    results: Path, out: Path, project: Path, given: dict[str, Plan] | None = None
+) -> dict[str, int]:
+    """Write the page of a results folder; how many runs are ``found``, ``missing`` and ``diverged``.
+
+    ``given``: name -> the one config to go by; None: those of the project that the runs belong to.
+    """
+    wanted = None
+    if given is not None:
+        wanted = {run for plan in given.values() for runs in plan.runs.values() for run in runs}
+    folder = read_folder(results, wanted)
+    plans = known_plans(project) if given is None else given
+    studies = all_studies(folder, project, plans, given=given is not None)
+    names = [] if given is None else [name for name in given if name != "config/config.yaml"]
+    chapters = [chapter(folder, runs, names) for runs in studies]
+    books = [
+        Book(paper, [chapter for chapter in chapters if chapter.name in paper.studies])
+        for paper in papers([runs.study.name for runs in studies])
+    ]
+    write_text(Path(out), render(folder, books, commands.page(folder, commands.named(Path(out)), names)))
+    return {
+        "found": sum(book.found for book in books),
+        "missing": sum(book.missing for book in books),
+        "diverged": sum(line.diverged for book in books for line in book.evidence),
+    }
+
+
+def chapter(folder: ResultsFolder, runs: StudyRuns, configs: list[str]) -> Chapter:
+    """All that is shown of a study."""
+    done = made(runs.results)
+    return Chapter(
+        runs,
+        judge_all(runs.results, runs.study, project_claims(runs.study)),
+        evidence(runs),
+        [part(folder, view, configs or [one.config for one in runs.asked]) for view in runs.views],
+        done,
+        spent(done),
+        facts(done),
+        commands.whole_study(runs),
+        commands.one_run(folder, runs.study.name),
+    )
+
+
+def part(folder: ResultsFolder, view: View, configs: list[str]) -> Part:
+    """All that is shown of a view."""
+    tables = shown_tables(folder, view, commands.tables(folder, view, configs))
+    up_to_date = all(table.is_there for table in tables)
+    figures = shown_figures(folder, view, up_to_date=up_to_date)
+    return Part(view, tables, figures, charts.charts(folder, view))
+
+
+def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
+    """The page as text."""
+    import jinja2
+
+    place = files("redrop.report")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("redrop.report", "page"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": number, "slug": slug}
+    environment.globals |= {
+        "SIGNS": verdicts.SIGNS,
+        "MEANING": verdicts.MEANING,
+        "counts": verdicts.counts,
+        "counted": verdicts.counted,
+        "standing": verdicts.standing,
+        "sentence": sentences.sentence,
+        "signed": sentences.signed,
+        "unit_of": lambda claim: sentences.WORDS.get(claim.metric, sentences.OTHER)[2],
+        "picture": intervals.picture,
+        "claim_figures": claim_figures,
+        "relative": folder.relative,
+        "DASH": DASH,
+    }
+    any_charts = any(one.charts for book in books for chapter in book.chapters for one in chapter.parts)
+    return environment.get_template("page.html.jinja").render(
+        folder=folder,
+        name=commands.named(folder.path),
+        books=books,
+        command=command,
+        css=(place / "page" / "page.css").read_text(encoding="utf-8"),
+        script=(place / "page" / "page.js").read_text(encoding="utf-8"),
+        library=as_script(charts.library()) if any_charts else "",
+        embedded=embedded,
+    )
+
+
+def claim_figures(chapter: Chapter, judged: Judged) -> list[ShownFigure]:
+    """Figures in which a claim's configurations are drawn together, where it was judged."""
+    study, found = chapter.runs.study, []
+    for judgement in judged.judgements:
+        run = [one for one in judgement.comparisons if one.interval.n]
+        named = {config for one in run for config in (one.config, one.than)}
+        sweeps = study.protocol(judgement.protocol).sweeps
+        for figure in (figure for part in chapter.parts for figure in part.figures if figure.image):
+            if figure.protocol != judgement.protocol or figure.task not in (None, judgement.task):
+                continue
+            if figure.sweep and named and named <= set(sweeps[figure.sweep].configs):
+                found.append(figure)
+    return list(dict.fromkeys(found))
+
+
+def number(value: float, form: str) -> str:
+    """A number as text, a dash where there is none."""
+    return DASH if value != value else f"{value:{form}}"
+
+
+def slug(text: str) -> str:
+    """A text as part of an address."""
+    return "".join(character if character.isalnum() else "-" for character in text)
+
+
+def embedded(value: Any) -> str:
+    """A value as JSON that cannot end the script element which holds it."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def as_script(code: str) -> str:
+    """JavaScript that cannot end the script element which holds it; its strings alone hold ``</script``."""
+    return code.replace("</script", "<\\/script")

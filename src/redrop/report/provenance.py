@@ -1,0 +1,147 @@
+"""What the runs' own files say of where, from what and at what cost they were made."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from redrop.analysis.collect import Results
+from redrop.record import PROVENANCE, RunRecord, read_json
+
+UNKNOWN = "not recorded"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run and what its provenance.json says; an empty one where there is none."""
+
+    record: RunRecord
+    document: dict[str, Any]
+
+    @property
+    def seconds(self) -> float:
+        """Training and evaluation together, NaN where it is not recorded."""
+        spent = self.document.get("seconds", {})
+        return sum(spent.values()) if spent else math.nan
+
+    @property
+    def milliseconds(self) -> float:
+        """Of an update."""
+        return self.document.get("milliseconds_an_iteration", math.nan)
+
+    @property
+    def megabytes(self) -> float:
+        """Peak memory: of the accelerator where there is one, else of the process."""
+        peak = self.document.get("peak_memory_bytes", {})
+        return peak.get("device", peak.get("host", math.nan)) / 1e6
+
+    @property
+    def device(self) -> str:
+        """The processor or accelerator."""
+        return self.document.get("device") or UNKNOWN
+
+    @property
+    def commit(self) -> str:
+        """The project's commit, short; says where files differed from it."""
+        git = self.document.get("git", {})
+        if not git.get("commit"):
+            return UNKNOWN
+        return git["commit"][:12] + (" with local changes" if git.get("dirty") else "")
+
+
+def made(results: Results) -> list[Made]:
+    """Every run with its provenance."""
+    found = []
+    for record in results.records:
+        path = record.folder / PROVENANCE
+        found.append(Made(record, read_json(path) if path.exists() else {}))
+    return found
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Cost of the runs of one protocol and task on one device."""
+
+    protocol: str
+    task: str
+    device: str
+    runs: int
+    hours: float
+    """All runs together; those that were trained in one process are counted by their shares."""
+    minutes: float
+    """Median of a run."""
+    milliseconds: float
+    megabytes: float
+
+
+def spent(runs: list[Made]) -> list[Spent]:
+    """One line a protocol, task and device; NaN where nothing is recorded."""
+    groups: dict[tuple[str, str, str], list[Made]] = {}
+    for run in runs:
+        spec = run.record.spec
+        groups.setdefault((spec.protocol, spec.task, run.device), []).append(run)
+
+    def known(values: list[float]) -> list[float]:
+        return [value for value in values if math.isfinite(value)]
+
+    def median(values: list[float]) -> float:
+        return statistics.median(known(values)) if known(values) else math.nan
+
+    lines = []
+    for (protocol, task, device), own in groups.items():
+        seconds = [run.seconds for run in own]
+        total = sum(known(seconds)) / 3600 if known(seconds) else math.nan
+        speed = median([run.milliseconds for run in own])
+        lines.append(
+            Spent(
+                protocol,
+                task,
+                device,
+                len(own),
+                total,
+                median(seconds) / 60,
+                speed,
+                median([run.megabytes for run in own]),
+            )
+        )
+    return lines
+
+
+def facts(runs: list[Made]) -> list[tuple[str, str, int]]:
+    """(what, value, in how many runs): commits, devices, versions, data with checksums."""
+    found: dict[str, Counter[str]] = {}
+
+    def add(what: str, value: Any) -> None:
+        found.setdefault(what, Counter())[UNKNOWN if value in (None, "") else str(value)] += 1
+
+    for run in runs:
+        document = run.document
+        add("commit", run.commit)
+        add("device", run.device)
+        add("Python", document.get("python"))
+        add("platform", document.get("platform"))
+        for name, version in sorted(document.get("packages", {}).items()):
+            add(name, version)
+        data = run.record.data
+        add("data", describe(data))
+        add("data came from", document.get("data", {}).get("origin"))
+        add("finished on", document.get("finished", "")[:10])
+    return [(what, value, n) for what, counts in found.items() for value, n in sorted(counts.items())]
+
+
+def describe(data: dict[str, Any]) -> str:
+    """A run's data: name, edition and every checksum that was recorded."""
+    head = ", ".join(str(data[key]) for key in ("name", "edition") if data.get(key))
+    sums = [f"{key} {value}" for key, value in _flat(data) if "sha256" in key]
+    return "; ".join([head, *sums])
+
+
+def _flat(value: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, own in sorted(value.items()):
+        name = f"{before}{key}"
+        pairs += _flat(own, f"{name} ") if isinstance(own, dict) else [(name, own)]
+    return pairs
