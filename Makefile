@@ -17,7 +17,7 @@ help:
 	@echo "make bench    time of a training step: paper B's beside a nanoGPT-style one, paper A's methods side by side;"
 	@echo "              of a plan, a dry run and a collection of 5,000 runs"
 	@echo "make soak     long checks: heads of the authors' curves, commands killed at 200 random moments"
-	@echo "make report   tables and figures of the runs that exist so far (CONFIG=$(CONFIG))"
+	@echo "make report   tables, figures and one page about the runs that exist so far (CONFIG=$(CONFIG))"
 
 setup: .venv/ready
 
@@ -30,9 +30,10 @@ setup: .venv/ready
 
 demo: setup
 	snakemake --configfile config/demo.yaml --quiet rules
-	snakemake --configfile config/demo.yaml --quiet all --report results/demo/report.html
+	snakemake --configfile config/demo.yaml --quiet all --report results/demo/snakemake.html
 	@echo
 	@echo "The demo's report: $(CURDIR)/results/demo/report.html"
+	@echo "Snakemake's own:   $(CURDIR)/results/demo/snakemake.html"
 	@echo "Tables, figures:   $(CURDIR)/results/demo/STUDY/tables/ and figures/, where STUDY is"
 	@echo "                   residual, glue, translation or summarization"
 
@@ -66,6 +67,9 @@ report: setup
 	  redrop table --config $(CONFIG) --study $$study --out results/$$study/tables && \
 	  redrop figure --config $(CONFIG) --study $$study --out results/$$study/figures || exit 1; \
 	done
+	redrop report --config $(CONFIG) --out results/report.html
+	@echo
+	@echo "The report: $(CURDIR)/results/report.html"
 
 clean-demo:
 	rm -rf results/demo

@@ -30,10 +30,11 @@ localrules:
 
 
 rule all:
-    """Every run, table and figure of every study in the config."""
+    """Every run, table and figure of every study in the config, and the page that shows them."""
     default_target: True
     input:
         f"{RESULTS}/runs.csv",
+        f"{RESULTS}/report.html",
         [study_targets(study) for study in PLAN.studies],
 
 

@@ -241,23 +241,17 @@ def readme(arguments: argparse.Namespace) -> None:
 def report(arguments: argparse.Namespace) -> None:
     """Write one page about all runs in a results folder: verdicts, tables, figures, cost, provenance."""
     from redrop.report.page import write_page
+    from redrop.report.recognise import name_of
     from redrop.study import project_folder
 
-    counts = write_page(
-        arguments.results,
-        arguments.out,
-        arguments.project or project_folder(),
-        None if arguments.config is None else {config_name(arguments.config): read_plan(arguments)},
-    )
+    project, given = arguments.project or project_folder(), None
+    if arguments.config is not None:
+        given = read_plan(arguments)
+        given = {name_of(given, arguments.config, project): given}
+    counts = write_page(arguments.results, arguments.out, project, given)
     missing = f", {counts['missing']} asked for are missing" if counts["missing"] else ""
     diverged = f", {counts['diverged']} diverged" if counts["diverged"] else ""
     print(f"{arguments.out}: {counts['found']} runs{missing}{diverged}")
-
-
-def config_name(texts: list[str]) -> str:
-    """What a page calls the config of a command line."""
-    names = ["the workflow's config" if text.lstrip().startswith("{") else text for text in texts]
-    return " ".join(names)
 
 
 def plan(arguments: argparse.Namespace) -> None:

@@ -107,6 +107,16 @@ def study_runs(wildcards):
     return ",".join(sorted(PLAN.specs[wildcards.part]))
 
 
+def presented(wildcards=None):
+    """Tables and figures of every study and part of the config."""
+    return [
+        f"{RESULTS}/{part}/{name}"
+        for part, study in PLAN.studies.items()
+        for name in ("tables", "figures")
+        if getattr(study, name)
+    ]
+
+
 def study_targets(part):
     """What a study, or a part of one, is finished with.
 

@@ -1,5 +1,5 @@
-# From finished runs to csv, tables and figures. These rules wait for all runs of a study; to present
-# what exists so far, call the same verbs by hand (`make report`).
+# From finished runs to csv, tables, figures and a page with all of it. These rules wait for all runs of a
+# study; to present what exists so far, call the same verbs by hand (`make report`).
 
 
 rule collect:
@@ -90,4 +90,28 @@ rule runs_csv:
         results=results_folder,
     shell:
         "python -m redrop collect --results {params.results:q} --config {params.config:q}"
+        " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule report:
+    """One page with all of it, which opens from disk: verdicts, tables, figures, cost, provenance."""
+    input:
+        rules.runs_csv.output,
+        presented,
+    output:
+        report(
+            f"{RESULTS}/report.html",
+            caption="../report/page.rst",
+            category="All of it in one page",
+        ),
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    params:
+        config=config_text,
+        results=results_folder,
+    shell:
+        "python -m redrop report --results {params.results:q} --config {params.config:q}"
         " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"

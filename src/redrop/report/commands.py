@@ -6,7 +6,11 @@ import shlex
 from pathlib import Path
 
 from redrop.report.folder import ONE_STUDY, PUBLISHED, ResultsFolder
+from redrop.report.recognise import UNNAMED
 from redrop.report.views import StudyRuns, View
+
+PLAIN = ("config/config.yaml", UNNAMED)
+"""Configs that a command line does not name."""
 
 
 def named(path: Path) -> str:
@@ -35,24 +39,27 @@ def whole_study(runs: StudyRuns) -> list[str]:
         for one in runs.asked
     ]
     return [
-        f"snakemake {names}" + ("" if one.config == "config/config.yaml" else f" --configfile {one.config}")
+        f"snakemake {names}" + ("" if one.config in PLAIN else f" --configfile {one.config}")
         for one, names in zip(runs.asked, parts, strict=True)
     ]
+
+
+def config_words(configs: list[str]) -> str:
+    """``--config`` for each file; config/config.yaml is what a command takes anyway."""
+    files = " ".join(config for config in configs if config not in PLAIN).split()
+    return "".join(f" --config {file}" for file in files)
 
 
 def tables(folder: ResultsFolder, view: View, configs: list[str]) -> str:
     """Writes a study's tables from the runs that there are."""
     base = folder.path / view.study.name if folder.kind == PUBLISHED else folder.path
-    which = "".join(
-        f" --config {shlex.quote(config)}" for config in configs if config != "config/config.yaml"
-    )
-    if folder.kind in (PUBLISHED, ONE_STUDY) and not view.study.has_parts:
-        which = " --all-runs"
+    everything = folder.kind in (PUBLISHED, ONE_STUDY) and not view.study.has_parts
+    which = " --all-runs" if everything else config_words(configs)
     out = shlex.quote(named(view.place / "tables"))
     return f"redrop table --study {view.study.part} --results {shlex.quote(named(base))}{which} --out {out}"
 
 
 def page(folder: ResultsFolder, out: str, configs: list[str]) -> str:
     """Makes the page."""
-    which = "".join(f" --config {shlex.quote(config)}" for config in configs)
-    return f"redrop report --results {shlex.quote(named(folder.path))}{which} --out {shlex.quote(out)}"
+    results = shlex.quote(named(folder.path))
+    return f"redrop report --results {results}{config_words(configs)} --out {shlex.quote(out)}"

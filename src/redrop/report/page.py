@@ -123,7 +123,7 @@ def write_page(
     folder = read_folder(results, wanted)
     plans = known_plans(project) if given is None else given
     studies = all_studies(folder, project, plans, given=given is not None)
-    names = [] if given is None else [name for name in given if name != "config/config.yaml"]
+    names = [] if given is None else list(given)
     chapters = [chapter(folder, runs, names) for runs in studies]
     books = [
         Book(paper, [chapter for chapter in chapters if chapter.name in paper.studies])

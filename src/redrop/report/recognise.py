@@ -13,6 +13,9 @@ from pathlib import Path
 from redrop.errors import ConfigError
 from redrop.study import Plan, check_schema, merge_config, read_yaml, resolve
 
+UNNAMED = "a config of its own"
+"""A config that is no file of the project."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -38,6 +41,14 @@ def known_plans(project: Path) -> dict[str, Plan]:
         except ConfigError:
             continue
     return plans
+
+
+def name_of(plan: Plan, texts: list[str], project: Path) -> str:
+    """What a page calls a config: its files; for JSON text, the file that asks for the same runs."""
+    if not any(text.lstrip().startswith("{") for text in texts):
+        return " ".join(texts) or "config/config.yaml"
+    same = (name for name, known in known_plans(project).items() if known.specs == plan.specs)
+    return next(same, UNNAMED)
 
 
 def recognise(study: str, runs: Collection[str], plans: Mapping[str, Plan]) -> tuple[list[Asked], set[str]]:

@@ -63,11 +63,12 @@ def _add(builder: Builder, section: str, group: Group, found: list[rules.Signatu
         for name in ("overfitting", "divergence", "slow")
     }
     gap, when = group.summary("gap_last"), group.summary("iteration_of_best")
+    train, validation = group.summary("train_loss_last"), group.summary("val_loss_last")
     cells = {
         "Configuration": group.config,
         "n": str(len(group.done)) if found else DASH,
-        "Train": group.summary("train_loss_last").show(),
-        "Validation": group.summary("val_loss_last").show(),
+        "Train": train.show(),
+        "Validation": validation.show(),
         "Gap": gap.show(),
         "Iteration of best": f"{when.mean:,.0f}" if when.n else DASH,
         **{name.capitalize(): f"{k} of {n}" if n else DASH for name, (k, n) in counts.items()},
@@ -78,6 +79,10 @@ def _add(builder: Builder, section: str, group: Group, found: list[rules.Signatu
         "task": group.task,
         "config": group.config,
         "n": len(group.done),
+        "train_loss_last_mean": train.mean,
+        "train_loss_last_sd": train.sd,
+        "val_loss_last_mean": validation.mean,
+        "val_loss_last_sd": validation.sd,
         "gap_last_mean": gap.mean,
         "gap_last_sd": gap.sd,
         "iteration_of_best_mean": when.mean,
