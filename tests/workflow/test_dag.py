@@ -121,6 +121,9 @@ def test_it_leaves_all_that_it_promises(finished: Path, project: Path) -> None:
     figures = {path.suffix for path in (finished / "results/residual/figures").glob("[!.]*")}
     assert figures == {".svg", ".pdf", ".png", ".txt", ".csv"}
     assert (finished / "results/runs.csv").read_text().count("val_loss_last") == 2
+    page = (finished / "results/report.html").read_text()
+    assert "Did it replicate?" in page
+    assert all(run in page for run in runs)
     checkpoints = finished / "results/checkpoints"
     assert not checkpoints.exists() or not [p for p in checkpoints.rglob("*") if p.is_file()]
 
@@ -141,7 +144,7 @@ def test_a_new_configuration_trains_itself_only(state: Callable, folder: Path, p
     planned = jobs(project, folder, config_of(configs=["a2r025", "a2r0_4", "a0r0"]))
     assert planned["train"] == 1
     assert planned.get("prepare", 0) == (1 if state in (without_data, without_either) else 0)
-    assert planned["tables"] == planned["figures"] == 1
+    assert planned["tables"] == planned["figures"] == planned["report"] == 1
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -201,7 +204,7 @@ def test_metrics_and_curves_alone_give_tables_and_figures(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
     planned = jobs(project, tmp_path, config_of())
-    assert set(planned) == {"collect", "tables", "figures", "runs_csv", "all"}
+    assert set(planned) == {"collect", "tables", "figures", "runs_csv", "report", "all"}
     snakemake(project, tmp_path, config_of())
     for name in ("replication.csv", "replication.md"):
         made = tmp_path / "results/residual/tables" / name

@@ -76,7 +76,7 @@ function copyable() {
       const run = cell.textContent.trim();
       cell.dataset.text = run;
       const button = copyButton(table.dataset.command.replaceAll("RUN", run), "copy command");
-      button.setAttribute("aria-label", `Copy the command that trains ${run}`);
+      button.setAttribute("aria-label", `copy command of ${run}`);
       cell.append(" ", button);
     }
   }
