@@ -28,7 +28,7 @@ DEMO = {
         "residual": [
             {
                 "protocols": ["authors"],
-                "configs": ["a0r0", "a2r0", "a2r025", "a2r05", "a2r100_2", "a2r2_4"],
+                "configs": ["a0r0", "a2r0", "a2r025", "a2r05", "a2r1", "a2r2", "a2r5", "a2r100_2", "a2r2_4"],
                 "seeds": [1, 2],
                 "corpora": ["python_docs"],
                 "settings": {"model.n_layer": 2, "model.n_embd": 32, "schedule.iterations": 100},
@@ -104,7 +104,8 @@ def test_every_table_and_figure_is_there_and_seen(browser: Browser, page: Path, 
     assert len(figures) > 5
     unseen = """[...document.querySelectorAll('[data-table] table, .drawn img, .chart svg.marks')]
         .filter((one) => !one.checkVisibility({visibilityProperty: true})
-                         || one.getBoundingClientRect().width < 50 || (one.tagName == 'IMG' && !one.naturalWidth))
+                         || one.getBoundingClientRect().width < 50
+                         || (one.tagName == 'IMG' && !one.naturalWidth))
         .map((one) => one.closest('[id]').id)"""
     assert browser.run(unseen) == []
     assert browser.run("document.querySelectorAll('.chart svg.marks path').length") > 10

@@ -103,7 +103,8 @@ def gain_figure(
     step = len(methods) + 1
     axes.set_yticks([place * step + (len(methods) - 1) / 2 for place in range(len(names))], names)
     axes.set_ylim(len(names) * step - 1.2, -0.8)
-    figure.legend(loc="outside lower center", ncols=4)
+    if named:
+        figure.legend(loc="outside lower center", ncols=4)
     every = [group for groups in rows.values() for group in groups]
     caption = (
         f"Gain over plain training on the same training set, in points, protocol {protocol}; "
@@ -201,7 +202,7 @@ def _panels(
                 named.add(config)
             head = {"task": tasks[number], "config": config}
             numbers += [head | {x.split(",")[0]: at} | row for at, row in drawn]
-    if tasks:
+    if named:  # a legend of nothing is a warning
         figure.legend(loc="outside lower center", ncols=4)
     caption = f"{words}; protocol {protocol}, {seeds_text(every)}. Lines are means, bands lowest to highest."
     return Drawn(figure, caption, numbers)
