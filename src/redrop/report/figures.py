@@ -13,7 +13,7 @@ from pathlib import Path
 from redrop.analysis.build import build_figures
 from redrop.analysis.names import FigureName, figure_plan
 from redrop.analysis.sections import corpora
-from redrop.report.folder import ResultsFolder
+from redrop.report.folder import OWN, ResultsFolder
 from redrop.report.views import View
 
 NOTHING_DRAWN = "no finished run"
@@ -27,14 +27,15 @@ class ShownFigure:
     anchor: str
     stem: str
     kind: str
-    protocol: str
+    protocol: str | None
+    """None: all of the study's."""
     task: str | None
     sweep: str | None
     caption: str
     image: str
     """A data address; empty where there is nothing to draw."""
     path: str
-    """Where its files lie if they were built, from the results folder on, without a suffix."""
+    """Its numbers where they were written, from the results folder on."""
 
     @property
     def title(self) -> str:
@@ -42,10 +43,11 @@ class ShownFigure:
         return self.caption.partition(". ")[0].partition("; ")[0]
 
 
-def plan_of(view: View) -> list[FigureName]:
-    """Every figure of a study or part."""
+def plan_of(view: View, *, recorded: bool) -> list[FigureName]:
+    """Every figure of a study or part; ``recorded``: also the authors' curves, where they are at hand."""
     found = corpora(view.results, view.study, view.protocols)
-    return figure_plan(view.study, {name: found[name] for name in found if name in view.study.protocols})
+    known = {name: found[name] for name in found if name in view.study.protocols}
+    return figure_plan(view.study, known, recorded=recorded)
 
 
 def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> list[ShownFigure]:
@@ -54,7 +56,8 @@ def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> lis
     ``up_to_date``: the tables that lie in the folder are those of its runs, so the figures beside them are
     taken as they lie. What is not there, or was made of other runs, is drawn.
     """
-    plan, place = plan_of(view), view.place / "figures"
+    own = folder.kind == OWN  # what is published shows no records of the authors
+    plan, place = plan_of(view, recorded=own), view.place / "figures"
     lying = [entry.stem for entry in plan if up_to_date and _is_there(place, entry.stem)]
     with tempfile.TemporaryDirectory() as drawn:
         build_figures(
@@ -64,13 +67,14 @@ def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> lis
             view.label,
             [entry.stem for entry in plan if entry.stem not in lying],
             protocols=view.protocols,
+            recorded=own,
             suffixes=("svg",),
         )
         return [_shown(folder, view, entry, place if entry.stem in lying else Path(drawn)) for entry in plan]
 
 
 def _is_there(place: Path, stem: str) -> bool:
-    return all((place / f"{stem}{suffix}").exists() for suffix in (".svg", ".txt"))
+    return all((place / f"{stem}{suffix}").exists() for suffix in (".svg", ".txt", ".csv"))
 
 
 def _shown(folder: ResultsFolder, view: View, entry: FigureName, files: Path) -> ShownFigure:
@@ -85,7 +89,7 @@ def _shown(folder: ResultsFolder, view: View, entry: FigureName, files: Path) ->
         entry.sweep,
         caption,
         image,
-        folder.relative(view.place / "figures" / entry.stem),
+        folder.relative(view.place / "figures" / f"{entry.stem}.csv"),
     )
 
 

@@ -203,12 +203,13 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
 
 def claim_figures(chapter: Chapter, judged: Judged) -> list[ShownFigure]:
     """Figures in which a claim's configurations are drawn together, where it was judged."""
-    study, found = chapter.runs.study, []
+    study, drawn = chapter.runs.study, [one for part in chapter.parts for one in part.figures if one.image]
+    found = [figure for figure in drawn if figure.protocol is None]  # those of all claims
     for judgement in judged.judgements:
         run = [one for one in judgement.comparisons if one.interval.n]
         named = {config for one in run for config in (one.config, one.than)}
         sweeps = study.protocol(judgement.protocol).sweeps
-        for figure in (figure for part in chapter.parts for figure in part.figures if figure.image):
+        for figure in drawn:
             if figure.protocol != judgement.protocol or figure.task not in (None, judgement.task):
                 continue
             if figure.sweep and named and named <= set(sweeps[figure.sweep].configs):
