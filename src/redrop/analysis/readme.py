@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from redrop.analysis.summary import MINUS
+from redrop.analysis.summary import DASH, MINUS
 from redrop.checks import suggest
 from redrop.errors import RecordError
 from redrop.record import read_json
 from redrop.study import Study, load_part, project_folder
+
+if TYPE_CHECKING:
+    from redrop.report.verdicts import Judged
 
 SMALL_ENCODER = "minilm"
 """The protocol of paper A's GLUE study that a CPU can run."""
@@ -206,24 +210,49 @@ def small_glue_claims(published: Path, study: Study) -> str:
 
 
 def claims(published: Path, study: Study) -> str:
-    """Every claim's verdict as published, and at the scales that were run."""
-    from redrop.analysis.build import load
-    from redrop.analysis.claims import NOT_RUN, judge, published_verdict
-    from redrop.analysis.tables.claims import project_claims
+    """Every claim's verdict at the scales that were run."""
+    from redrop.report.verdicts import SIGNS
 
-    results = load(published / study.name / "runs")
-    rows = []
-    for claim in project_claims(study):
-        judgements = list(judge(results, study, claim))
-        verdicts = "; ".join(str(one) for one in judgements if one.verdict != NOT_RUN) or NOT_RUN
-        rows.append([f"{claim.text} ({claim.source})", published_verdict(judgements), verdicts])
-    lines = ["| claim | as published | at the scales run here |", "| --- | --- | --- |"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+    lines = ["| claim | | verdict here | judged at |", "| --- | --- | --- | --- |"]
+    for one in judged(published, [study.name]):
+        shown = f"{SIGNS[one.here]} {one.here}"
+        lines.append(f"| {one.claim.text} | {one.claim.source} | {shown} | {one.scales or DASH} |")
+    return "\n".join(lines) + "\n"
+
+
+def verdicts(published: Path, study: Study) -> str:
+    """How many claims of each paper held, as published and at the scales that were run."""
+    from redrop.report.papers import PAPERS
+    from redrop.report.verdicts import counted
+
+    lines = ["| | | as published | at the scales run here |", "| --- | ---: | --- | --- |"]
+    for paper in PAPERS:
+        every = judged(published, paper.studies)
+        for source, title in (("paper", "its claims"), ("objection", "objections to it")):
+            own = [one for one in every if one.claim.source == source]
+            cells = [counted([getattr(one, kind) for one in own]) for kind in ("as_published", "here")]
+            lines.append(f"| {paper.name}: {title} | {len(own)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def judged(published: Path, names: Iterable[str]) -> list[Judged]:
+    """The claims about some studies, judged on their published runs."""
+    from redrop.analysis.collect import Results
+    from redrop.analysis.tables.claims import project_claims
+    from redrop.report.verdicts import judge_all
+
+    found = []
+    for name in names:
+        part, folder = load_part(name, project_folder()), published / name / "runs"
+        results = Results.load(folder) if folder.is_dir() else Results([])
+        found += judge_all(results, part, project_claims(part))
+    return found
 
 
 BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "replication": replication,
     "claims": claims,
+    "verdicts": verdicts,
     "curve-heads": curve_heads,
     "kills": kills,
     "load": many_runs,
