@@ -129,7 +129,7 @@ def test_a_connection_that_comes_back_is_used_from_the_start_of_the_file(tmp_pat
 @pytest.mark.parametrize(
     ("failure", "kind", "message"),
     [
-        (KeyboardInterrupt(), KeyboardInterrupt, ""),
+        (KeyboardInterrupt(), KeyboardInterrupt, None),
         (OSError(28, "no space left"), StorageError, r"play\.txt: no space left; make room there"),
     ],
 )

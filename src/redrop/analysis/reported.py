@@ -77,7 +77,7 @@ def read_reported(path: Path, study: Study) -> Reported:
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; give one that is there") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path}: not a table in UTF-8 ({error}); save it as csv in UTF-8") from error
+        raise ConfigError(f"{path}: not UTF-8 text, or no csv ({error}); save it as csv in UTF-8") from error
     return Reported(values, origins)
 
 
