@@ -14,7 +14,7 @@ import matplotlib.image as mpl_image
 import numpy as np
 import pytest
 
-from analysis_support import decay, results_of, write_config, write_run
+from analysis_support import decay, edit_metrics, results_of, write_config, write_run
 from redrop.analysis.build import build_figures
 from redrop.analysis.figures import forest, style
 from redrop.analysis.figures.drawn import to_csv
@@ -259,6 +259,7 @@ def with_norms(folder: Path, config: str, seed: int, norm: float | None) -> None
         rows = read_curve(place)
         more = {"grad_norm_layer_1": norm, "grad_norm_layer_2": 2 * norm, "grad_norm_head": 1.0}
         write_curve(place / CURVE, [rows[0], *(row | more for row in rows[1:])])
+        edit_metrics(place, lambda document: None)
 
 
 def test_norms_of_gradients_are_averaged_over_the_runs_that_have_them(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from redrop.atomic import part_of, replacing
+from redrop.errors import StorageError
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
 def test_a_failed_block_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError), replacing(path) as part:
+    with pytest.raises(StorageError), replacing(path) as part:
         part.write_text((tmp_path / "nothing").read_text())
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from analysis_support import decay, write_config, write_run
+from analysis_support import decay, edit_metrics, write_config, write_run
 from redrop.cli import main
 from redrop.errors import ConfigError, RecordError
 from redrop.record import DIVERGED, METRICS
@@ -46,10 +45,12 @@ def only(folder: Path, a: str = "a0r0", b: str = "a2r0", **more: Any) -> Differe
 
 def set_metric(folder: Path, name: str, value: float, **changes: Any) -> None:
     """Give a run's record a metric more."""
-    document = json.loads((folder / METRICS).read_text())
-    metric = document["metrics"]["val_loss_last"] | {"value": value, "higher_is_better": True} | changes
-    document["metrics"][name] = metric
-    (folder / METRICS).write_text(json.dumps(document))
+
+    def edit(document: dict[str, Any]) -> None:
+        metric = document["metrics"]["val_loss_last"] | {"value": value, "higher_is_better": True}
+        document["metrics"][name] = metric | changes
+
+    edit_metrics(folder, edit)
 
 
 def test_differences_and_interval_by_hand(tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_other_budgets_and_other_data_are_refused_and_said(tmp_path: Path) -> No
     assert "not compared: residual, authors, a0r0 / a2r0 on tiny_shakespeare: budgets differ" in plain(folder)
     folder = configurations(tmp_path / "data", BASE, BASE)
     for path in (folder / "runs").glob("*/*a0r0*/metrics.json"):
-        path.write_text(path.read_text().replace("0" * 64, "1" * 64))
+        edit_metrics(path.parent, lambda document: document["data"].update(sha256="1" * 64))
     assert only(folder).refused == "data differ: sha256"
 
 

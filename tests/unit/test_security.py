@@ -109,9 +109,7 @@ def remote_files() -> list[sources.RemoteFile]:
     """Every file that any data set downloads."""
     from redrop.data import glue, summarization_sets, translation_sets
 
-    found = [
-        file for task in glue.TASKS.values() if task.name in glue.FILES for file in glue._hub_files(task)
-    ]
+    found = [file for task in glue.TASKS.values() if task.name in glue.FILES for file in glue.hub_files(task)]
     for parallel_set in translation_sets.SETS.values():
         found += [file for files in parallel_set.editions.values() for file in files]
     for summary_set in summarization_sets.SETS.values():
@@ -206,8 +204,10 @@ def test_a_models_folder_is_one_plain_name(checkpoint: str) -> None:
 
 
 def test_rules_quote_what_they_hand_to_the_shell() -> None:
-    """Names that are validated (a study, a run, a data set) and words that are quoted already need none."""
+    """Names and numbers that are validated (a study, a run, a data set) and words that are quoted already
+    need none."""
     plain = {"wildcards.dataset", "wildcards.study", "wildcards.part", "params.mirror", "params.model"}
+    plain |= {"resources.jobs_per_gpu"}
     used = set()
     for path in RULES:
         text = path.read_text()

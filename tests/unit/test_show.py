@@ -7,12 +7,13 @@ import io
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
-from analysis_support import decay, write_config, write_run
+from analysis_support import decay, edit_metrics, write_config, write_run
 from redrop.cli import main
 from redrop.data.corpus import prepare_corpus, toy_text
 from redrop.record import DIVERGED, METRICS
@@ -118,9 +119,11 @@ def test_a_score_has_a_curve_as_well(here: Path, capsys: pytest.CaptureFixture[s
     rows = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
     rows = [row | {"accuracy": score, "epoch": 1.0} for row, score in zip(rows, (0.1, 0.7, 0.5), strict=True)]
     (folder / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    document = json.loads((folder / METRICS).read_text())
-    document["metrics"]["accuracy"] = document["metrics"]["val_loss_last"] | {"higher_is_better": True}
-    (folder / METRICS).write_text(json.dumps(document))
+
+    def edit(document: dict[str, Any]) -> None:
+        document["metrics"]["accuracy"] = document["metrics"]["val_loss_last"] | {"higher_is_better": True}
+
+    edit_metrics(folder, edit)
     text = shown(capsys, str(folder))
     assert "accuracy     █▁  0.7000 to 0.5000, highest 0.7000 at 6 (untrained 0.1000)" in text
     assert "epoch" not in text

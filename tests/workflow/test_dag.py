@@ -264,7 +264,7 @@ def test_copied_without_the_files_times_no_run_is_trained(
     for path in (fresh / "results/residual").rglob("*"):  # tables older than the runs that they are made of
         os.utime(path, (1.7e9, 1.7e9))
     planned = jobs(fresh, fresh, config_of())
-    assert set(planned) == {"collect", "tables", "figures", "runs_csv", "all"}
+    assert set(planned) == {"collect", "tables", "figures", "runs_csv", "report", "all"}
 
 
 def test_a_lost_run_is_trained_again_with_the_same_result(folder: Path, project: Path) -> None:
