@@ -169,7 +169,7 @@ def main() -> None:
         "device": device_name("cpu"),
         "python": sys.version.split()[0],
         "cpus": os.cpu_count(),
-        "load_average": round(os.getloadavg()[2], 1),
+        "load_average": round(os.getloadavg()[1], 1),
     }
     print(f"{machine['device']}, {machine['cpus']} cores, load average {machine['load_average']}")
     if target is not None:

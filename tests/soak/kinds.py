@@ -87,7 +87,9 @@ CHARACTERS = partial(
     engine__lanes=1,
 )
 GLUE = partial(spec_of, "glue", "toy", "lrdrop", "toy_pairs", schedule__epochs=2.0)
-TRANSLATION = partial(spec_of, "translation", "toy", "ce", "toy_xx_yy", schedule__updates=20)
+DECODES = {"schedule__updates": 10, "evaluation__every": 5, "evaluation__beam": 5}
+"""A run that decodes for longer than it trains."""
+TRANSLATION = partial(spec_of, "translation", "toy", "ce", "toy_xx_yy", **DECODES)
 
 
 def copy_data(name: str, shared: Path, folder: Path) -> None:

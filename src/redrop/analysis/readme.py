@@ -96,8 +96,8 @@ def kills(published: Path, study: Study) -> str:
     ends = sum(row["finished"] for row in found["rows"])
     return (
         f"{table(header, rows)}\n{found['kills']} SIGKILLs at random moments of each command's time "
-        f"(seed {found['seed']}), {working} of them after its work had begun;\nof the workflow, *training* is "
-        f"while a training job was there. Each command was then repeated until it ended,\n{ends} times in "
+        f"(seed {found['seed']}), {working} of them after its work had begun;\nof the workflow, *training* "
+        f"is while a training job was there. Each command was then repeated until it ended,\n{ends} times in "
         f"all, and left {left or 'no'} temporary files.\n"
     )
 
