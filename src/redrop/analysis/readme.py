@@ -95,10 +95,10 @@ def kills(published: Path, study: Study) -> str:
     left = sum(row["leftovers"] for row in found["rows"])
     ends = sum(row["finished"] for row in found["rows"])
     return (
-        f"{table(header, rows)}\n{found['kills']} SIGKILLs at random moments of each command's time "
-        f"(seed {found['seed']}), {working} of them after its work had begun;\nof the workflow, *training* "
-        f"is while a training job was there. Each command was then repeated until it ended,\n{ends} times in "
-        f"all, and left {left or 'no'} temporary files.\n"
+        f"{table(header, rows)}\n{found['kills']} SIGKILLs at random moments of each command's time (seed "
+        f"{found['seed']}), {working} of them after its work had begun;\nof the workflow, *training* is "
+        f"while a training job was there. Each command was then repeated until it ended,\n{ends} times in all, and "
+        f"left {left or 'no'} temporary files.\n"
     )
 
 
