@@ -97,8 +97,8 @@ def kills(published: Path, study: Study) -> str:
     return (
         f"{table(header, rows)}\n{found['kills']} SIGKILLs at random moments of each command's time (seed "
         f"{found['seed']}), {working} of them after its work had begun;\nof the workflow, *training* is "
-        f"while a training job was there. Each command was then repeated until it ended,\n{ends} times in all, "
-        f"and left {left or 'no'} temporary files.\n"
+        f"while a training job was there. Each command was then repeated until it ended,\n{ends} times "
+        f"in all, and left {left or 'no'} temporary files.\n"
     )
 
 
