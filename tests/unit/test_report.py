@@ -253,7 +253,7 @@ def words(text: str) -> str:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the charts' library, which takes seconds; the browser tests have it."""
-    monkeypatch.setattr(charts, "library", lambda: "window.vegaEmbed = null;")
+    monkeypatch.setattr(charts, "javascript", lambda: "window.vegaEmbed = null;")
 
 
 @pytest.mark.usefixtures("quick")
@@ -351,7 +351,7 @@ def published(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """The page of what is published."""
     out = tmp_path_factory.mktemp("page") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charts, "library", lambda: "")
+        patch.setattr(charts, "javascript", lambda: "")
         write_page(project / "results" / "published", out, project)
     return Page(out.read_text())
 

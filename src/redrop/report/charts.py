@@ -176,7 +176,7 @@ def specification(
 
 
 @cache
-def library() -> str:
+def javascript() -> str:
     """The JavaScript that draws the charts: vega, vega-lite and vega-embed in one."""
     import altair
     import vl_convert

@@ -196,7 +196,7 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
         command=command,
         css=(place / "page" / "page.css").read_text(encoding="utf-8"),
         script=(place / "page" / "page.js").read_text(encoding="utf-8"),
-        library=as_script(charts.library()) if any_charts else "",
+        javascript=as_script(charts.javascript()) if any_charts else "",
         embedded=embedded,
     )
 
