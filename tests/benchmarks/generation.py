@@ -70,9 +70,10 @@ def random_pairs(count: int) -> TextPairs:
 
 
 def training_spec(batch_tokens: int) -> RunSpec:
-    """The study's own small run."""
+    """The study's own small run, in fp32."""
+    settings = {"schedule.batch_tokens": batch_tokens, "schedule.precision": "fp32"}
     study = load_study(PROJECT / "config/studies/translation.yaml", PROJECT)
-    return make_spec(study, "small", "ce", "multi30k_de_en", 0, {"schedule.batch_tokens": batch_tokens})
+    return make_spec(study, "small", "ce", "multi30k_de_en", 0, settings)
 
 
 class InOrder(Seq2SeqTrainer):

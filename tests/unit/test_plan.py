@@ -178,6 +178,21 @@ def test_seconds_by_hand() -> None:
     assert more == pytest.approx(12 * (10**9 - work.parameters) * share.update)
 
 
+def test_on_a_cpu_bf16_makes_products_faster_and_nothing_else() -> None:
+    work = replace(work_of(small_spec(), 12, Path("none")), width=384)
+    device, share = Device("a core", "cpu", 2, 100e9, 200e9, "made up"), MEASURED["single"]
+    products = work.training.operations / 100e9
+    rest = products * (1 / share.share - 1) * 128 / 384
+    half, single = (
+        seconds_of(replace(work, precision=precision), device, "single", False)
+        for precision in ("bf16", "fp32")
+    )
+    calls = 12 * 2 * share.training_call
+    assert single.training == pytest.approx(products + rest + calls)
+    assert half.training == pytest.approx(products / 2 + rest + calls)
+    assert half.evaluation == single.evaluation
+
+
 def test_a_gpu_is_said_to_be_assumed(tmp_path: Path) -> None:
     device = from_table(PROJECT, "H100")
     estimate = planning.make(plan_of(tmp_path, GLUE), ["glue"], device)

@@ -357,7 +357,7 @@ def assumptions(estimate: Estimate) -> list[str]:
             f"{kind} {u.share:.0%} at width {u.width} ({u.source})" for kind, u in MEASURED.items()
         )
         said.append(f"Share of the matrix rate that runs get, measured in published benchmarks: {shares}.")
-        said.append("Half precision counts as float32 on a CPU. Nothing else is taken to run beside this.")
+        said.append("In bf16 only products are faster on a CPU. Nothing else is taken to run beside this.")
     return said
 
 
@@ -441,10 +441,9 @@ def _disk_lines(e: Estimate) -> list[str]:
 
 def _device_lines(e: Estimate) -> list[str]:
     d = e.device
-    rate = f"{d.fp32 / 1e9:,.0f} GFLOP/s" if d.kind == "cpu" else f"{d.fp32 / 1e12:,.0f} TFLOP/s in TF32"
-    if d.kind == "cuda":
-        rate += f", {d.half / 1e12:,.0f} in bf16"
-    what = "core" if d.kind == "cpu" else "GPU"
+    what, unit, single = ("core", "GFLOP/s", "fp32") if d.kind == "cpu" else ("GPU", "TFLOP/s", "TF32")
+    fp32, half = (rate / (1e9 if d.kind == "cpu" else 1e12) for rate in (d.fp32, d.half))
+    rate = f"{fp32:,.0f} {unit} in {single}, {half:,.0f} in bf16"
     lines = [f"device: {d.name}, {d.count} of them; a {what} multiplies matrices at {rate} ({d.source})"]
     if e.profile is not None:
         if e.at_once is None:

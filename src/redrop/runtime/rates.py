@@ -6,8 +6,8 @@
 The rate is that of a plain matrix product: measured in about a second, or from config/devices.csv. A CPU's
 utilisation was measured in this project's benchmarks. What is no matrix product (dropout, norms, softmax,
 the optimiser) grows as the width C where products grow as C^2, so a utilisation u that was measured at
-width C0 becomes 1 / (1 + (1/u - 1) C0 / C) at another. A GPU's figures are assumptions: no run of ours has
-been timed on one.
+width C0 becomes 1 / (1 + (1/u - 1) C0 / C) at another. On a CPU only products gain by bf16. A GPU's figures
+are assumptions: no run of ours has been timed on one.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Device:
     """Where the rates come from."""
 
     def rate(self, precision: str) -> float:
-        """Operations a second; a CPU computes everything as float32."""
-        return self.fp32 if precision == "fp32" or self.kind == "cpu" else self.half
+        """Operations a second of a matrix product."""
+        return self.fp32 if precision == "fp32" else self.half
 
 
 @dataclass(frozen=True)
@@ -112,15 +112,19 @@ class Seconds:
 def seconds_of(work: RunWork, device: Device, engine: str, of_paper_a: bool) -> Seconds:
     """The time that a run takes on a device."""
     share = utilisation(device.kind, engine, of_paper_a)
-    rate = device.rate(work.precision) * share.at(work.width)
+    rest = 1.0 / share.at(work.width) - 1.0
+    """What is no product, in times of the products."""
 
-    def time_of(part: Work, call: float) -> float:
-        return part.operations / rate + part.calls * call
+    def time_of(part: Work, call: float, precision: str) -> float:
+        rate = device.rate(precision)
+        slower = device.fp32 if device.kind == "cpu" else rate
+        return part.operations * (1.0 / rate + rest / slower) + part.calls * call
 
     return Seconds(
-        time_of(work.training, share.training_call) + work.updates * work.parameters * share.update,
-        time_of(work.evaluation, share.forward_call),
-        time_of(work.decoding.times(DECODING), share.forward_call),
+        time_of(work.training, share.training_call, work.precision)
+        + work.updates * work.parameters * share.update,
+        time_of(work.evaluation, share.forward_call, "fp32"),
+        time_of(work.decoding.times(DECODING), share.forward_call, "fp32"),
     )
 
 
@@ -129,7 +133,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def matmul_rate(device: str = "cpu", seconds: float = 0.5) -> float:
+def matmul_rate(device: str = "cpu", seconds: float = 0.5, precision: str = "fp32") -> float:
     """Operations a second of the residual model's largest product, on one thread of a CPU.
 
     It is what the benchmarks' shares are shares of: 512 x 128 by 128 x 512. The median of about ``seconds``
@@ -140,7 +144,8 @@ def matmul_rate(device: str = "cpu", seconds: float = 0.5) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _timed_product((512, 128, 512), torch.device(device), torch.float32, seconds)
+        kind = torch.float32 if precision == "fp32" else torch.bfloat16
+        return _timed_product((512, 128, 512), torch.device(device), kind, seconds)
     finally:
         torch.set_num_threads(threads)
 
@@ -152,8 +157,8 @@ def calibrate() -> Device:
     from redrop.runtime.provenance import device_name
 
     if not torch.cuda.is_available():
-        rate = matmul_rate("cpu", 1.0)
-        return Device(device_name("cpu"), "cpu", cores(), rate, rate, "measured now, one thread")
+        fp32, half = (matmul_rate("cpu", 0.5, precision) for precision in ("fp32", "bf16"))
+        return Device(device_name("cpu"), "cpu", cores(), fp32, half, "measured now, one thread")
     torch.backends.cuda.matmul.allow_tf32 = True
     size, cuda = (8192, 8192, 8192), torch.device("cuda")
     fp32, half = (_timed_product(size, cuda, kind, 0.5) for kind in (torch.float32, torch.bfloat16))
