@@ -9,10 +9,10 @@ from pathlib import Path
 from analysis_support import decay, write_run
 from redrop import record
 from redrop.analysis.scoring import SHOWN, first_metric
-from redrop.cli import read_config
 from redrop.record import DIVERGED, DONE, Metric
 from redrop.spec import RunSpec
 from redrop.study import Plan, resolve
+from redrop.verbs.shared import read_config
 
 PROVENANCE = {
     "device": "a CPU",

@@ -21,7 +21,6 @@ from typing import Any
 
 import yaml
 
-from redrop.cli import read_config
 from redrop.record import (
     CURVE,
     DONE,
@@ -36,6 +35,7 @@ from redrop.record import (
 from redrop.runtime.provenance import device_name
 from redrop.spec import RunSpec
 from redrop.study import resolve
+from redrop.verbs.shared import read_config
 
 PROJECT = Path(__file__).resolve().parents[2]
 GLUE = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte"]

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
-from redrop.cli import read_config
 from redrop.study import resolve
+from redrop.verbs.shared import read_config
 from slurm.cluster import TIED, NotStarted, cluster, command, why_not
 from slurm.watch import Watch, training
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from redrop.cli import read_config
 from redrop.errors import ConfigError
 from redrop.study import Plan, load_part, resolve
+from redrop.verbs.shared import read_config
 
 
 def plan_of(project: Path, name: str) -> Plan:

@@ -13,11 +13,12 @@ import pytest
 import requests
 import torch
 
-from redrop.cli import main, read_config
+from redrop.cli import main
 from redrop.runtime import doctor
 from redrop.runtime.doctor import OK, PROBLEM, WARNING, Gpu, Smi
 from redrop.runtime.profiles import read_profile
 from redrop.study import resolve
+from redrop.verbs.shared import read_config
 from support import PROJECT, make_mirror
 
 H100 = Smi((Gpu("NVIDIA H100", 81559),), (12, 4))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from redrop.cli import main, read_config
+from redrop.cli import main
 from redrop.data.lengths import CORPORA
 from redrop.errors import ConfigError
 from redrop.models.sizes import SHAPES
@@ -20,6 +20,7 @@ from redrop.runtime.rates import MEASURED, Device, from_table, matmul_rate, seco
 from redrop.runtime.work import Work, encoder_layer, work_of
 from redrop.spec import RunSpec
 from redrop.study import Plan, resolve
+from redrop.verbs.shared import read_config
 from support import PROJECT, small_spec, spec_of
 
 CORE = Device("a core", "cpu", 2, 100e9, 100e9, "made up")

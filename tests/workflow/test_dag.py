@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
-from redrop.cli import read_config
 from redrop.study import resolve
+from redrop.verbs.shared import read_config
 
 TINY = {
     "model.n_layer": 2,

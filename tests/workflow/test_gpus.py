@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from redrop.cli import read_config
 from redrop.errors import ConfigError
+from redrop.verbs.shared import read_config
 
 HERE = Path(__file__).parent
 SETTINGS = {

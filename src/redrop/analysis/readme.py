@@ -180,6 +180,37 @@ def passes(published: Path, study: Study) -> str:
     )
 
 
+def generation(published: Path, study: Study) -> str:
+    """Training beside ``transformers``' trainer, decoding with and without a cache."""
+    found = read_json(published / "benchmarks" / "generation.json")
+    races = [
+        [
+            f"beside Seq2SeqTrainer with `{row['seq2seq_attention']}`",
+            f"{row['seq2seq_tokens_a_second']:,.0f}",
+            f"{row['redrop_tokens_a_second']:,.0f}",
+            f"{row['ratio']:.2f}",
+        ]
+        for row in found["training"]
+    ]
+    searches = [
+        [
+            f"beam {row['beam']}, {row['sentences']} outputs of {row['length']} tokens",
+            f"{row['without_cache_s']:.1f} s",
+            f"{row['with_cache_s']:.1f} s",
+            f"{row['ratio']:.1f}",
+            f"{row['same']} of {row['sentences']}",
+        ]
+        for row in found["decoding"]
+    ]
+    machine = found["machine"]
+    return (
+        table(["training, target tokens a second", "theirs", "redrop", "ratio"], races)
+        + "\n"
+        + table(["decoding", "without cache", "with cache", "ratio", "same outputs"], searches)
+        + f"\n{machine['device']}, one thread, torch {machine['torch']}; medians.\n"
+    )
+
+
 def small_glue(published: Path, study: Study) -> str:
     """Scores of the small encoder: plain fine-tuning beside chance, and the gains of both methods."""
     from redrop.analysis.readme_scores import GLUE_HEADER, glue_rows
@@ -260,6 +291,7 @@ BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "step": step,
     "packs": packs,
     "passes": passes,
+    "generation": generation,
     "small-glue": small_glue,
     "small-glue-claims": small_glue_claims,
     "small-translation": small_translation,

@@ -1,0 +1,140 @@
+"""Looking before, during and after: a plan, this machine, how far it is, one run, two beside each other."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from redrop.verbs.shared import AddVerb, config_options, read_plan
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    """Say what the config asks for, before anything is spent: runs, jobs, downloads, disk, device hours."""
+    from redrop.runtime import plan as planning
+    from redrop.runtime.profiles import read_profile
+    from redrop.runtime.rates import calibrate, from_table
+    from redrop.study import project_folder
+
+    found = read_plan(arguments)
+    if arguments.names:
+        print("\n".join(found.specs))
+        return
+    profile = None if arguments.profile is None else read_profile(arguments.profile)
+    by_table = arguments.no_calibrate or arguments.device is not None
+    project = arguments.project or project_folder()
+    device = from_table(project, arguments.device) if by_table else calibrate()
+    names = [arguments.study] if arguments.study else list(found.specs)
+    estimate = planning.make(found, names, device, profile)
+    print(json.dumps(planning.to_dict(estimate), indent=2) if arguments.json else planning.summary(estimate))
+
+
+def doctor(arguments: argparse.Namespace) -> None:
+    """Look at this machine for what would stop the workflow; each fault with what to do about it."""
+    from redrop.runtime import doctor as examination
+    from redrop.runtime.profiles import read_profile
+    from redrop.study import project_folder
+
+    project = arguments.project or project_folder()
+    profile = None if arguments.profile is None else read_profile(arguments.profile)
+    checks = examination.examine(read_plan(arguments), project, profile)
+    if arguments.json:
+        print(json.dumps(examination.to_dict(checks), indent=2))
+    else:
+        print(examination.text(checks))
+    if examination.count(checks, examination.PROBLEM):
+        sys.exit(1)
+
+
+def status(arguments: argparse.Namespace) -> None:
+    """Say what is done, running, failed and missing, and how long the rest will take."""
+    from redrop.view.screen import display
+    from redrop.view.status import blocks, document, read_status
+
+    plan = read_plan(arguments)
+    found = read_status(plan, arguments.results or plan.results, arguments.study)
+    if arguments.json:
+        print(json.dumps(document(found), indent=2, sort_keys=True))
+    else:
+        display(list(blocks(found)))
+
+
+def show(arguments: argparse.Namespace) -> None:
+    """Show one run: status, curve, metrics, cost, settings, and the command that reproduces it."""
+    from redrop.view.find import find_run, results_folders
+    from redrop.view.screen import display
+    from redrop.view.show import blocks
+
+    folders = [arguments.results] if arguments.results else results_folders()
+    display(list(blocks(find_run(arguments.run, folders), arguments.project)))
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Compare two configurations, or two results folders, paired by seed."""
+    from redrop.view import compare as comparing
+    from redrop.view.compare_view import blocks, write_csv
+    from redrop.view.screen import display
+
+    plan = None if arguments.config is None else read_plan(arguments)
+    compared = comparing.compare(
+        arguments.a,
+        arguments.b,
+        arguments.results,
+        metrics=arguments.metric,
+        task=arguments.task,
+        wanted=None if plan is None else {run for runs in plan.specs.values() for run in runs},
+    )
+    display(list(blocks(compared, arguments.a, arguments.b)))
+    if arguments.csv is not None:
+        write_csv(arguments.csv, compared.found)
+
+
+def add(verb: AddVerb) -> None:
+    """The verbs of this file and their options."""
+    made = verb("plan", plan)
+    made.add_argument("--names", action="store_true", help="only the names of the studies")
+    made.add_argument("--study", help="only this study")
+    made.add_argument(
+        "--profile", type=Path, metavar="FOLDER", help="Snakemake's profile, for the time on the clock"
+    )
+    made.add_argument(
+        "--no-calibrate",
+        action="store_true",
+        help="take the device's rate from config/devices.csv instead of measuring it for a second",
+    )
+    made.add_argument("--device", help="plan for this device of config/devices.csv, such as H100")
+    made.add_argument("--json", action="store_true", help="as JSON")
+    config_options(made, [])
+
+    made = verb("doctor", doctor)
+    made.add_argument("--profile", type=Path, metavar="FOLDER", help="Snakemake's profile that will be used")
+    made.add_argument("--json", action="store_true", help="as JSON")
+    config_options(made, [])
+
+    made = verb("status", status)
+    made.add_argument("--results", type=Path, help="default: the results folder of the config")
+    made.add_argument("--study", help="only this study")
+    made.add_argument("--json", action="store_true", help="everything, for programs")
+    config_options(made, [])
+
+    made = verb("show", show)
+    made.add_argument("run", help="its id, the beginning of its id, or its folder")
+    made.add_argument("--results", type=Path, help="default: results, its demo, and what is published")
+    made.add_argument("--project", type=Path, help="the folder with config/, for the settings' sources")
+
+    made = verb("compare", compare)
+    made.add_argument("a", metavar="A", help="[PROTOCOL/]CONFIG[/TASK], or a results folder")
+    made.add_argument("b", metavar="B", help="the same; differences are A minus B")
+    made.add_argument(
+        "--results", type=Path, default=Path("results"), help="of two configurations (default: %(default)s)"
+    )
+    made.add_argument("--task", help="only on this task or corpus")
+    made.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        help="may be repeated, or all (default: score, or val_loss_last where there is none)",
+    )
+    made.add_argument("--csv", type=Path, metavar="FILE", help="write all numbers there, too")
+    config_options(made, None)

@@ -1,0 +1,50 @@
+"""Getting what runs need: data sets and released models."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from redrop.verbs.shared import AddVerb
+
+
+def fetch(arguments: argparse.Namespace) -> None:
+    """Get a data set's raw files."""
+    from redrop import data
+
+    record = data.fetch(arguments.name, arguments.to, arguments.mirror)
+    for file in record.files:
+        print(f"{file.path}: {file.path.stat().st_size:,} bytes from {file.origin}")
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Encode a data set's raw files."""
+    from redrop import data
+
+    print(f"{arguments.to}: {data.prepare(arguments.name, arguments.raw, arguments.to).summary}")
+
+
+def fetch_model(arguments: argparse.Namespace) -> None:
+    """Get a released model."""
+    from redrop.models import sources
+
+    source = sources.fetch(arguments.name, arguments.revision, arguments.to)
+    print(f"{arguments.to}: {source['origin']}, {sources.WEIGHTS} has sha256 {source['sha256']}")
+
+
+def add(verb: AddVerb) -> None:
+    """The verbs of this file and their options."""
+    made = verb("fetch", fetch)
+    made.add_argument("name", help="the data set")
+    made.add_argument("--to", type=Path, required=True, help="folder for the raw files")
+    made.add_argument("--mirror", help="folder with copies of data sets; default: REDROP_MIRROR")
+
+    made = verb("prepare", prepare)
+    made.add_argument("name", help="the data set")
+    made.add_argument("--raw", type=Path, required=True, help="folder that `redrop fetch` filled")
+    made.add_argument("--to", type=Path, required=True, help="folder for the prepared files")
+
+    made = verb("fetch-model", fetch_model)
+    made.add_argument("name", help="a known model, owner/name on the hub, or a folder")
+    made.add_argument("--revision", help="commit of a model on the hub that is not a known one")
+    made.add_argument("--to", type=Path, required=True, help="folder for its files")

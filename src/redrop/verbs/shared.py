@@ -1,0 +1,80 @@
+"""What verbs share: the config that a command line names, the results folder, kinds of values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from redrop.checks import parse_json
+from redrop.errors import ConfigError
+
+if TYPE_CHECKING:
+    from redrop.study import Plan
+
+AddVerb = Callable[[str, Callable[[argparse.Namespace], None]], argparse.ArgumentParser]
+"""Adds a verb by its name and function, whose docstring is its help; returns the parser of its options."""
+
+
+def read_config(texts: list[str], project: Path) -> dict[str, Any]:
+    """config/config.yaml with each of ``texts`` (a YAML file, or JSON text) read over it in order."""
+    from redrop.study import check_schema, merge_config, read_yaml
+
+    config = read_yaml(project / "config" / "config.yaml")
+    for text in texts:
+        is_json = text.lstrip().startswith("{")
+        over = parse_json(text, "--config") if is_json else read_yaml(Path(text))
+        if not isinstance(over, dict):
+            raise ConfigError(f"--config: {text} holds {over!r}, not settings; see config/README.md")
+        config = merge_config(config, over)
+    check_schema(config, "config", project, "config")
+    return config
+
+
+def read_plan(arguments: argparse.Namespace) -> Plan:
+    """The config that the command line names, resolved into runs."""
+    from redrop.study import project_folder, resolve
+
+    project = arguments.project or project_folder()
+    plan = resolve(read_config(arguments.config, project), project)
+    study = getattr(arguments, "study", None)
+    if study is not None and study not in plan.studies:
+        raise ConfigError(f"--study: {study!r} is not in the config (known: {', '.join(plan.studies)})")
+    return plan
+
+
+def results_folder(arguments: argparse.Namespace) -> Path:
+    """--results; a folder without runs is a beginning, but one that is not there is a mistake."""
+    if not arguments.results.is_dir():
+        raise ConfigError(
+            f"--results: {arguments.results} is no folder; give the one that runs were written to"
+        )
+    return arguments.results
+
+
+def config_options(made: argparse.ArgumentParser, default: Any) -> None:
+    """--config and --project; ``default``: of --config."""
+    made.add_argument(
+        "--config",
+        action="append",
+        default=default,
+        metavar="FILE",
+        help="read this YAML file (or JSON text) over config/config.yaml; may be repeated",
+    )
+    made.add_argument("--project", type=Path, help="the folder with config/ and workflow/")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A length of time on the command line."""
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0")
+    return value

@@ -1,0 +1,118 @@
+"""Training one run."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from redrop.errors import ConfigError, storage_error
+from redrop.places import Places, is_prepared
+from redrop.record import is_recorded
+from redrop.runtime import gpu
+from redrop.runtime.pool import Pool
+from redrop.spec import RunSpec
+from redrop.verbs.shared import AddVerb, positive, seconds
+
+EXIT_STOPPED = 143
+"""A run that was asked to stop (SIGTERM) and left a checkpoint: what a scheduler calls requeue-able."""
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train one run, from its checkpoint if it has one; others of its pool may be trained along."""
+    text = arguments.spec
+    if not text.lstrip().startswith("{"):
+        try:
+            text = Path(text).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--spec: {storage_error(error)}") from error
+        except ValueError as error:
+            raise ConfigError(f"--spec: {text!r} is no text file in UTF-8; give a run's spec.json") from error
+    spec = RunSpec.from_json(text)
+    out = arguments.out
+    pool = None if arguments.pool is None else Pool(arguments.pool, runs=out.parent)
+    checkpoints = arguments.checkpoints or out / "checkpoints"
+
+    def is_done() -> bool:
+        done = (pool is not None and pool.collect(spec, out)) or is_recorded(out, spec.run)
+        if done:
+            shutil.rmtree(checkpoints / spec.run, ignore_errors=True)  # left by a process that was killed
+        return done
+
+    if is_done():
+        return  # before torch is imported: this is what most jobs of a sweep do
+
+    stop = {"asked": False}
+    signal.signal(signal.SIGTERM, lambda *_: stop.update(asked=True))
+    places = Places(arguments.data, arguments.models)
+    lease = None
+    if arguments.device == "auto" and (devices := gpu.devices()):
+        lease = gpu.wait_for_lease(
+            devices,
+            arguments.jobs_per_gpu,
+            wanted=lambda: pool is None or pool.has_work(spec, lambda other: is_prepared(other, places)),
+            give_up=lambda: stop["asked"] or is_done(),
+        )
+        if lease is None:
+            sys.exit(EXIT_STOPPED if stop["asked"] else 0)
+
+    from redrop.runtime.launch import Workplace, choose_device, run
+
+    with nullcontext() if lease is None else lease:
+        workplace = Workplace(
+            places=places,
+            checkpoints=checkpoints,
+            device=choose_device(arguments.device, lease and lease.device),
+            checkpoint_seconds=arguments.checkpoint_every,
+            should_stop=lambda: stop["asked"],
+        )
+        if not run(spec, out=out, workplace=workplace, pool=pool):
+            sys.exit(EXIT_STOPPED)
+
+
+def add(verb: AddVerb) -> None:
+    """The verbs of this file and their options."""
+    made = verb("train", train)
+    made.add_argument("--spec", required=True, help="a spec.json, or its text")
+    made.add_argument("--out", type=Path, required=True, help="the run's folder")
+    made.add_argument(
+        "--data",
+        type=Path,
+        default=Path("results/data"),
+        help="folder of prepared data sets; what is missing is fetched (default: %(default)s)",
+    )
+    made.add_argument(
+        "--models",
+        type=Path,
+        default=Path("results/models"),
+        help="folder of released models; what is missing is fetched (default: %(default)s)",
+    )
+    made.add_argument("--checkpoints", type=Path, help="folder for checkpoints; default: OUT/checkpoints")
+    made.add_argument(
+        "--pool",
+        type=Path,
+        help="folder in which jobs share out the runs that wait for training; OUT is then named RUNS/<run>",
+    )
+    made.add_argument(
+        "--checkpoint-every",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="default: %(default)s",
+    )
+    made.add_argument(
+        "--device",
+        default="auto",
+        help="auto (default: a GPU that no other redrop process uses, the CPU where there is none),"
+        " or as given: cpu, cuda, cuda:N",
+    )
+    made.add_argument(
+        "--jobs-per-gpu",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="with --device auto, share the GPU with up to N - 1 others that say so (default: %(default)s)",
+    )
