@@ -35,7 +35,7 @@ SIGNS = {
     MIXED: "±",
     INCONCLUSIVE: "?",
     PARTLY: "…",
-    ONE_SEED: "1",
+    ONE_SEED: "○",
     NOT_RUN: "–",
     NOT_AS_PUBLISHED: "–",
 }
@@ -77,14 +77,16 @@ class Judged:
 
     @property
     def scales(self) -> str:
-        """Where it was judged: ``5,000 iterations; 3,000 iterations (3 texts)``."""
+        """Where it was judged: ``5,000 iterations; 3,000 iterations (3 texts)``; of paper A with the model."""
+        of_texts = self.study.reads == "corpus"
         tasks: dict[str, set[str]] = {}
         for judgement in self.judgements:
             if standing(judgement) not in OPEN or self.here in (PARTLY, ONE_SEED):
-                tasks.setdefault(judgement.budget, set()).add(judgement.task)
-        kind = "texts" if self.study.reads == "corpus" else "tasks"
+                scale = judgement.budget if of_texts else f"{judgement.model}, {judgement.budget}"
+                tasks.setdefault(scale, set()).add(judgement.task)
+        kind = "texts" if of_texts else "tasks"
         return "; ".join(
-            f"{budget} ({len(names)} {kind})" if len(names) > 1 else budget for budget, names in tasks.items()
+            f"{scale} ({len(names)} {kind})" if len(names) > 1 else scale for scale, names in tasks.items()
         )
 
 

@@ -59,7 +59,8 @@ class _Line:
     @property
     def section(self) -> str:
         judgement = self.judgement
-        return f"{judgement.protocol}, {judgement.task}, {judgement.budget}, {judgement.model}"
+        parts = judgement.protocol, judgement.task, judgement.budget, judgement.model
+        return ", ".join(dict.fromkeys(parts))  # a protocol may have its model's name
 
     @property
     def text(self) -> str:

@@ -24,10 +24,11 @@ def task_panels(title: str, tasks: Sequence[str], x: str, y: str) -> tuple[Figur
     panels = list(figure.subplots(lines, columns, squeeze=False).ravel())
     for axes in panels[count:]:
         axes.set_visible(False)
-    for axes, task in zip(panels, tasks, strict=False):
+    for number, (axes, task) in enumerate(zip(panels, tasks, strict=False)):
         axes.set_title(task)
         axes.set_xlabel(x)
-        axes.set_ylabel(y)
+        if number % columns == 0:
+            axes.set_ylabel(y)
     if not tasks:
         style.say_empty(panels[0])
     return figure, panels[:count]
