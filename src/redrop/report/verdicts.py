@@ -77,7 +77,7 @@ class Judged:
 
     @property
     def scales(self) -> str:
-        """Where it was judged: ``5,000 iterations; 3,000 iterations (3 texts)``; of paper A with the model."""
+        """Where it was judged: ``5,000 iterations; 3,000 iterations (3 texts)``; paper A: also the model."""
         of_texts = self.study.reads == "corpus"
         tasks: dict[str, set[str]] = {}
         for judgement in self.judgements:

@@ -113,4 +113,6 @@ def _add(
     }
     raw = {"protocol": protocol, "task": task, "config": config, "n": own["n"]}
     raw |= {"ms_an_update": own["ms"], "peak_memory_mb": own["memory"], "latency_ms": own["latency"]}
+    ratios = {"times_ce": "times ce", "times_rdrop": "times R-Drop", "memory_times_ce": "times ce "}
+    raw |= {name: numbers[column][0] for name, column in ratios.items()}
     builder.row(section, cells, raw, [])
