@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import random
@@ -23,8 +24,8 @@ from redrop.report.intervals import picture
 from redrop.report.page import embedded, write_page
 from redrop.report.recognise import known_plans, name_of, recognise
 from redrop.report.sentences import sentence, signed
-from redrop.report.verdicts import MIXED, PARTLY, counted, standing, together
-from redrop.study import Plan
+from redrop.report.verdicts import MIXED, PARTLY, Judged, counted, standing, together
+from redrop.study import Plan, load_part
 from report_support import invent, plan_of
 
 SMALL = {
@@ -109,6 +110,16 @@ AGAINST, FOR, UNCLEAR = [-0.03, -0.04, -0.05], [0.3, 0.31, 0.32], [-0.5, 0.1, 0.
 )
 def test_a_claims_numbers_make_a_sentence(one: Judgement, text: str) -> None:
     assert sentence(one) == text
+
+
+def test_the_scale_of_a_verdict_names_the_model_where_models_differ(project: Path) -> None:
+    one = judgement(("b", FOR), ("c", FOR))
+    both = one, dataclasses.replace(one, task="another")
+    of_b, of_a = (Judged(load_part(name, project), one.claim, both) for name in ("residual", "glue"))
+    assert of_b.scales == "5,000 iterations (2 texts)"
+    assert of_a.scales == "4 x 64, 5,000 iterations (2 tasks)"
+    undecided = Judged(of_a.study, one.claim, (judgement(("b", [])),))
+    assert undecided.scales == ""
 
 
 def test_amounts_keep_their_sign_only_where_it_is_seen() -> None:
