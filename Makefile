@@ -8,11 +8,12 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 100000000000
 export MALLOC_TOP_PAD_ := 67108864
 
-.PHONY: help setup demo test lint bench soak report format clean-demo
+.PHONY: help setup demo test test-long lint bench soak report format clean-demo
 
 help:
 	@echo "make demo     both papers at toy size, to a report (minutes, offline)"
 	@echo "make test     the test suite"
+	@echo "make test-long  what waits for other programs: a real SLURM, twenty killed commands (minutes)"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
 	@echo "make bench    time of a training step: paper B's beside a nanoGPT-style one, paper A's methods side by side;"
 	@echo "              of a plan, a dry run and a collection of 5,000 runs"
@@ -39,6 +40,9 @@ demo: setup
 
 test: setup
 	pytest -q
+
+test-long: setup
+	pytest -q -m long
 
 lint: setup
 	ruff check .

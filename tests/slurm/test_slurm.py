@@ -50,6 +50,8 @@ RUNS_CSV = "results/residual/runs.csv"
 SAFETY_SECONDS = 1500.0
 """Nothing here takes as long; what hangs is ended and the test fails."""
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def slurm() -> Iterator[Path]:

@@ -75,14 +75,17 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._stop_asked.wait(SCAN_SECONDS):
-            found = training(self.folder)
+            # A scan takes its time: who ended in the course of it was not there beside who began.
+            found = [process for process in training(self.folder) if process.alive()]
             if found:
                 self.moments.append(found)
                 self.seen.update(found)
             for log in (self.folder / "results/logs/residual").glob("*.log"):
-                for run, iteration in re.findall(
-                    r"^(\S+) on cpu, from iteration (\d+)$", log.read_text(), re.M
-                ):
+                try:
+                    text = log.read_text()
+                except FileNotFoundError:  # Snakemake removes a job's log when it submits it again
+                    continue
+                for run, iteration in re.findall(r"^(\S+) on cpu, from iteration (\d+)$", text, re.M):
                     self.resumed.add((run, int(iteration)))
 
     def stop(self) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 import redrop.training.finetune
 import redrop.training.generation
 import redrop.training.single
-from redrop import cli
+from redrop.verbs import obtain, present
 from soak.kinds import PROJECT, Kind, kinds, make_shared
 
 PHASES = ("starting", "working", "training", "evaluation", "writing")
@@ -100,8 +100,13 @@ def fork(kind: Kind, folder: Path, phase: Phase, log: Path) -> int:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
         phase.watch()
-        for verb in ("fetch", "prepare", "collect", "present"):
-            setattr(cli, verb, phase.during("working", getattr(cli, verb)))
+        for module, verb in (
+            (obtain, "fetch"),
+            (obtain, "prepare"),
+            (present, "collect"),
+            (present, "present"),
+        ):
+            setattr(module, verb, phase.during("working", getattr(module, verb)))
         known = set(sys.modules)
         kind.command(folder)
         log.with_name(IMPORTED).write_text("\n".join(name for name in sys.modules if name not in known))

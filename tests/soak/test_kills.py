@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from redrop.analysis.readme import kills
 from redrop.record import read_json
 from redrop.study import Study
@@ -14,6 +16,7 @@ from redrop.study import Study
 SOAK = Path(__file__).with_name("soak.py")
 
 
+@pytest.mark.long
 def test_twenty_kills_change_no_result(tmp_path: Path, residual: Study) -> None:
     """In a process of its own, which forks: this one has threads."""
     command = [sys.executable, str(SOAK), "--only", "kills", "--kills", "20", "--out", str(tmp_path / "soak")]
