@@ -112,8 +112,7 @@ class Seconds:
 def seconds_of(work: RunWork, device: Device, engine: str, of_paper_a: bool) -> Seconds:
     """The time that a run takes on a device."""
     share = utilisation(device.kind, engine, of_paper_a)
-    rest = 1.0 / share.at(work.width) - 1.0
-    """What is no product, in times of the products."""
+    rest = 1.0 / share.at(work.width) - 1.0  # what is no product, in times of the products
 
     def time_of(part: Work, call: float, precision: str) -> float:
         rate = device.rate(precision)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.figures import style
@@ -193,10 +193,7 @@ def _panels(
     numbers: list[Row] = []
     for number, axes in enumerate(panels[: len(tasks)]):
         if log:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 4.0, 6.0, 8.0)))
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.yaxis.set_minor_locator(NullLocator())
+            style.logarithmic(axes, (1.0, 2.0, 3.0, 4.0, 6.0, 8.0))
         if x in ("layer", "epoch", "update"):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for index, (config, groups) in enumerate(rows.items()):

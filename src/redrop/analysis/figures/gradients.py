@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.figures import style
@@ -48,10 +47,7 @@ def gradients(
     rows: list[Row] = []
     for line, places in zip(lines, panels, strict=True):
         for axes, one in zip(places, line.shown, strict=True):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.yaxis.set_minor_locator(NullLocator())
+            style.logarithmic(axes, (1.0, 3.0))
             drawn = _draw(axes, one, norms[one.config], line.budget)
             rows += [{"sweep": line.sweep.name} | row for row in drawn]
         low = min(axes.get_ylim()[0] for axes in places)

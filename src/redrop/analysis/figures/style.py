@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ import matplotlib
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 SINGLE, DOUBLE = 3.4, 7.0
 """Widths in inches of one and of two columns."""
@@ -115,6 +115,14 @@ def thousands(value: float, _position: int | None = None) -> str:
 def thousands_formatter() -> FuncFormatter:
     """For an axis of iterations."""
     return FuncFormatter(thousands)
+
+
+def logarithmic(axes: Axes, steps: Sequence[float]) -> None:
+    """A logarithmic y axis with plain numbers at these multiples of the powers of ten."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=steps))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def say_empty(axes: Axes, text: str = "no finished run") -> None:
