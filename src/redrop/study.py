@@ -187,7 +187,8 @@ class Study:
     figures: tuple[str, ...] = ()
     part: str = ""
     """What the config calls it: the study's own name, or ``<study>_<part>`` with tables of its own."""
-    has_parts: bool = False
+    parts: tuple[str, ...] = ()
+    """The parts with tables and figures of their own, without the study's name before them."""
 
     def protocol(self, name: str) -> Protocol:
         """The protocol of that name; raises ``ConfigError`` with the known ones."""
@@ -292,9 +293,8 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
             )
         name, view = f"{name}_{view_name}", views[view_name]
     tables, figures = tuple(view["tables"]), tuple(view["figures"])
-    return Study(
-        raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, bool(raw.get("parts"))
-    )
+    parts = tuple(raw.get("parts", ()))
+    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, parts)
 
 
 def _check_presented(raw: dict[str, Any], path: Path) -> None:

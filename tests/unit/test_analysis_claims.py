@@ -128,6 +128,7 @@ def test_a_claim_given_twice_is_refused(residual: Study, project: Path, tmp_path
         ({"lower": {"authors": {"config": "a2r0025", "than": ["a2r05"]}}}, "did you mean 'a2r025'"),
         ({"lower": {"author": {"config": "a2r025", "than": ["a2r05"]}}}, "did you mean 'authors'"),
         ({"lower": {"authors": {"config": "a2r025"}}}, "lower"),
+        ({"part": "ablation"}, "part: 'ablation' is not one of"),
     ],
 )
 def test_a_mistake_is_named(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from redrop.analysis.tables.claims import own_claims, project_claims
 from redrop.errors import ConfigError
 from redrop.study import Plan, load_part, resolve
 from redrop.verbs.shared import read_config
@@ -60,3 +61,33 @@ def test_partial_configs_ask_for_runs_of_the_whole_one(project: Path) -> None:
     """What was trained with notebook.yaml is not trained again by config.yaml."""
     whole = plan_of(project, "config.yaml").specs["residual"]
     assert plan_of(project, "notebook.yaml").specs["residual"].keys() <= whole.keys()
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "minilm.yaml", "short.yaml", "generation.yaml"])
+def test_what_a_claim_compares_is_run_by_its_part(name: str, project: Path) -> None:
+    """A part's tables see its own runs only: nothing that a claim needs may lie in another part."""
+    plan = plan_of(project, name)
+    for study in plan.studies.values():
+        parts = [part for part, other in plan.studies.items() if other.name == study.name]
+        for claim in own_claims(study):
+            for protocol, pairs in claim.pairs.items():
+                run = {
+                    part: {spec.config for spec in plan.specs[part].values() if spec.protocol == protocol}
+                    for part in parts
+                }
+                if own := run[study.part]:
+                    compared = {config for pair in pairs for config in pair}
+                    assert compared & set.union(*run.values()) <= own, f"{claim.name} in {protocol}"
+
+
+def test_a_claim_belongs_to_one_part(project: Path) -> None:
+    names = ("glue", "glue_ablation", "glue_grid", "glue_size", "glue_tuning")
+    studies = [load_part(name, project) for name in names]
+    found = [[claim.name for claim in own_claims(study)] for study in studies]
+    assert sorted(name for names in found for name in names) == sorted(
+        claim.name for claim in project_claims(studies[0])
+    )
+    assert "lrdrop-over-ce" in found[0]
+    assert "terms-inside-the-layers" in found[1]
+    for study, claims in zip(studies, found, strict=True):
+        assert bool(claims) == ("claims" in study.tables) == ("forest" in study.figures)

@@ -29,7 +29,7 @@ from redrop.analysis.stats import (
     probability_of_improvement,
     t_interval,
 )
-from redrop.checks import suggest
+from redrop.checks import check_choice, suggest
 from redrop.errors import ConfigError
 from redrop.record import RunRecord
 from redrop.study import Study, check_schema, read_yaml
@@ -56,6 +56,8 @@ class Claim:
     """Protocols in which the claim was made; none where the paper's settings are not known."""
     each_task: bool = False
     """Whether it is made of every task, and not of their mean."""
+    part: str = ""
+    """The part of the study that runs its configurations, as a config calls it, or the study itself."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,10 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
         name = entry["name"]
         if name in claims:
             raise ConfigError(f"{path}: claim {name!r} is given twice")
+        part = study.name
+        if "part" in entry:
+            check_choice(f"{path}: claim {name}: part", entry["part"], study.parts)
+            part = f"{study.name}_{entry['part']}"
         pairs = {}
         for protocol, comparisons in (entry.get("lower") or entry["higher"]).items():
             rows = study.protocol(protocol).rows
@@ -260,6 +266,7 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
             "higher" in entry,
             tuple(study.protocol(name).name for name in entry.get("published", list(pairs)[:1])),
             entry.get("each_task", False),
+            part,
         )
     return list(claims.values())
 

@@ -53,7 +53,7 @@ def config_words(configs: list[str]) -> str:
 def tables(folder: ResultsFolder, view: View, configs: list[str]) -> str:
     """Writes a study's tables from the runs that there are."""
     base = folder.path / view.study.name if folder.kind == PUBLISHED else folder.path
-    everything = folder.kind in (PUBLISHED, ONE_STUDY) and not view.study.has_parts
+    everything = folder.kind in (PUBLISHED, ONE_STUDY) and not view.study.parts
     which = " --all-runs" if everything else config_words(configs)
     out = shlex.quote(named(view.place / "tables"))
     return f"redrop table --study {view.study.part} --results {shlex.quote(named(base))}{which} --out {out}"

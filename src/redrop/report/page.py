@@ -203,8 +203,12 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
 
 def claim_figures(chapter: Chapter, judged: Judged) -> list[ShownFigure]:
     """Figures in which a claim's configurations are drawn together, where it was judged."""
-    study, drawn = chapter.runs.study, [one for part in chapter.parts for one in part.figures if one.image]
-    found = [figure for figure in drawn if figure.protocol is None]  # those of all claims
+    study, drawn, found = chapter.runs.study, [], []
+    for part in chapter.parts:
+        images = [figure for figure in part.figures if figure.image]
+        drawn += images
+        if part.view.study.part == judged.claim.part:
+            found += [figure for figure in images if figure.protocol is None]  # of all claims there
     for judgement in judged.judgements:
         run = [one for one in judgement.comparisons if one.interval.n]
         named = {config for one in run for config in (one.config, one.than)}

@@ -100,7 +100,7 @@ def _views(
     views = []
     for name, (part, ids) in parts.items():
         own = results
-        if study.has_parts:  # cells of one part never stand in the table of another
+        if study.parts:  # cells of one part never stand in the table of another
             records = [record for record in results.records if record.run in ids]
             own = Results(records, 0, frozenset(ids))
         if not own.records:

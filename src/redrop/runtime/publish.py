@@ -65,7 +65,7 @@ def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]
         )
     found = build.collect(target / "runs", None, target / "runs.csv")
     own = target if study.part == study.name else target / study.part
-    if study.has_parts:  # cells of one part never stand in the table of another
+    if study.parts:  # cells of one part never stand in the table of another
         found = build.load(target / "runs", set(plan.specs[study.part]))
     paths = build.build_tables(found, study, own / "tables", None)
     # The authors' recorded curves are not ours to publish.

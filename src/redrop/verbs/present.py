@@ -63,13 +63,13 @@ def present(arguments: argparse.Namespace) -> None:
 def claims(arguments: argparse.Namespace) -> None:
     """Say of every claim in config/claims.yaml whether it held in the runs that there are."""
     from redrop.analysis.claims import NOT_RUN, judge, published_verdict
-    from redrop.analysis.tables.claims import project_claims
+    from redrop.analysis.tables.claims import own_claims
 
     plan = read_plan(arguments)
     results, study = load_results(arguments, plan), plan.studies[arguments.study]
     if plan.label is not None:
         print(plan.label)
-    for claim in project_claims(study):
+    for claim in own_claims(study):
         judgements = list(judge(results, study, claim))
         print(f"{claim.text} ({claim.source})\n    as published: {published_verdict(judgements)}")
         for line in judgements or [NOT_RUN]:

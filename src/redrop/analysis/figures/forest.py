@@ -25,7 +25,7 @@ from redrop.analysis.figures import style
 from redrop.analysis.figures.drawn import Drawn, Row
 from redrop.analysis.reported import Reported
 from redrop.analysis.scoring import SCORE
-from redrop.analysis.tables.claims import project_claims
+from redrop.analysis.tables.claims import own_claims
 from redrop.study import Study
 
 LOOKS: dict[str, dict[str, Any]] = {
@@ -79,7 +79,7 @@ def forest(
 ) -> Drawn:
     """All protocols together: a group a protocol, task and budget, a panel a unit."""
     del protocol, task, reported, sweep
-    judgements = [found for claim in project_claims(study) for found in judge(results, study, claim)]
+    judgements = [found for claim in own_claims(study) for found in judge(results, study, claim)]
     every = [_Line(judgement, one) for judgement in judgements for one in judgement.comparisons]
     shown = [line for line in every if line.comparison.interval.n]
     units = list(dict.fromkeys(line.unit for line in shown))

@@ -46,10 +46,15 @@ CAPTION = (
 
 
 def project_claims(study: Study) -> list[Claim]:
-    """The claims of config/claims.yaml; none where there is no such file."""
+    """The claims of config/claims.yaml, of all parts; none where there is no such file."""
     project = project_folder()
     path = project / "config" / "claims.yaml"
     return read_claims(path, study, project) if path.exists() else []
+
+
+def own_claims(study: Study) -> list[Claim]:
+    """Those that a study's tables and figures judge, or a part's: the ones whose runs it has."""
+    return [claim for claim in project_claims(study) if claim.part == (study.part or study.name)]
 
 
 def claims(
@@ -61,7 +66,7 @@ def claims(
     """One section a claim, one row a comparison; the authors' figures play no part."""
     del reported, protocols
     builder = Builder(COLUMNS, TEXT)
-    for claim in project_claims(study):
+    for claim in own_claims(study):
         judgements = list(judge(results, study, claim))
         overall = published_verdict(judgements)
         section = f"{claim.name} ({claim.source}: {claim.place}). {claim.text}: {overall}"
