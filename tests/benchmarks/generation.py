@@ -7,6 +7,8 @@ median over the updates, pair by pair. Ours computes attention as it does in a r
 default) and by ``eager`` in a second race. Seq2SeqTrainer needs ``pip install accelerate``; without it that
 part is left out.
 
+Methods: the same model trained plainly, with R-Drop and with LR-Drop, in turn on the same batches.
+
 Decoding: random weights do not stop at a sensible place, so the least and the most tokens allowed are
 the same. Run with ``make bench``.
 """
@@ -69,11 +71,11 @@ def random_pairs(count: int) -> TextPairs:
     return TextPairs(CODEC, {"train": pairs, "valid": pairs}, lambda *_: {}, {}, ("bleu",), str)
 
 
-def training_spec(batch_tokens: int) -> RunSpec:
+def training_spec(batch_tokens: int, config: str = "ce") -> RunSpec:
     """The study's own small run, in fp32."""
     settings = {"schedule.batch_tokens": batch_tokens, "schedule.precision": "fp32"}
     study = load_study(PROJECT / "config/studies/translation.yaml", PROJECT)
-    return make_spec(study, "small", "ce", "multi30k_de_en", 0, settings)
+    return make_spec(study, "small", config, "multi30k_de_en", 0, settings)
 
 
 class InOrder(Seq2SeqTrainer):
@@ -178,6 +180,27 @@ def race(attention: str, updates: int, batch_tokens: int, device: torch.device) 
     }
 
 
+def methods(updates: int, batch_tokens: int, device: torch.device) -> list[dict[str, Any]]:
+    """Milliseconds of an update with each method, and how many times plain training's they are."""
+    trainers, pairs = {}, random_pairs(4000)
+    for config in ("ce", "rdrop", "lrdrop"):
+        spec = training_spec(batch_tokens, config)
+        model = build_transformer(spec.model, CODEC, spec.seed)
+        trainers[config] = GenerationTrainer(spec, pairs, model, device)
+    rounds = [
+        {config: timed(trainer.step, device) for config, trainer in trainers.items()}
+        for _ in range(WARM_UP + updates)
+    ][WARM_UP:]
+    return [
+        {
+            "method": config,
+            "ms": statistics.median(times[config] for times in rounds),
+            "ratio": statistics.median(times[config] / times["ce"] for times in rounds),
+        }
+        for config in trainers
+    ]
+
+
 def decoding(beam: int, sentences: int, length: int, rounds: int, device: torch.device) -> dict[str, Any]:
     """Seconds with and without a cache, in turn, and whether the hypotheses are the same."""
     rates = {"dropout": 0.1, "attention_dropout": 0.0, "activation_dropout": 0.0}
@@ -227,6 +250,13 @@ def print_training(rows: list[dict[str, Any]]) -> None:
         )
 
 
+def print_methods(rows: list[dict[str, Any]]) -> None:
+    """A table of the methods."""
+    print(f"{'an update':34}{'ms':>15}{'ratio':>16}")
+    for row in rows:
+        print(f"  {row['method']:32}{row['ms']:>15.0f}{row['ratio']:>16.2f}")
+
+
 def print_decoding(rows: list[dict[str, Any]]) -> None:
     """A table of the decodings."""
     print(f"{'decoding, seconds':34}{'without cache':>15}{'with':>9}{'ratio':>7}")
@@ -259,10 +289,13 @@ def main() -> None:
         for attention in ("sdpa", "eager"):
             training.append(race(attention, options.updates, options.batch_tokens, device))
         print_training(training)
+    by_method = methods(options.updates, options.batch_tokens, device)
+    print_methods(by_method)
     searches = [decoding(beam, options.sentences, options.length, options.rounds, device) for beam in (1, 5)]
     print_decoding(searches)
     if options.json:
-        write_json(options.json, {"machine": machine, "training": training, "decoding": searches})
+        found = {"machine": machine, "training": training, "methods": by_method, "decoding": searches}
+        write_json(options.json, found)
         print(json.dumps({"written": str(options.json)}))
 
 

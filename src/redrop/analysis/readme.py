@@ -202,9 +202,12 @@ def generation(published: Path, study: Study) -> str:
         ]
         for row in found["decoding"]
     ]
+    methods = [[row["method"], f"{row['ms']:.0f} ms", f"{row['ratio']:.2f}"] for row in found["methods"]]
     machine = found["machine"]
     return (
         table(["training, target tokens a second", "theirs", "redrop", "ratio"], races)
+        + "\n"
+        + table(["training, method", "an update", "times plain"], methods)
         + "\n"
         + table(["decoding", "without cache", "with cache", "ratio", "same outputs"], searches)
         + f"\n{machine['device']}, one thread, torch {machine['torch']}; medians.\n"

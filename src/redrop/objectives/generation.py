@@ -20,6 +20,7 @@ from redrop.objectives import full_precision
 from redrop.objectives.doubled import Terms, chosen_layers
 from redrop.objectives.lrdrop import attention_consistency, hidden_consistency, over_layers, real_pairs
 from redrop.objectives.rdrop import Divergence, symmetric_kl
+from redrop.objectives.two_pass_tokens import two_pass_tokens
 from redrop.spec_generation import ATTENTIONS, GenerationObjectiveSpec
 
 if TYPE_CHECKING:
@@ -154,8 +155,15 @@ def generation_terms(
         if plain:
             yield Terms(task(output.logits))
             return
-        both = sum(task(half) for half in output.logits.chunk(2))
-        terms = Terms(both if spec.passes == "sum" else 0.5 * both)
+        divergence = divergence_of(spec.name) if spec.gamma else None
+        if divergence is symmetric_kl:
+            both, between = two_pass_tokens(
+                output.logits, batch.target_BT, batch.real_BT, spec.label_smoothing
+            )
+        else:
+            both = sum(task(half) for half in output.logits.chunk(2))
+            between = divergence and token_consistency(output.logits, batch.real_BT, divergence)
+        terms = Terms(both if spec.passes == "sum" else 0.5 * both, output=between)
         if spec.alpha:
             terms.hidden = over_layers(list(_hidden_terms(output, batch, spec)), spec.layers)
         if heard is not None:
@@ -165,8 +173,6 @@ def generation_terms(
                     f"{model.config.model_type} can be heard; it needs objective.beta: 0"
                 )
             terms.attention = over_layers(list(heard.terms.values()), spec.layers)
-        if spec.gamma:
-            terms.output = token_consistency(output.logits, batch.real_BT, divergence_of(spec.name))
         yield terms
 
 
