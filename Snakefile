@@ -26,6 +26,7 @@ localrules:
     glue_size,
     glue_tuning,
     translation,
+    translation_tuning,
     summarization,
 
 
@@ -78,6 +79,12 @@ rule translation:
     """Paper A: plain training, R-Drop and LR-Drop on IWSLT translation."""
     input:
         targets_of("translation"),
+
+
+rule translation_tuning:
+    """The methods' weights for the small Transformer, chosen on the validation set."""
+    input:
+        targets_of("translation_tuning"),
 
 
 rule summarization:

@@ -170,7 +170,10 @@ class GenerationEvaluationSpec:
     decoded: int
     """Validation inputs, the first ones, that each evaluation decodes to score them; 0: none."""
     report: str
-    """Weights that the test sets are decoded with: ``best`` on the decoded validation inputs, or ``last``."""
+    """Weights that the test sets are decoded with: ``best`` on the decoded validation inputs, or ``last``.
+
+    ``valid``: no test set is touched, the last weights are scored on the whole validation set.
+    """
     beam: int
     """Hypotheses that the search keeps; 1: greedy."""
     length_penalty: float
@@ -187,7 +190,7 @@ class GenerationEvaluationSpec:
     """Size of a batch in scoring and decoding, as ``schedule.batch_tokens``."""
 
     def __post_init__(self) -> None:
-        check_choice("evaluation.report", self.report, ("best", "last"))
+        check_choice("evaluation.report", self.report, ("best", "last", "valid"))
         for key in ("every", "beam", "max_length", "batch_tokens"):
             check_range(f"evaluation.{key}", getattr(self, key), 1)
         for key in ("decoded", "min_length", "no_repeat"):

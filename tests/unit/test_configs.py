@@ -24,7 +24,7 @@ def plan_of(project: Path, name: str) -> Plan:
         ("gradients.yaml", 12),
         ("short.yaml", 50 + 24),
         ("minilm.yaml", 36 + 15 + 13),
-        ("generation.yaml", 6 + 3),
+        ("generation.yaml", 4 + 6 + 3),
     ],
 )
 def test_it_resolves(project: Path, name: str, runs: int) -> None:

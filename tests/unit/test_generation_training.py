@@ -336,6 +336,21 @@ def test_metrics_say_how_many_inputs_they_are_of() -> None:
         assert outcome.metrics["val_loss_last"].n == pairs.splits["valid"].target.lengths.sum()
 
 
+def test_a_trial_touches_no_test_set() -> None:
+    pairs = small("toy_xx_yy", 20, valid=5, test=7)
+    untouched = {name: pair for name, pair in pairs.splits.items() if name != "test"}
+    spec = generation_spec(evaluation__decoded=0, evaluation__report="valid", schedule__updates=2)
+    trainer = trainer_of(spec, pairs)
+    pairs.splits.pop("test")
+    assert pairs.splits == untouched
+    (outcome,) = drive(trainer, progress=False)
+    assert {metric.split for metric in outcome.metrics.values()} == {"valid"}
+    assert outcome.metrics["score"] == outcome.metrics["bleu"]
+    assert outcome.metrics["score"].n == 5
+    assert outcome.metrics["score"].signature.endswith("; last weights, update 2")
+    assert [row["split"] for row in predictions_of(outcome.files[PREDICTIONS])] == ["valid"] * 5
+
+
 def test_several_test_sets_have_their_names() -> None:
     pairs = small("toy_xx_yy", 20)
     splits = pairs.splits | {"test_2017": some(pairs.splits["valid"], 3)}

@@ -157,23 +157,24 @@ class GenerationTrainer(TwoPassTrainer):
         return [row]
 
     def finish(self) -> None:
-        """Decode the test sets with the weights that the spec wants reported."""
+        """Decode the test sets, or the validation set, with the weights that the spec wants reported."""
         if self.lane.reason is not None:
             return
-        at = self.iteration
+        weights, at = "last", self.iteration
         if self.best:
             self.model.load_state_dict(self.best["weights"])
-            at = self.best["iteration"]
+            weights, at = "best", self.best["iteration"]
+        sets = ("valid",) if self.spec.evaluation.report == "valid" else self.pairs.tests
         files, begin, count = {}, time.perf_counter(), 0
-        stores = [self._store(name) for name in self.pairs.tests]
+        stores = [self._store(name) for name in sets]
         resumed = any(path is not None and path.exists() for path in stores)
-        for number, name in enumerate(self.pairs.tests):
+        for number, name in enumerate(sets):
             split = self.pairs.splits[name]
             files[name] = self.hypotheses(split, name, store=True)
             count += len(split)
             suffix = "" if number == 0 else f"_{name.removeprefix('test_')}"
             for key, metric in self.pairs.score(files[name], name).items():
-                said = f"{metric.signature}; {self.spec.evaluation.report} weights, update {at:,}"
+                said = f"{metric.signature}; {weights} weights, update {at:,}"
                 self.lane.extra[key + suffix] = dataclasses.replace(metric, signature=said)
         self.lane.extra = {"score": self.lane.extra[self.pairs.metrics[0]], **self.lane.extra}
         self.lane.files[PREDICTIONS] = predictions_file(files, self.pairs.references)
