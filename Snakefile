@@ -70,7 +70,7 @@ rule glue_size:
 
 
 rule glue_tuning:
-    """The learning rate of the small encoder, chosen on a held-out tenth of train."""
+    """The small encoder's learning rate and the methods' weights, chosen on a held-out tenth of train."""
     input:
         targets_of("glue_tuning"),
 

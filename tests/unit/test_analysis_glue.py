@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from redrop import record
 from redrop.analysis.build import build_figures, build_tables, find_reported, load
 from redrop.analysis.claims import Claim, judge
 from redrop.analysis.figures.settings_curves import size_figure, weights_figure
+from redrop.analysis.landscape import rise
 from redrop.analysis.paired import average_scores, baselines, gain
 from redrop.analysis.scoring import in_order
 from redrop.analysis.stats import t_interval
@@ -52,6 +54,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
             metrics = {key: metric(value) for key in ("score", name)}
             metrics |= {f"inconsistency_hidden_{layer}": metric(0.1 * layer) for layer in (1, 2)}
+            metrics |= {f"inconsistency_attention_{layer}": metric(0.01 * layer) for layer in (1, 2)}
+            metrics["calibration_error"] = metric(value / 10)
             place = folder / "glue" / spec.run
             document = record.metrics_document(spec, "done", None, {"name": task}, metrics)
             record.write_json(place / record.METRICS, document)
@@ -62,7 +66,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             provenance = {"milliseconds_an_iteration": cost, "latency_ms": 1.5, "device": "a CPU"}
             provenance["peak_memory_bytes"] = {"host": 1e8 * cost}
             record.write_json(place / record.PROVENANCE, provenance)
-            (place / "landscape.json").write_text(json.dumps({"slice": [[-1, 2.0], [0, 1.0], [1, 2.0]]}))
+            edge = {"ce": 4.0, "rdrop": 3.0, "lrdrop": 2.5}[config] + 0.1 * seed
+            points = {"slice": [[-1, edge], [0, 1.0], [1, 2.0]]}
+            (place / "landscape.json").write_text(json.dumps(points))
     return folder
 
 
@@ -83,12 +89,54 @@ def test_scores_averages_and_gains_by_hand(runs: Path, study: Study, tmp_path: P
 
 def test_costs_are_ratios_of_medians(runs: Path, study: Study, tmp_path: Path) -> None:
     text = table(runs, study, "cost", tmp_path)
-    assert "| lrdrop | 2 | 22 | 2.20 | 1.10 | 2200 | 2.20 | 1.5 | a CPU |" in text
-    assert "| ce | 2 | 10 | 1.00 | 0.50 | 1000 | 1.00 | 1.5 | a CPU |" in text
+    assert "| lrdrop | 2 | 22 | 2.20 | 1.10 | 2200 | 2.20 | 1.10 | 1.5 | 1.00 | 1.00 | a CPU |" in text
+    assert "| ce | 2 | 10 | 1.00 | 0.50 | 1000 | 1.00 | 0.50 | 1.5 | 1.00 | 1.00 | a CPU |" in text
     with (tmp_path / "cost.csv").open(newline="") as file:
         row = next(r for r in csv.DictReader(file) if (r["config"], r["task"]) == ("lrdrop", "toy_score"))
-    ratios = [float(row[name]) for name in ("times_ce", "times_rdrop", "memory_times_ce")]
+    ratios = [float(row[name]) for name in ("time_over_ce", "time_over_rdrop", "memory_over_ce")]
     assert ratios == pytest.approx([2.2, 1.1, 2.2])
+
+
+def test_every_other_metric_is_shown_with_its_signature(runs: Path, study: Study, tmp_path: Path) -> None:
+    text = table(runs, study, "metrics", tmp_path)
+    assert "| calibration_error | 0.0550 ± 0.0071 | 0.0550 | 0.0575 ± 0.0078 | dev | test |" in text
+    assert "| pearson | 0.5500 ± 0.0707 | 0.5500 | 0.5750 ± 0.0778 | dev | test |" in text
+    assert "inconsistency_hidden" not in text  # single layers are in a figure
+    assert "| score |" not in text
+
+
+def test_how_flat_the_loss_is_can_be_claimed(runs: Path, study: Study) -> None:
+    """The slice's mean less the loss at the solution: (4.1 + 1 + 2) / 3 - 1 for seed 1 of plain training."""
+    results = load(runs, None, "glue")
+    (record_of_one,) = [
+        r for r in results.records if (r.spec.config, r.spec.seed, r.spec.task) == ("ce", 1, "toy_pairs")
+    ]
+    assert rise(record_of_one) == pytest.approx(4.1 / 3)
+    claim = Claim("flat", "paper", "p", "t", "landscape_rise", {"toy": (("lrdrop", "ce"),)}, each_task=True)
+    found = {judgement.task: judgement.comparisons[0] for judgement in judge(results, study, claim)}
+    assert found["toy_score"].differences == pytest.approx({1: 0.5, 2: 0.5})
+    assert found["toy_score"].verdict == "supported"
+    assert found["toy_pairs"].verdict == "not run"  # lrdrop was not
+
+
+def test_a_landscape_that_was_not_measured_judges_nothing(runs: Path, study: Study, tmp_path: Path) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    for number, path in enumerate(sorted((tmp_path / "runs").rglob("landscape.json"))):
+        path.unlink() if number % 2 else path.write_text('{"slice": [[-1, null], [0, 1.0], [1, 2.0]]}')
+    results = load(tmp_path / "runs", None, "glue")
+    assert all(math.isnan(rise(record)) for record in results.records)
+    claim = Claim("flat", "paper", "p", "t", "landscape_rise", {"toy": (("lrdrop", "ce"),)}, each_task=True)
+    assert {str(found.verdict) for found in judge(results, study, claim)} == {"not run"}
+
+
+def test_inconsistency_has_a_panel_for_states_and_one_for_attention(
+    runs: Path, study: Study, tmp_path: Path
+) -> None:
+    build_figures(load(runs, None, "glue"), study, tmp_path, None, ["inconsistency"])
+    with (tmp_path / "toy-inconsistency.csv").open(newline="") as file:
+        rows = {(r["task"], r["of"], r["config"], r["layer"]): float(r["mean"]) for r in csv.DictReader(file)}
+    assert rows["toy_score", "hidden states", "ce", "2.0"] == pytest.approx(0.2)
+    assert rows["toy_score", "attention", "ce", "2.0"] == pytest.approx(0.02)
 
 
 def test_a_share_of_the_training_set_has_its_own_baseline(study: Study, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from redrop.analysis.tables.claims import own_claims, project_claims
 from redrop.errors import ConfigError
-from redrop.study import Plan, load_part, resolve
+from redrop.study import Plan, load_part, make_spec, resolve
 from redrop.verbs.shared import read_config
 
 
@@ -78,6 +78,14 @@ def test_what_a_claim_compares_is_run_by_its_part(name: str, project: Path) -> N
                 if own := run[study.part]:
                     compared = {config for pair in pairs for config in pair}
                     assert compared & set.union(*run.values()) <= own, f"{claim.name} in {protocol}"
+
+
+def test_rdrops_code_weighs_its_regression_otherwise(project: Path) -> None:
+    """STS-B: squared error of both passes to the label; between the outputs 1.0 (BERT) and 0.8 (RoBERTa)."""
+    study = load_part("glue", project)
+    for size, gamma in (("bert", 1.0), ("roberta", 0.8)):
+        objective = make_spec(study, "bert-base", f"rdrop-{size}-code-stsb", "stsb", 1, {}).objective
+        assert (objective.gamma, objective.passes) == (gamma, "sum")
 
 
 def test_a_claim_belongs_to_one_part(project: Path) -> None:

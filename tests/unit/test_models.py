@@ -48,6 +48,13 @@ def test_an_unknown_model_is_refused(
         sources.fetch(checkpoint, revision, tmp_path / "model")
 
 
+def test_a_known_model_is_found_by_its_repository_too() -> None:
+    known = sources.find("google/electra-large-discriminator", None)
+    assert known is sources.RELEASED["electra-large"]
+    other = sources.find("google/electra-large-discriminator", "a" * 40)
+    assert other.revision == "a" * 40
+
+
 def test_a_revision_is_a_commit() -> None:
     with pytest.raises(ConfigError, match=r"model\.revision: 'main' is not a commit"):
         glue_spec(model__checkpoint="owner/name", model__revision="main")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from redrop.analysis import landscape
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.reported import comparable
 from redrop.analysis.scoring import SCORE, TASK_ORDER, in_order, scale
@@ -33,6 +34,9 @@ from redrop.checks import check_choice, suggest
 from redrop.errors import ConfigError
 from redrop.record import RunRecord
 from redrop.study import Study, check_schema, read_yaml
+
+DERIVED = {"landscape_rise": landscape.rise}
+"""Metric that is not recorded -> how it is worked out."""
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
 ONE_SEED, NOT_RUN, NOT_AS_PUBLISHED = "one seed only", "not run", "not run as published"
@@ -149,9 +153,15 @@ def compare(first: Sequence[Group], second: Sequence[Group], metric: str, higher
 
 def mean_values(groups: Sequence[Group], metric: str) -> dict[int, float]:
     """Seed -> the metric's mean over the tasks, for the seeds that have every one of them."""
-    values = [{record.spec.seed: record.value(metric) for record in group.done} for group in groups]
+    values = [{record.spec.seed: measured(record, metric) for record in group.done} for group in groups]
+    values = [{seed: value for seed, value in of_seed.items() if math.isfinite(value)} for of_seed in values]
     common = set.intersection(*map(set, values)) if values else set()
     return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
+
+
+def measured(record: RunRecord, metric: str) -> float:
+    """A metric of the run, or what is worked out from its other files; NaN where it has none."""
+    return DERIVED[metric](record) if metric in DERIVED else record.value(metric)
 
 
 def budget(group: Group) -> str:

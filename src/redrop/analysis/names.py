@@ -22,6 +22,7 @@ TABLES = {
     "signatures": "redrop.analysis.tables.signatures:signatures",
     "protocol": "redrop.analysis.tables.protocol:protocol",
     "scores": "redrop.analysis.tables.scores:scores",
+    "metrics": "redrop.analysis.tables.metrics:metrics",
     "chance": "redrop.analysis.tables.chance:chance",
     "significance": "redrop.analysis.tables.significance:significance",
     "cost": "redrop.analysis.tables.cost:cost",

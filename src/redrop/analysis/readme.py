@@ -176,7 +176,8 @@ def passes(published: Path, study: Study) -> str:
         f"\n\nR-Drop takes {ratios['rdrop_over_ce']} times as long as plain training, each with its faster "
         f"attention; LR-Drop\n{ratios['lrdrop_over_rdrop']} times as long as R-Drop with the same attention, "
         f"and {ratios['lrdrop_over_rdrop_memory']} times its memory.\n{machine['device']}, one thread, "
-        f"torch {machine['torch']}, {shape['batch']} sequences of {shape['length']} tokens; medians.\n"
+        f"torch {machine['torch']}, {shape['batch']} sequences of {shape['length']} tokens; medians, "
+        "the ratios' over the rounds.\n"
     )
 
 

@@ -116,6 +116,9 @@ def find(checkpoint: str, revision: str | None) -> ReleasedModel:
         if revision is not None:
             raise ConfigError(f"model.revision: {checkpoint} has a pinned revision; give null")
         return RELEASED[checkpoint]
+    for model in RELEASED.values():
+        if revision is None and checkpoint == model.repository:
+            return model
     owner, _, name = checkpoint.partition("/")
     if not (owner and name) or "/" in name:
         known = ", ".join([*RELEASED, TOY])

@@ -49,7 +49,8 @@ class Terms:
         """L = L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR.
 
         ``share``: of a batch that is computed in parts, this part's examples; what is a mean over the
-        batch is weighted by it, what is a sum is not.
+        batch is weighted by it, what is a sum is not. (The layers' terms are means over tokens or pairs, not
+        examples, so a batch in parts weighs them slightly otherwise than in one.)
         """
         total = share * self.task
         of_output = spec.gamma * (1.0 if self.output_is_sum else share)

@@ -26,6 +26,11 @@ WORDS = {
     "val_loss_best": ("came {} below", "stayed {} above", "nats"),
     "gap_last": ("ended with a gap {} narrower than", "ended with a gap {} wider than", "nats"),
     "iteration_of_best": ("was best {} before", "was best {} after", "iterations"),
+    "landscape_rise": (
+        "lies in a loss that rises {} less than around",
+        "lies in a loss that rises {} more than around",
+        "",
+    ),
     "score": ("scored {} more than", "scored {} less than", "points"),
 }
 """Metric -> what is said where the first configuration is better, where it is worse, and the unit."""

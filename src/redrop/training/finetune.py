@@ -62,8 +62,10 @@ class FineTuner(TwoPassTrainer):
         """Refuse inputs that have no position in the model."""
         config = self.model.config
         limit = getattr(config, "max_position_embeddings", None)
-        if limit is not None and config.model_type == "roberta":
-            limit -= 2  # its positions begin after the padding's
+        for name, module in self.model.named_modules():
+            first = getattr(module, "padding_idx", None)
+            if limit is not None and name.endswith("position_embeddings") and first is not None:
+                limit -= first + 1  # positions begin after the padding's, as RoBERTa's do
         longest = max(tokens.lengths.max() for tokens in (self.train, *(t for t, _, _ in self.dev.values())))
         if limit is not None and longest > limit:
             raise ConfigError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from redrop.analysis.figures import style
 from redrop.analysis.figures.drawn import Drawn, Row
 from redrop.analysis.figures.panels import task_panels
 from redrop.analysis.figures.series import seeds_text
+from redrop.analysis.landscape import slice_of
 from redrop.analysis.paired import (
     average_scores,
     baselines,
@@ -24,11 +25,8 @@ from redrop.analysis.paired import (
 )
 from redrop.analysis.reported import AVERAGE, Reported
 from redrop.analysis.scoring import first_metric, in_order, metrics_text, scale
-from redrop.errors import RecordError
-from redrop.record import REMEDY, RunRecord, read_json
+from redrop.record import RunRecord
 from redrop.study import Study
-
-LANDSCAPE = "landscape.json"
 
 Curve = tuple[Sequence[float], Sequence[float]]
 
@@ -140,14 +138,8 @@ def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **_
     """Development loss along one random direction around each solution."""
 
     def curve(record: RunRecord) -> Curve:
-        path = record.folder / LANDSCAPE
-        if not path.exists():
-            return [], []
-        try:
-            points = read_json(path)["slice"]
-            return [by for by, _ in points], [loss for _, loss in points]
-        except (KeyError, TypeError, ValueError) as error:
-            raise RecordError(f"{path}: no landscape ({error!r}); {REMEDY}") from error
+        points = slice_of(record)
+        return [by for by, _ in points], [loss for _, loss in points]
 
     words = (
         "Loss on the first development examples, weights moved along one Gaussian direction whose rows have "
@@ -158,25 +150,35 @@ def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **_
 
 
 def inconsistency_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
-    """Hidden states' disagreement between two dropout passes, layer by layer."""
+    """Disagreement between two dropout passes, layer by layer: of the hidden states, and of the attention."""
 
-    def curve(record: RunRecord) -> Curve:
-        prefix = "inconsistency_hidden_"
-        layers = sorted(int(name.removeprefix(prefix)) for name in record.metrics if name.startswith(prefix))
-        return layers, [record.value(f"{prefix}{layer}") for layer in layers]
+    def of_layers(prefix: str) -> Callable[[RunRecord], Curve]:
+        def curve(record: RunRecord) -> Curve:
+            layers = sorted(
+                int(name.removeprefix(prefix)) for name in record.metrics if name.startswith(prefix)
+            )
+            return layers, [record.value(f"{prefix}{layer}") for layer in layers]
 
+        return curve
+
+    curves = {
+        "hidden states": of_layers("inconsistency_hidden_"),
+        "attention": of_layers("inconsistency_attention_"),
+    }
     words = (
-        "Mean squared error between the hidden states of two dropout passes, development set, finished models"
+        "Mean squared error between two dropout passes of the finished models, development set: of the "
+        "hidden states, and of the attention probabilities before dropout. It is small, too, in a model that "
+        "says the same of every input: look at its score"
     )
     title, y = "Inconsistency a layer", "mean squared error"
-    return _panels(results, study, protocol, curve, title, "layer", y, words, log=True)
+    return _panels(results, study, protocol, curves, title, "layer", y, words, log=True)
 
 
 def _panels(
     results: Results,
     study: Study,
     protocol: str,
-    curve: Callable[[RunRecord], Curve],
+    curves: Callable[[RunRecord], Curve] | Mapping[str, Callable[[RunRecord], Curve]],
     title: str,
     x: str,
     y: str,
@@ -184,23 +186,29 @@ def _panels(
     *,
     log: bool = False,
 ) -> Drawn:
-    """A panel a task; a line a method: the mean of its seeds, with a band from the lowest to the highest."""
+    """A panel a task; a line a method: the mean of its seeds, with a band from the lowest to the highest.
+
+    ``curves``: from a run to its curve; or several by name, each with a panel a task of its own.
+    """
     tasks = tasks_of(results, study, protocol)
     rows = shown_groups(results, study, protocol, tasks)
-    figure, panels = task_panels(f"{title} ({protocol})", tasks, x, y)
+    kinds = curves if isinstance(curves, Mapping) else {"": curves}
+    shown = [(kind, number) for kind in kinds for number in range(len(tasks))]
+    names = [": ".join(filter(None, (tasks[number], kind))) for kind, number in shown]
+    figure, panels = task_panels(f"{title} ({protocol})", names, x, y)
     every = [group for groups in rows.values() for group in groups]
     named: set[str] = set()
     numbers: list[Row] = []
-    for number, axes in enumerate(panels[: len(tasks)]):
+    for (kind, number), axes in zip(shown, panels, strict=False):
         if log:
             style.logarithmic(axes, (1.0, 2.0, 3.0, 4.0, 6.0, 8.0))
         if x in ("layer", "epoch", "update"):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for index, (config, groups) in enumerate(rows.items()):
-            drawn = _line(axes, groups[number], curve, index, None if config in named else config)
+            drawn = _line(axes, groups[number], kinds[kind], index, None if config in named else config)
             if drawn:
                 named.add(config)
-            head = {"task": tasks[number], "config": config}
+            head = {"task": tasks[number], "config": config} | ({"of": kind} if kind else {})
             numbers += [head | {x.split(",")[0]: at} | row for at, row in drawn]
     if named:  # a legend of nothing is a warning
         figure.legend(loc="outside lower center", ncols=4)

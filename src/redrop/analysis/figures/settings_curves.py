@@ -44,7 +44,9 @@ def size_figure(results: Results, study: Study, protocol: str, *_: Any, **__: An
         axes.set_xticks(shares, [f"{share:g}" for share in shares])
         axes.set_xticks([], minor=True)
         numbers += _draw(axes, tasks[number], lines)
-    words = "Score by method over the share of the training set, drawn anew for each seed"
+    words = (
+        "Score by method over the share of the training set, drawn anew for each seed, as many updates each"
+    )
     return _finish(figure, panels, rows, f"{words}; protocol {protocol}", numbers)
 
 
@@ -74,7 +76,9 @@ def weights_figure(results: Results, study: Study, protocol: str, *_: Any, **__:
             axes.axhline(plain, color=style.GREY, linewidth=0.8, label=BASELINE)
             numbers.append({"task": tasks[number], "line": BASELINE, "what": "mean", "points": float(plain)})
         numbers += _draw(axes, tasks[number], lines, first=1)
-    words = "Score over the weight of one term, the others as in lrdrop; grey: the mean of plain fine-tuning"
+    words = (
+        "Score over one weight (inner: alpha and beta together), the others as in lrdrop; grey: plain's mean"
+    )
     return _finish(figure, panels, rows, f"{words}; protocol {protocol}", numbers)
 
 
