@@ -10,6 +10,7 @@ A test compares the README with what this module makes, so the two cannot disagr
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -219,7 +220,8 @@ def small_glue(published: Path, study: Study) -> str:
     """Scores of the small encoder: plain fine-tuning beside chance, and the gains of both methods."""
     from redrop.analysis.readme_scores import GLUE_HEADER, glue_rows
 
-    return table(GLUE_HEADER, glue_rows(published, load_part("glue", project_folder()), SMALL_ENCODER))
+    rows = glue_rows(published, load_part("glue", project_folder()), SMALL_ENCODER)
+    return f"{table(GLUE_HEADER, rows)}\n{hours(published, 'glue')}"
 
 
 def small_translation(published: Path, study: Study) -> str:
@@ -235,9 +237,19 @@ def small_summaries(published: Path, study: Study) -> str:
 def _generation(published: Path, name: str) -> str:
     from redrop.analysis.readme_scores import GENERATION_HEADER, generation_rows
 
-    return table(
-        GENERATION_HEADER, generation_rows(published, load_part(name, project_folder()), SMALL_TRANSFORMER)
-    )
+    rows = generation_rows(published, load_part(name, project_folder()), SMALL_TRANSFORMER)
+    return f"{table(GENERATION_HEADER, rows)}\n{hours(published, name)}"
+
+
+def hours(published: Path, name: str) -> str:
+    """What all published runs of a study took, trials included; each ran on one thread."""
+    from redrop.analysis.collect import Results
+    from redrop.report.provenance import made
+
+    runs = made(Results.load(published / name / "runs"))
+    total = sum(run.seconds for run in runs if math.isfinite(run.seconds)) / 3600
+    devices = ", ".join(sorted({run.device for run in runs}))
+    return f"{len(runs)} published runs, trials included, took {total:.1f} core-hours ({devices}).\n"
 
 
 def small_glue_claims(published: Path, study: Study) -> str:
