@@ -53,7 +53,7 @@ def _add(builder: Builder, protocol: str, task: str, configs: list[str], groups:
     known = {}
     for record in (record for group in groups.values() for record in group.done):
         for name, metric in record.metrics.items():
-            if name != SCORE and not LAYERS.fullmatch(name):
+            if not name.startswith(SCORE) and not LAYERS.fullmatch(name):
                 known.setdefault(name, metric)
     for name, metric in known.items():
         how = UPDATE.sub("", metric.signature)
