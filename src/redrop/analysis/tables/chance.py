@@ -16,12 +16,22 @@ from redrop.analysis.tables.table import Builder, Table
 from redrop.data.glue_tasks import TASKS
 from redrop.study import Study
 
-COLUMNS = ["Task", "Metric", "Dev examples", "n", "Chance", "Plain", "Margin", "Standard errors"]
+COLUMNS = [
+    "Task",
+    "Metric",
+    "Dev examples",
+    "n",
+    "Chance",
+    "Plain",
+    "Margin",
+    "Standard errors",
+    "Of the seeds alone",
+]
 CAPTION = (
     "Plain fine-tuning against a model that has learnt nothing, in points: the majority class where the "
     "metric is accuracy, zero where it is a correlation. Margin in standard errors: of such a model's score "
     "on as many development examples, p(1 - p)/n or 1/(n - 1) under the root, and of the mean over the n "
-    "seeds, added in squares."
+    "seeds, added in squares; then of the latter alone."
 )
 
 
@@ -70,6 +80,7 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
         "Plain": plain.show(".2f"),
         "Margin": _show(margin, "+.2f"),
         "Standard errors": _show(errors, ".1f"),
+        "Of the seeds alone": _show(margin / between if between else math.nan, ".1f"),
     }
     raw: dict[str, Any] = {
         "protocol": protocol,
