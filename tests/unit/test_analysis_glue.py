@@ -303,8 +303,12 @@ def test_plain_fine_tuning_is_put_beside_chance(runs: Path, study: Study, tmp_pa
     text = table(runs, study, "chance", tmp_path)
     accuracy = 31.0 / (100**2 * 0.25 / 300 + 1.0**2) ** 0.5
     correlation = 55.0 / (100**2 / 299 + 5.0**2) ** 0.5
-    assert f"| toy_pairs | accuracy | 300 | 2 | 50.00 | 81.00 ± 1.41 | +31.00 | {accuracy:.1f} | 31.0 |" in text
-    assert f"| toy_score | pearson | 300 | 2 | 0.00 | 55.00 ± 7.07 | +55.00 | {correlation:.1f} | 11.0 |" in text
+    assert (
+        f"| toy_pairs | accuracy | 300 | 2 | 50.00 | 81.00 ± 1.41 | +31.00 | {accuracy:.1f} | 31.0 |" in text
+    )
+    assert (
+        f"| toy_score | pearson | 300 | 2 | 0.00 | 55.00 ± 7.07 | +55.00 | {correlation:.1f} | 11.0 |" in text
+    )
 
 
 def test_chance_is_the_majority_class_of_the_official_labels(study: Study) -> None:

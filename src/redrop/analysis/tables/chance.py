@@ -71,6 +71,7 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
     between = plain.sd / math.sqrt(plain.n) if plain.n > 1 else 0.0
     margin = plain.mean - level
     errors = margin / math.hypot(error, between)
+    of_seeds = margin / between if between else math.nan
     cells = {
         "Task": task,
         "Metric": first_metric("glue", task),
@@ -80,7 +81,7 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
         "Plain": plain.show(".2f"),
         "Margin": _show(margin, "+.2f"),
         "Standard errors": _show(errors, ".1f"),
-        "Of the seeds alone": _show(margin / between if between else math.nan, ".1f"),
+        "Of the seeds alone": _show(of_seeds, ".1f"),
     }
     raw: dict[str, Any] = {
         "protocol": protocol,
@@ -94,6 +95,7 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
         "plain_sd": plain.sd,
         "margin": margin,
         "standard_errors": errors,
+        "standard_errors_of_seeds": of_seeds,
     }
     notes = [] if plain.n else [("Plain", "No run of plain fine-tuning is finished on this task.")]
     if math.isnan(level):
