@@ -27,8 +27,8 @@ def rise(record: RunRecord) -> float:
     NaN where there is no slice, or a loss on it is not finite.
     """
     points = slice_of(record)
-    losses = [math.nan if loss is None else loss for _, loss in points]
     if not points:
         return math.nan
+    losses = [math.nan if loss is None else loss for _, loss in points]
     middle = min(range(len(points)), key=lambda place: abs(points[place][0]))
     return sum(losses) / len(losses) - losses[middle]

@@ -16,7 +16,7 @@ from redrop.analysis.summary import summarise
 from redrop.analysis.tables.table import Builder, Table
 from redrop.study import Study
 
-HEAD = ["Metric", "Split", "How"]
+TEXT = frozenset({"Metric", "Split", "How"})
 LAYERS = re.compile(r"inconsistency_(hidden|attention)_\d+")
 """Metrics of single layers, which a figure shows."""
 UPDATE = re.compile(r", update [\d,]+$")
@@ -41,7 +41,7 @@ def metrics(
     found = corpora(results, study, protocols)
     shown = {name: shown_groups(results, study, name, in_order(own)) for name, own in found.items()}
     configs = list(dict.fromkeys(config for rows in shown.values() for config in rows))
-    builder = Builder(["Metric", *configs, "Split", "How"], frozenset(HEAD))
+    builder = Builder(["Metric", *configs, "Split", "How"], TEXT)
     for protocol, own in found.items():
         for number, task in enumerate(in_order(own)):
             groups = {config: rows[number] for config, rows in shown[protocol].items()}
