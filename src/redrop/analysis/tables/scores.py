@@ -17,11 +17,15 @@ from redrop.analysis.summary import DASH, MINUS, summarise
 from redrop.analysis.tables.table import Builder, Table
 from redrop.study import Study
 
-CAPTION = (
-    "Points, {when}, split {split}: mean ± sample standard deviation over n seeds. {metrics}. Average: "
-    "mean of the tasks, over the seeds that have all of them. Gain: difference to plain training (one pass) "
-    "on the same training set, paired by seed, with its 95 % t interval. Reported: figures of others, each "
-    "with its source, where one is known; they were made with other seeds, recipes and sometimes sets."
+CAPTION = "Points, {when}, split {split}: mean ± sample standard deviation over n seeds. {metrics}."
+OF_AVERAGE = " Average: mean of the tasks, over the seeds that have all of them."
+OF_GAIN = (
+    " Gain: difference to plain training (one pass) on the same training set, paired by seed, with its 95 % "
+    "t interval."
+)
+OF_REPORTED = (
+    " Reported: figures of others, each with its source, where one is known; they were made with other "
+    "seeds, recipes and sometimes sets."
 )
 WHEN = {
     "glue": "at the end of training, no epoch chosen",
@@ -64,6 +68,7 @@ def scores(
     tasks = in_order(dict.fromkeys(task for names in found.values() for task in names))
     columns = columns_of(study.reads, tasks)
     builder = Builder(["Configuration", "n", *(one.name for one in columns)], frozenset({"Configuration"}))
+    gains = others = False
     for protocol, own in found.items():
         known = study.protocols.get(protocol)
         section = protocol + (f": {known.title}" if known else "")
@@ -72,14 +77,21 @@ def scores(
         over = baselines(study, protocol, rows)
         for config, groups in rows.items():
             _add(builder, section, config, groups, columns, values[config])
-            _add_reported(builder, section, reported, groups[0], columns, None)
+            others |= _add_reported(builder, section, reported, groups[0], columns, None)
             if config in over:
+                gains = True
                 pair = (config, over[config])
                 _add_gain(builder, section, groups[0], pair, columns, *(values[one] for one in pair))
-                _add_reported(builder, section, reported, groups[0], columns, over[config])
+                others |= _add_reported(builder, section, reported, groups[0], columns, over[config])
     used = {r.metrics[SCORE].split for r in results.records if SCORE in r.metrics} or {"dev"}
     metrics = f"Score: {metrics_text(study.reads, tasks)}"
     caption = CAPTION.format(metrics=metrics, split=", ".join(sorted(used)), when=WHEN[study.reads])
+    if any(column.task == AVERAGE for column in columns):
+        caption += OF_AVERAGE
+    if gains:
+        caption += OF_GAIN
+    if others:
+        caption += OF_REPORTED
     return builder.table("scores", f"{study.title}: scores", caption)
 
 
@@ -148,8 +160,8 @@ def _add_reported(
     group: Group,
     columns: list[Column],
     over: str | None,
-) -> None:
-    """A row of what others report for the configuration, or for its gain; none where nothing is known."""
+) -> bool:
+    """A row of what others report for the configuration, or for its gain; False where nothing is known."""
     keys = {
         column.name: (group.protocol, group.config, column.task, GAIN if over else column.metric)
         for column in columns
@@ -157,7 +169,7 @@ def _add_reported(
     }
     known = {name: key for name, key in keys.items() if key in reported.values}
     if not known:
-        return
+        return False
     form, what = ("+.2f", "reported gain") if over else (".2f", "reported score")
     title = f"{group.config} {MINUS} {over}" if over else group.config
     cells = {"Configuration": f"{title}, reported", "n": ""} | {column.name: DASH for column in columns}
@@ -165,6 +177,7 @@ def _add_reported(
     raw: dict[str, Any] = {"protocol": group.protocol, "config": group.config, "what": what}
     raw |= {f"{name}_mean": reported.value(*key) for name, key in known.items()}
     builder.row(section, cells, raw, [(name, f"{reported.origin(*key)}.") for name, key in known.items()])
+    return True
 
 
 def show_gain(found: Interval) -> str:
