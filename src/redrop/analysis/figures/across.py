@@ -24,7 +24,7 @@ from redrop.analysis.paired import (
     shown_groups,
 )
 from redrop.analysis.reported import AVERAGE, Reported
-from redrop.analysis.scoring import first_metric, in_order, metrics_text, scale
+from redrop.analysis.scoring import SHOWN, first_metric, in_order, metrics_text, scale
 from redrop.record import RunRecord
 from redrop.study import Study
 
@@ -120,18 +120,22 @@ def points_of(groups: Sequence[Group], tasks: Sequence[str], name: str) -> dict[
 
 def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
     """Score on the development set while training: over the epochs, or the updates of generation."""
-    x, key = ("epoch", "epoch") if study.reads == "glue" else ("update", "iteration")
-    suffix = "" if study.reads == "glue" else "_valid"
+    glue = study.reads == "glue"
+    x, key = ("epoch", "epoch") if glue else ("update", "iteration")
+    suffix = "" if glue else "_valid"
 
     def curve(record: RunRecord) -> Curve:
         first = first_metric(study.reads, record.spec.task) + suffix
         rows = [row for row in results.rows(record.run) if row.get(first) is not None]
         return [row[key] for row in rows], [scale(record) * row[first] for row in rows]
 
-    words = f"Score on the development set over the {x}s"
-    if study.reads != "glue":
-        words += ", of its first inputs"
-    return _panels(results, study, protocol, curve, "Score while training", x, "points", words)
+    if glue:
+        y, words = "points", "Score on the development set over the epochs"
+    else:
+        metric = SHOWN[study.reads][0]
+        y = f"{metric}, validation set"
+        words = f"{metric} of the validation set's first inputs over the updates"
+    return _panels(results, study, protocol, curve, "Score while training", x, y, words)
 
 
 def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
