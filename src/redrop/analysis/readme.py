@@ -254,15 +254,24 @@ def hours(published: Path, name: str) -> str:
 
 def small_glue_claims(published: Path, study: Study) -> str:
     """Verdicts on paper A's claims about GLUE at the scale of the small encoder."""
-    return claims(published, load_part("glue", project_folder()))
+    return _claims(published, ["glue"])
+
+
+def small_generation_claims(published: Path, study: Study) -> str:
+    """Verdicts on paper A's claims about generated texts at the scale of small Transformers."""
+    return _claims(published, ["translation", "summarization"])
 
 
 def claims(published: Path, study: Study) -> str:
-    """Every claim's verdict at the scales that were run."""
+    """Verdicts on paper B's claims at the scales that were run."""
+    return _claims(published, [study.name])
+
+
+def _claims(published: Path, names: Iterable[str]) -> str:
     from redrop.report.verdicts import SIGNS
 
     lines = ["| claim | | verdict here | judged at |", "| --- | --- | --- | --- |"]
-    for one in judged(published, [study.name]):
+    for one in judged(published, names):
         shown = f"{SIGNS[one.here]} {one.here}"
         lines.append(f"| {one.claim.text} | {one.claim.source} | {shown} | {one.scales or DASH} |")
     return "\n".join(lines) + "\n"
@@ -312,6 +321,7 @@ BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "small-glue-claims": small_glue_claims,
     "small-translation": small_translation,
     "small-summaries": small_summaries,
+    "small-generation-claims": small_generation_claims,
 }
 
 
