@@ -10,7 +10,7 @@ from redrop.analysis.collect import Group, Results
 from redrop.analysis.names import Protocols
 from redrop.analysis.paired import shown_groups
 from redrop.analysis.reported import NOTHING, Reported
-from redrop.analysis.scoring import SCORE, in_order
+from redrop.analysis.scoring import SCORE, in_order, scale
 from redrop.analysis.sections import corpora
 from redrop.analysis.summary import summarise
 from redrop.analysis.tables.table import Builder, Table
@@ -24,9 +24,12 @@ UPDATE = re.compile(r", update [\d,]+$")
 
 CAPTION = (
     "As recorded (fractions are not in points): mean ± sample standard deviation over the seeds that have "
-    "the metric. Metrics of single layers are in the figure of inconsistency. Inconsistency is a divergence "
-    "between the outputs of two dropout passes, or of one and the model without dropout: it is small, too, "
-    "in a model that says the same of every input."
+    "the metric."
+)
+OF_INCONSISTENCY = (
+    " Metrics of single layers are in the figure of inconsistency. Inconsistency is a divergence between the "
+    "outputs of two dropout passes, or of one and the model without dropout: it is small, too, in a model "
+    "that says the same of every input."
 )
 
 
@@ -46,7 +49,8 @@ def metrics(
         for number, task in enumerate(in_order(own)):
             groups = {config: rows[number] for config, rows in shown[protocol].items()}
             _add(builder, protocol, task, configs, groups)
-    return builder.table("metrics", f"{study.title}: every metric", CAPTION)
+    caption = CAPTION + (OF_INCONSISTENCY if study.reads == "glue" else "")
+    return builder.table("metrics", f"{study.title}: every metric", caption)
 
 
 def _add(builder: Builder, protocol: str, task: str, configs: list[str], groups: dict[str, Group]) -> None:
@@ -54,14 +58,14 @@ def _add(builder: Builder, protocol: str, task: str, configs: list[str], groups:
     for record in (record for group in groups.values() for record in group.done):
         for name, metric in record.metrics.items():
             if not name.startswith(SCORE) and not LAYERS.fullmatch(name):
-                known.setdefault(name, metric)
-    for name, metric in known.items():
+                known.setdefault(name, (metric, metric.higher_is_better and scale(record) == 1.0))
+    for name, (metric, in_points) in known.items():
         how = UPDATE.sub("", metric.signature)
         cells = dict.fromkeys(configs, "") | {"Metric": name, "Split": metric.split, "How": how}
         raw: dict[str, Any] = {"protocol": protocol, "task": task, "metric": name}
         for config, group in groups.items():
             values = [value for record in group.done if math.isfinite(value := record.value(name))]
             summary = summarise(values)
-            cells[config] = summary.show(".2f" if abs(summary.mean) >= 10.0 else ".4f")
+            cells[config] = summary.show(".2f" if in_points or abs(summary.mean) >= 10.0 else ".4f")
             raw |= {f"{config}_mean": summary.mean, f"{config}_sd": summary.sd, f"{config}_n": summary.n}
         builder.row(f"{protocol}, {task}", cells, raw | {"split": metric.split, "how": how}, [])
