@@ -249,7 +249,8 @@ def hours(published: Path, name: str) -> str:
     runs = made(Results.load(published / name / "runs"))
     total = sum(run.seconds for run in runs if math.isfinite(run.seconds)) / 3600
     devices = ", ".join(sorted({run.device for run in runs}))
-    return f"{len(runs)} published runs, trials included, took {total:.1f} core-hours ({devices}).\n"
+    subject = f"{len(runs)} published runs, trials included," if len(runs) != 1 else "The published run"
+    return f"{subject} took {total:.1f} core-hours ({devices}).\n"
 
 
 def small_glue_claims(published: Path, study: Study) -> str:
