@@ -110,11 +110,21 @@ def test_without_outputs_the_bootstrap_says_so(study: Study, tmp_path: Path) -> 
     assert made.footnotes == (NOTHING_HERE,)
 
 
-def test_the_learning_figure_goes_over_updates(runs: Path, study: Study, tmp_path: Path) -> None:
+def test_the_learning_figure_goes_over_updates_and_passes(runs: Path, study: Study, tmp_path: Path) -> None:
     build_figures(load(runs, None, "translation"), study, tmp_path, None)
     text = (tmp_path / "toy-learning.svg").read_text()
     assert ">update<" in text
+    assert ">pass<" in text
     assert ">lrdrop<" in text
+    with (tmp_path / "toy-learning.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    at = {
+        (config, of): [float(row[of]) for row in rows if row["config"] == config and row["of"] == f"by {of}"]
+        for config in BLEU
+        for of in ("update", "pass")
+    }
+    assert at["ce", "update"] == at["ce", "pass"] == at["lrdrop", "update"] == [5, 10]
+    assert at["rdrop", "pass"] == at["lrdrop", "pass"] == [10, 20]  # two passes an update
     assert "n = 2 seeds" in (tmp_path / "toy-gain.txt").read_text()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.figures import style
@@ -16,6 +16,7 @@ from redrop.analysis.figures.panels import task_panels
 from redrop.analysis.figures.series import seeds_text
 from redrop.analysis.landscape import slice_of
 from redrop.analysis.paired import (
+    BASELINE,
     average_scores,
     baselines,
     gain,
@@ -26,9 +27,12 @@ from redrop.analysis.paired import (
 from redrop.analysis.reported import AVERAGE, Reported
 from redrop.analysis.scoring import SHOWN, first_metric, in_order, metrics_text, scale
 from redrop.record import RunRecord
+from redrop.spec import RunSpec
 from redrop.study import Study
 
 Curve = tuple[Sequence[float], Sequence[float]]
+COUNTED = ("layer", "epoch", "update", "pass")
+"""Axes that have whole numbers alone."""
 
 
 def tasks_of(results: Results, study: Study, protocol: str) -> list[str]:
@@ -119,23 +123,36 @@ def points_of(groups: Sequence[Group], tasks: Sequence[str], name: str) -> dict[
 
 
 def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
-    """Score on the development set while training: over the epochs, or the updates of generation."""
+    """Score while training: over the epochs, or over updates and passes where texts are generated."""
     glue = study.reads == "glue"
-    x, key = ("epoch", "epoch") if glue else ("update", "iteration")
-    suffix = "" if glue else "_valid"
 
-    def curve(record: RunRecord) -> Curve:
-        first = first_metric(study.reads, record.spec.task) + suffix
-        rows = [row for row in results.rows(record.run) if row.get(first) is not None]
-        return [row[key] for row in rows], [scale(record) * row[first] for row in rows]
+    def over(key: str, by_passes: bool = False) -> Callable[[RunRecord], Curve]:
+        def curve(record: RunRecord) -> Curve:
+            first = first_metric(study.reads, record.spec.task) + ("" if glue else "_valid")
+            rows = [row for row in results.rows(record.run) if row.get(first) is not None]
+            times = passes_of(record.spec) if by_passes else 1
+            return [times * row[key] for row in rows], [scale(record) * row[first] for row in rows]
 
+        return curve
+
+    title = "Score while training"
     if glue:
-        y, words = "points", "Score on the development set over the epochs"
-    else:
-        metric = SHOWN[study.reads][0]
-        y = f"{metric}, validation set"
-        words = f"{metric} of the validation set's first inputs over the updates"
-    return _panels(results, study, protocol, curve, "Score while training", x, y, words)
+        words = "Score on the development set over the epochs"
+        return _panels(results, study, protocol, over("epoch"), title, "epoch", "points", words)
+    metric = SHOWN[study.reads][0]
+    words = (
+        f"{metric} of the validation set's first inputs, over the updates, and over the passes of a batch "
+        "through the model, forward and backward: one an update with plain training, two with the others, so "
+        "this is about what a score costs"
+    )
+    curves = {"by update": over("iteration"), "by pass": over("iteration", by_passes=True)}
+    xs = {"by update": "update", "by pass": "pass"}
+    return _panels(results, study, protocol, curves, title, xs, f"{metric}, validation set", words)
+
+
+def passes_of(spec: RunSpec) -> int:
+    """How often an update sends its batch through the model."""
+    return 1 if spec.objective.name == BASELINE else 2
 
 
 def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
@@ -184,7 +201,7 @@ def _panels(
     protocol: str,
     curves: Callable[[RunRecord], Curve] | Mapping[str, Callable[[RunRecord], Curve]],
     title: str,
-    x: str,
+    x: str | Mapping[str, str],
     y: str,
     words: str,
     *,
@@ -192,28 +209,32 @@ def _panels(
 ) -> Drawn:
     """A panel a task; a line a method: the mean of its seeds, with a band from the lowest to the highest.
 
-    ``curves``: from a run to its curve; or several by name, each with a panel a task of its own.
+    ``curves``: from a run to its curve; or several by name, each with a panel a task of its own, and with
+    an ``x`` of its own if there are several.
     """
     tasks = tasks_of(results, study, protocol)
     rows = shown_groups(results, study, protocol, tasks)
     kinds = curves if isinstance(curves, Mapping) else {"": curves}
     shown = [(kind, number) for kind in kinds for number in range(len(tasks))]
     names = [": ".join(filter(None, (tasks[number], kind))) for kind, number in shown]
-    figure, panels = task_panels(f"{title} ({protocol})", names, x, y)
+    labels = x if isinstance(x, Mapping) else dict.fromkeys(kinds, x)
+    figure, panels = task_panels(f"{title} ({protocol})", names, "", y)
     every = [group for groups in rows.values() for group in groups]
     named: set[str] = set()
     numbers: list[Row] = []
     for (kind, number), axes in zip(shown, panels, strict=False):
         if log:
             style.logarithmic(axes, (1.0, 2.0, 3.0, 4.0, 6.0, 8.0))
-        if x in ("layer", "epoch", "update"):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel(labels[kind])
+        if labels[kind] in COUNTED:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if len(kinds) == 1 else 4, integer=True))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         for index, (config, groups) in enumerate(rows.items()):
             drawn = _line(axes, groups[number], kinds[kind], index, None if config in named else config)
             if drawn:
                 named.add(config)
             head = {"task": tasks[number], "config": config} | ({"of": kind} if kind else {})
-            numbers += [head | {x.split(",")[0]: at} | row for at, row in drawn]
+            numbers += [head | {labels[kind].split(",")[0]: at} | row for at, row in drawn]
     if named:  # a legend of nothing is a warning
         figure.legend(loc="outside lower center", ncols=4)
     caption = f"{words}; protocol {protocol}, {seeds_text(every)}. Lines are means, bands lowest to highest."
