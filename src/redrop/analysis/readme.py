@@ -235,10 +235,11 @@ def small_summaries(published: Path, study: Study) -> str:
 
 
 def _generation(published: Path, name: str) -> str:
-    from redrop.analysis.readme_scores import GENERATION_HEADER, generation_rows
+    from redrop.analysis.readme_scores import GENERATION_HEADER, at_equal_passes, generation_rows
 
-    rows = generation_rows(published, load_part(name, project_folder()), SMALL_TRANSFORMER)
-    return f"{table(GENERATION_HEADER, rows)}\n{hours(published, name)}"
+    asked = published, load_part(name, project_folder()), SMALL_TRANSFORMER
+    text = table(GENERATION_HEADER, generation_rows(*asked))
+    return f"{text}\n{at_equal_passes(*asked)}{hours(published, name)}"
 
 
 def hours(published: Path, name: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from redrop.analysis.build import load
 from redrop.analysis.collect import Results
+from redrop.analysis.figures.across import passes_of
 from redrop.analysis.paired import average_scores, gain
 from redrop.analysis.paired import scores as task_scores
 from redrop.analysis.scoring import SHOWN, in_order
@@ -14,7 +17,8 @@ from redrop.analysis.tables.chance import chance
 from redrop.analysis.tables.scores import show_gain
 from redrop.study import Study
 
-METHODS = ("ce", "rdrop", "lrdrop")
+NAMES = {"ce": "plain", "rdrop": "R-Drop", "lrdrop": "LR-Drop"}
+METHODS = tuple(NAMES)
 GLUE_HEADER = ["", "n", "chance", "plain", "standard errors above", *("R-Drop − plain", "LR-Drop − plain")]
 AVERAGE = "average"
 
@@ -60,6 +64,32 @@ def generation_rows(published: Path, study: Study, protocol: str) -> list[list[s
                 ]
             )
     return rows
+
+
+def at_equal_passes(published: Path, study: Study, protocol: str) -> str:
+    """What each method had on the validation set when it had sent as many batches through the model as plain
+    training does in all; a task a line. Nothing about a task that a method has no run on.
+    """
+    results = load(published / study.name / "runs")
+    metric = f"{SHOWN[study.reads][0]}_valid"
+    lines = []
+    for task in results.protocols(study.name).get(protocol, []):
+        done = {m: results.group(study.name, protocol, m, task).done for m in METHODS}
+        if not all(done.values()):
+            continue
+        passes = done[METHODS[0]][0].spec.schedule.updates
+        shown = []
+        for method, records in done.items():
+            update = passes // passes_of(records[0].spec)
+            rows = [row for record in records for row in results.rows(record.run)]
+            values = [row[metric] for row in rows if row["iteration"] == update and metric in row]
+            shown.append(f"{NAMES[method]} {np.mean(values):.1f}")
+        name = metric.removesuffix("_valid").upper()
+        lines.append(
+            f"{name} on {task}'s validation set after {passes:,} passes of a batch through the model:\n"
+            f"{', '.join(shown)}.\n"
+        )
+    return "\n".join(lines) + "\n" if lines else ""
 
 
 def counts(values: dict[str, dict[int, float]]) -> str:
