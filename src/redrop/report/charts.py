@@ -68,8 +68,9 @@ def charts(folder: ResultsFolder, view: View) -> list[Chart]:
             )
             seeds = len({row["seed"] for row in rows})
             description = (
-                f"{words['y']}, over the {words['x'].lower()}s, of {len(configs)} configurations, "
-                f"protocol {protocol} on {task}, up to {seeds} seeds each: thin lines are single runs, thick "
+                f"{words['y']}, over the {words['x'].lower()}s, of {len(configs)} "
+                f"configuration{'s' if len(configs) > 1 else ''}, protocol {protocol} on {task}, up to "
+                f"{seeds} seed{'s' if seeds > 1 else ''} each: thin lines are single runs, thick "
                 "lines their means."
             )
             if view.label:

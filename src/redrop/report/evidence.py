@@ -77,7 +77,7 @@ def scales(lines: list[Evidence]) -> list[str]:
         key = line.protocol, line.budget, line.model, line.configs, line.n
         alike.setdefault(key, []).append(line.task)
     return [
-        f"{protocol}: {', '.join(tasks)}; {configs} configurations × {n} {'seed' if n == '1' else 'seeds'}, "
-        f"{budget}, model {model}"
+        f"{protocol}: {', '.join(tasks)}; {configs} configuration{'s' if configs > 1 else ''} × {n} "
+        f"seed{'' if n == '1' else 's'}, {budget}, model {model}"
         for (protocol, budget, model, configs, n), tasks in alike.items()
     ]

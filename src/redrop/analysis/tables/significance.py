@@ -124,6 +124,7 @@ def _add(
         "n": found["n"],
         "system_bleu": found["system"],
         "baseline_bleu": found["baseline"],
+        "difference": found["system"] - found["baseline"],
         "p": found["p_value"],
         "signature": found["signature"],
     }
