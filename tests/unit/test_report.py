@@ -139,6 +139,20 @@ def test_scales_that_disagree_are_mixed_and_undecided_ones_do_not_count() -> Non
     assert counted(["not run", "supported", "not run"]) == "1 supported, 2 not run"
 
 
+def test_a_claim_about_each_task_falls_with_one_of_them(project: Path) -> None:
+    found = [judgement(("b", FOR)), judgement(("b", AGAINST))]
+    elsewhere = dataclasses.replace(found[0], budget="3,000 iterations")
+    study = load_part("glue", project)
+    for each_task, judgements, verdict in (
+        (False, found, MIXED),
+        (True, found, "contradicted"),
+        (True, found[:1], "supported"),
+        (True, [*found, elsewhere], MIXED),  # at another scale it holds
+    ):
+        claim = dataclasses.replace(found[0].claim, each_task=each_task)
+        assert Judged(study, claim, tuple(judgements)).here == verdict
+
+
 def test_the_picture_puts_what_the_claim_says_to_the_right() -> None:
     for values, side in ((FOR, 1), (AGAINST, -1)):
         (comparison,) = judgement(("b", values)).comparisons

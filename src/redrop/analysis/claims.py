@@ -171,7 +171,7 @@ def budget(group: Group) -> str:
     if epochs is not None:
         return f"{epochs:g} epochs"
     updates = getattr(schedule, "updates", None)
-    return f"{schedule.last_iteration if updates is None else updates:,} iterations"
+    return f"{schedule.last_iteration:,} iterations" if updates is None else f"{updates:,} updates"
 
 
 def model_size(record: RunRecord) -> str:

@@ -212,7 +212,8 @@ def generation(published: Path, study: Study) -> str:
         + table(["training, method", "an update", "times plain"], methods)
         + "\n"
         + table(["decoding", "without cache", "with cache", "ratio", "same outputs"], searches)
-        + f"\n{machine['device']}, one thread, torch {machine['torch']}; medians.\n"
+        + f"\n{machine['device']}, one thread, torch {machine['torch']}, random text; medians, in training "
+        "those of the updates' own ratios,\nwhich are not exactly the ratio of the columns.\n"
     )
 
 

@@ -84,10 +84,10 @@ def at_equal_passes(published: Path, study: Study, protocol: str) -> str:
             rows = [row for record in records for row in results.rows(record.run)]
             values = [row[metric] for row in rows if row["iteration"] == update and metric in row]
             shown.append(f"{NAMES[method]} {np.mean(values):.1f}")
-        name = metric.removesuffix("_valid").upper()
+        name, first = metric.removesuffix("_valid").upper(), done[METHODS[0]][0].spec.evaluation.decoded
         lines.append(
-            f"{name} on {task}'s validation set after {passes:,} passes of a batch through the model:\n"
-            f"{', '.join(shown)}.\n"
+            f"{name} on the first {first} sentences of {task}'s validation "
+            f"set after {passes:,} passes of a batch through the\nmodel: {', '.join(shown)}.\n"
         )
     return "\n".join(lines) + "\n" if lines else ""
 

@@ -44,7 +44,7 @@ SIGNS = {
 MEANING = {
     SUPPORTED: "the 95 % interval of every comparison lies on the claim's side of zero",
     CONTRADICTED: "the interval of at least one comparison lies on the other side",
-    MIXED: "the verdict differs between the texts, protocols or budgets that were run",
+    MIXED: "the verdict differs between the texts, tasks, protocols or budgets that were run",
     INCONCLUSIVE: "an interval holds zero",
     PARTLY: "some of its comparisons were run, and none of these goes against it",
     ONE_SEED: "there is no interval yet",
@@ -68,7 +68,14 @@ class Judged:
     @property
     def here(self) -> str:
         """The verdict at the scales that were run, one for all of them."""
-        return together([standing(judgement) for judgement in self.judgements])
+        scales: dict[tuple[str, str, str], list[str]] = {}
+        for one in self.judgements:
+            scales.setdefault((one.protocol, one.budget, one.model), []).append(standing(one))
+        verdicts = []
+        for found in scales.values():
+            against = self.claim.each_task and CONTRADICTED in found  # one task is enough
+            verdicts += [CONTRADICTED] if against else found
+        return together(verdicts)
 
     @property
     def anchor(self) -> str:

@@ -141,9 +141,9 @@ def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__
         return _panels(results, study, protocol, over("epoch"), title, "epoch", "points", words)
     metric = SHOWN[study.reads][0]
     words = (
-        f"{metric} of the validation set's first inputs, over the updates, and over the passes of a batch "
-        "through the model, forward and backward: one an update with plain training, two with the others, so "
-        "this is about what a score costs"
+        f"{metric} of the validation set's first inputs (evaluation.decoded), over the updates, and over the "
+        "passes of a batch through the model, forward and backward: one an update with plain training, two "
+        "with the others, so this is about what a score costs"
     )
     curves = {"by update": over("iteration"), "by pass": over("iteration", by_passes=True)}
     xs = {"by update": "update", "by pass": "pass"}

@@ -60,6 +60,11 @@ def cost_gain_figure(results: Results, study: Study, protocol: str, *_: Any, **_
         figure.legend(handles, list(named), loc="outside lower center", ncols=4)
     every = [group for row in groups.values() for group in row]
     several = " Large marks are averages over the tasks, small ones single tasks." if len(tasks) > 1 else ""
+    if not rows:
+        caption = (
+            f"Gain over plain training against its cost, protocol {protocol}: no finished runs to compare."
+        )
+        return Drawn(figure, caption, [])
     caption = (
         f"Gain over plain training in points, paired by seed, against what it costs: medians over the runs, "
         f"as ratios to plain training's; protocol {protocol}, {seeds_text(every)}. Bars are Student's 95 % "

@@ -36,12 +36,13 @@ TEXT = frozenset({"Judged on", "Budget", "Better", "Than", "Verdict"})
 CAPTION = (
     "Difference: by how much the configuration under Better is better than that under Than (lower for a "
     "loss, higher for a score, in points), paired by seed, mean over the n common seeds with Student's t "
-    "interval; positive is what the claim says. P(better): probability that a run of the first is better "
-    "than one of the second. A comparison is supported or contradicted if its interval lies on one side of "
-    "0; a claim is supported if all its comparisons are, contradicted if one is (intervals are not widened "
-    "for the number of comparisons). The words after each claim are its verdict as published; verdicts at "
-    "other budgets, on other corpora, in other protocols or with other models hold at their own scale only, "
-    "where the ranking may differ."
+    "interval; positive is what the claim says. P(better): probability of improvement, the share of all "
+    "pairs of a run of the first and one of the second in which the first is better. A comparison is "
+    "supported or contradicted if its interval lies on one side of 0; a claim is supported if all its "
+    "comparisons are, contradicted if one is (intervals are not widened for the number of comparisons). The "
+    "words after each claim are its verdict as published; verdicts at other budgets, on other corpora, in other "
+    "protocols or with other models hold at their own scale only, where the ranking may differ. Places (Key "
+    "Results and the like) are those of a summary of the paper."
 )
 
 
@@ -95,6 +96,6 @@ def _cells(judgement: Judgement, comparison: Comparison) -> dict[str, str]:
         "n": str(interval.n) if interval.n else DASH,
         "Difference": finite(scale * interval.mean, form, DASH).replace("-", MINUS),
         "95 % interval": f"{low} to {high}".replace("-", MINUS) if low else DASH,
-        "P(better)": finite(comparison.improvement, ".2f", DASH),
+        "P(better)": finite(comparison.improvement, ".2f", DASH) if interval.n > 1 else DASH,
         "Verdict": comparison.verdict,
     }

@@ -23,8 +23,8 @@ UPDATE = re.compile(r", update [\d,]+$")
 """What differs from seed to seed in a signature."""
 
 CAPTION = (
-    "As recorded (fractions are not in points): mean ± sample standard deviation over the seeds that have "
-    "the metric."
+    "As recorded, so fractions are not turned into points: mean ± sample standard deviation over the seeds "
+    "that have the metric."
 )
 OF_INCONSISTENCY = (
     " Metrics of single layers are in the figure of inconsistency. Inconsistency is a divergence between the "

@@ -15,10 +15,16 @@ from redrop.study import Protocol, Setting, Study
 
 COLUMNS = ["Setting", "Value", "Source", "Applies to", "Note"]
 
-CAPTION = (
+SOURCES = (
     "Sources: stated in the paper; authors-code, read in or established from the authors' repository; "
-    "inferred from their records; chosen by us. A line marked as an override is not in the study file: "
-    "it was found by comparing the runs with it."
+    "inferred from their records; chosen by us."
+)
+LR_DROP_SOURCES = (
+    "Sources: stated in the paper's abstract or a review of it; inferred from R-Drop's published code, its "
+    "tools' defaults and the works that the paper follows; chosen by us."
+)
+OVERRIDES = (
+    " A line marked as an override is not in the study file: it was found by comparing the runs with it."
 )
 ALL, REST = "all rows", "the other rows"
 OVERRIDE = "override of the config that made these runs"
@@ -47,7 +53,8 @@ def protocol(
             ]
             for setting, where in lines:
                 _add(builder, name, f"{name}: {part.title}", key, setting, where)
-    return builder.table("protocol", f"{study.title}: settings and their sources", CAPTION)
+    caption = (SOURCES if study.reads == "corpus" else LR_DROP_SOURCES) + OVERRIDES
+    return builder.table("protocol", f"{study.title}: settings and their sources", caption)
 
 
 def _lines(part: Protocol, key: str) -> list[tuple[Setting, str]]:
