@@ -40,9 +40,9 @@ CAPTION = (
     "pairs of a run of the first and one of the second in which the first is better. A comparison is "
     "supported or contradicted if its interval lies on one side of 0; a claim is supported if all its "
     "comparisons are, contradicted if one is (intervals are not widened for the number of comparisons). The "
-    "words after each claim are its verdict as published; verdicts at other budgets, on other corpora, in other "
-    "protocols or with other models hold at their own scale only, where the ranking may differ. Places (Key "
-    "Results and the like) are those of a summary of the paper."
+    "words after each claim are its verdict as published; verdicts at other budgets, on other corpora, in "
+    "other protocols or with other models hold at their own scale only, where the ranking may differ. Places "
+    "(Key Results and the like) are those of a summary of the paper."
 )
 
 
