@@ -15,7 +15,7 @@ from generation_support import METHODS, generation_spec
 from redrop import record
 from redrop.analysis.build import build_figures, find_reported, load
 from redrop.analysis.claims import Claim, judge
-from redrop.analysis.readme_scores import generation_rows
+from redrop.analysis.readme_scores import at_equal_passes, generation_rows
 from redrop.analysis.tables.scores import scores
 from redrop.analysis.tables.significance import NOTHING_HERE, PREDICTIONS, significance, store
 from redrop.errors import RecordError
@@ -126,6 +126,17 @@ def test_the_learning_figure_goes_over_updates_and_passes(runs: Path, study: Stu
     assert at["ce", "update"] == at["ce", "pass"] == at["lrdrop", "update"] == [5, 10]
     assert at["rdrop", "pass"] == at["lrdrop", "pass"] == [10, 20]  # two passes an update
     assert "n = 2 seeds" in (tmp_path / "toy-gain.txt").read_text()
+
+
+def test_scores_at_equal_passes_by_hand(runs: Path, study: Study, tmp_path: Path) -> None:
+    """Ten updates of plain training are ten passes, as are five of the others; curves are update + BLEU."""
+    (tmp_path / "translation").mkdir()
+    (tmp_path / "translation" / "runs").symlink_to(runs / "translation")
+    said = at_equal_passes(tmp_path, study, "toy")
+    means = {config: sum(values.values()) / len(values) for config, values in BLEU.items()}
+    assert f"plain {10 + means['ce']:.1f}, R-Drop {5 + means['rdrop']:.1f}" in said
+    assert f"LR-Drop {5 + means['lrdrop']:.1f}." in said
+    assert "after 10 passes" in said
 
 
 def test_what_is_reported_stands_below_the_row_it_is_about(project: Path, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import numpy as np
 
 from redrop.analysis.build import load
 from redrop.analysis.collect import Results
-from redrop.analysis.figures.across import passes_of
-from redrop.analysis.paired import average_scores, gain
+from redrop.analysis.paired import average_scores, gain, passes_of
 from redrop.analysis.paired import scores as task_scores
 from redrop.analysis.scoring import SHOWN, in_order
 from redrop.analysis.summary import DASH, summarise

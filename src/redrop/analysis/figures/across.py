@@ -16,18 +16,17 @@ from redrop.analysis.figures.panels import task_panels
 from redrop.analysis.figures.series import seeds_text
 from redrop.analysis.landscape import slice_of
 from redrop.analysis.paired import (
-    BASELINE,
     average_scores,
     baselines,
     gain,
     paired_differences,
+    passes_of,
     scores,
     shown_groups,
 )
 from redrop.analysis.reported import AVERAGE, Reported
 from redrop.analysis.scoring import SHOWN, first_metric, in_order, metrics_text, scale
 from redrop.record import RunRecord
-from redrop.spec import RunSpec
 from redrop.study import Study
 
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -148,11 +147,6 @@ def learning_figure(results: Results, study: Study, protocol: str, *_: Any, **__
     curves = {"by update": over("iteration"), "by pass": over("iteration", by_passes=True)}
     xs = {"by update": "update", "by pass": "pass"}
     return _panels(results, study, protocol, curves, title, xs, f"{metric}, validation set", words)
-
-
-def passes_of(spec: RunSpec) -> int:
-    """How often an update sends its batch through the model."""
-    return 1 if spec.objective.name == BASELINE else 2
 
 
 def landscape_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
