@@ -106,8 +106,8 @@ def test_hierarchical_of_one_seed_is_the_bootstrap_of_examples() -> None:
 
 
 def test_hierarchical_draws_one_seed_less_than_there_are() -> None:
-    """Three of seven seeds are 1 better on all examples, the others equal: six drawn are binomial with 3/7, of
-    which 0 has 3.5 % and 6 has 0.6 %, so the ends are 0 and 5/6."""
+    """Three of seven seeds are 1 better on all examples, the others equal. Six drawn are binomial with 3/7:
+    0 has 3.5 % and 6 has 0.6 %, so the ends are 0 and 5/6."""
     first = np.ones((7, 30, 2))
     second = first.copy()
     second[:3, :, 0] = 0.0

@@ -31,9 +31,9 @@ def test_a_hand_worked_contrast() -> None:
     assert sampled.p == pytest.approx(2 * stats.t.sf(3 / math.sqrt(7 / 3), 6.125))
 
 
-def test_the_authors_skip_2() -> None:
+def test_the_authors_skip_2_of_the_notebooks() -> None:
     """Notebooks' protocol, res2-0.99 over res2-0.25: ours +0.0105, six seeds (claims.csv); theirs
-    1.9504 - 1.9593 = -0.0089 (the authors' records): outside, even if each evaluation erred by 0.0023."""
+    1.9504 - 1.9593 = -0.0089 (the authors' records): outside, even if that difference erred by 0.0023."""
     ours = compare([0.005879, 0.003275, 0.018060, 0.016079, 0.007959, 0.011665])
     found = contrast(ours, 1.9504 - 1.9593, evaluation_error=0.0023)
     assert not found.inside
