@@ -22,7 +22,7 @@ from redrop.places import Places, model_folder
 from redrop.record import METRICS
 from redrop.runtime.profiles import Profile
 from redrop.runtime.rates import ASSUMED, DECODING, MEASURED, Device, cores, seconds_of
-from redrop.runtime.work import examples_of, unknown, work_of
+from redrop.runtime.work import examples_of, reported_pairs, unknown, work_of
 from redrop.spec import RunSpec
 from redrop.study import Plan
 
@@ -278,7 +278,7 @@ def _prediction_bytes(spec: RunSpec) -> int:
         task = TASKS[spec.task]
         return EXAMPLE_BYTES * sum(task.rows[split] for split in task.dev_splits)
     texts = PAIRS[spec.data.data_set]
-    return round(TOKEN_BYTES * texts.tests * min(texts.target, spec.data.max_target))
+    return round(TOKEN_BYTES * reported_pairs(spec) * min(texts.target, spec.data.max_target))
 
 
 def _jobs(plan: Plan, names: Sequence[str], left: list[RunSpec], places: Places) -> dict[str, int]:

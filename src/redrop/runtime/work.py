@@ -207,7 +207,7 @@ def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
 
     step = forward(max(1.0, FILLED * s.batch_tokens / longest) * s.accumulation, s.batch_tokens)
     evaluations = math.ceil(updates / e.every)
-    inputs = evaluations * min(e.decoded, texts.valid) + texts.tests
+    inputs = evaluations * min(e.decoded, texts.valid) + reported_pairs(spec)
     return RunWork(
         training=_trained(spec, step).times(updates),
         evaluation=forward((1 + evaluations) * texts.valid, e.batch_tokens),
@@ -217,6 +217,12 @@ def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
         parameters=shape.parameters,
         precision=s.precision,
     )
+
+
+def reported_pairs(spec: RunSpec) -> int:
+    """Pairs that the finished model's outputs are made for: of the test sets, or of the validation set."""
+    texts = PAIRS[spec.data.data_set]
+    return texts.valid if spec.evaluation.report == "valid" else texts.tests
 
 
 def _search(spec: RunSpec, shape: Shape, source: float, target: float) -> Work:
