@@ -40,12 +40,14 @@ def compare(
     """
     if are_folders(a, b):
         one, other = (read_side(Path(folder), wanted) for folder in (a, b))
-        _check_asked([one, other], metrics, task)
+        _check_metrics([one, other], metrics)
+        if task is not None:
+            check_choice("--task", task, {cell.task for cell in (*one.cells, *other.cells)})
         found = compare_folders(one, other, metrics)
         compared = Compared(one, other, _on(task, found), only_in(one, other), only_in(other, one))
     else:
         side = read_side(results, wanted)
-        _check_asked([side], metrics, task)
+        _check_metrics([side], metrics)
         compared = Compared(side, side, _on(task, compare_configurations(side, a, b, metrics, task)))
     if not compared.found:
         what = f"metric {', '.join(metrics)} in common" if metrics else "cell in common"
@@ -53,12 +55,9 @@ def compare(
     return compared
 
 
-def _check_asked(sides: Sequence[Side], metrics: Sequence[str], task: str | None) -> None:
-    """Refuse a task or a metric that no run has."""
-    records = [record for side in sides for record in side.results.records]
-    if task is not None:
-        check_choice("--task", task, {record.spec.task for record in records})
-    known = sorted({ALL, *(name for record in records for name in record.metrics)})
+def _check_metrics(sides: Sequence[Side], metrics: Sequence[str]) -> None:
+    """Refuse a metric that no run has."""
+    known = sorted({ALL, *(name for side in sides for run in side.results.records for name in run.metrics)})
     for metric in metrics:
         if metric not in known:
             raise ConfigError(
