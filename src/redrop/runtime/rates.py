@@ -22,6 +22,7 @@ from typing import Any
 
 from redrop.checks import suggest
 from redrop.errors import ConfigError
+from redrop.runtime.nvml import driver
 from redrop.runtime.work import RunWork, Work
 
 TABLE = Path("config") / "devices.csv"
@@ -196,11 +197,10 @@ def from_table(project: Path, name: str | None = None) -> Device:
     Raises ``ConfigError`` with the known names. The longest name that fits is taken, so ``NVIDIA H100 PCIe``
     is not taken for an H100.
     """
-    from redrop.runtime.doctor import nvidia_smi
     from redrop.runtime.provenance import device_name
 
     rows = {row["device"]: row for row in read_table(project)}
-    listed = nvidia_smi() if name is None else None
+    listed = driver() if name is None else None
     gpus = [] if listed is None else [gpu.name for gpu in listed.gpus]
     wanted = name or (gpus[0] if gpus else device_name("cpu"))
     fits = [known for known in rows if known.lower() in wanted.lower() and known != "cpu"]
