@@ -388,14 +388,3 @@ def to_dict(checks: Sequence[Check]) -> dict[str, Any]:
 def count(checks: Sequence[Check], state: str) -> int:
     """How many checks came out like that."""
     return sum(check.state == state for check in checks)
-
-
-def text(checks: Sequence[Check]) -> str:
-    """A line a check, and what to do below those that need it."""
-    lines = []
-    for check in checks:
-        lines.append(f"{check.state:8} {check.name:10} {check.said}")
-        if check.fix:
-            lines.append(f"{'':20}-> {check.fix}")
-    problems, warnings = count(checks, PROBLEM), count(checks, WARNING)
-    return "\n".join([*lines, "", f"problems: {problems}, warnings: {warnings}"])

@@ -66,6 +66,15 @@ class RunWork:
     precision: str
 
 
+def iterations_of(spec: RunSpec) -> int:
+    """Updates of a run; for one that is given in epochs, by the official size of its training set."""
+    if spec.model.name == "residual_gpt":
+        return spec.schedule.last_iteration
+    if spec.model.name != "encoder":
+        return spec.schedule.updates
+    return spec.schedule.updates_on(examples_of(spec))
+
+
 def passes(spec: RunSpec) -> int:
     """Forward passes of a training step: two where their outputs are kept consistent."""
     return 2 if METHODS[spec.objective.name].weights else 1
