@@ -22,7 +22,7 @@ from redrop.cli import main
 from redrop.data.corpus import prepare_corpus, toy_text
 from redrop.errors import ConfigError
 from redrop.places import Places
-from redrop.runtime import gpu, launch, locks, nvml
+from redrop.runtime import gpu, launch, nvml, shared_locks
 from redrop.runtime.gpu import Device
 from redrop.runtime.nvml import Driver, Gpu
 from redrop.runtime.pool import Pool
@@ -222,7 +222,7 @@ def test_files_that_others_left_are_used_and_no_file_is_created_twice(
     """With fs.protected_regular, opening another user's file in such a folder with O_CREAT fails."""
     flags = []
     real = os.open
-    monkeypatch.setattr(locks.os, "open", lambda *a, **k: flags.append(a[1]) or real(*a, **k))
+    monkeypatch.setattr(shared_locks.os, "open", lambda *a, **k: flags.append(a[1]) or real(*a, **k))
     machine.mkdir()
     (machine / "a").write_text("stale")
     with held(A):
@@ -305,7 +305,7 @@ def test_a_lock_on_a_deleted_file_is_no_lock(machine: Path, monkeypatch: pytest.
             (machine / "a").touch()
         real(descriptor, kind)
 
-    monkeypatch.setattr(locks.fcntl, "flock", meanwhile)
+    monkeypatch.setattr(shared_locks.fcntl, "flock", meanwhile)
     assert held(A) is None
     with held(A):
         assert held(A) is None

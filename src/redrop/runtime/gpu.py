@@ -23,8 +23,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from redrop.errors import ConfigError
-from redrop.runtime.locks import LockFolder
 from redrop.runtime.nvml import driver
+from redrop.runtime.shared_locks import LockFolder
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def driver_devices() -> list[Device]:
     found = driver()
     if found is None:
         return _kernel_devices()
-    return [Device(name, gpu.number) for gpu in found.gpus for name in gpu.parts or (gpu.uuid,)]
+    return [Device(name, gpu.number) for gpu in found.gpus for name in gpu.mig_uuids or (gpu.uuid,)]
 
 
 def _kernel_devices() -> list[Device]:

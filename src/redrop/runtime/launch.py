@@ -28,8 +28,8 @@ from redrop.record import (
     write_json,
 )
 from redrop.runtime import gpu
+from redrop.runtime.environment import provenance
 from redrop.runtime.pool import Pool, RunLock
-from redrop.runtime.provenance import provenance
 from redrop.runtime.trainers import Source, make_trainer
 from redrop.spec import RunSpec
 from redrop.training.checkpoint import Checkpoint

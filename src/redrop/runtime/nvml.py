@@ -18,7 +18,7 @@ class Gpu:
     number: str = ""
     """As ``nvidia-smi`` prints it."""
     uuid: str = ""
-    parts: tuple[str, ...] = ()
+    mig_uuids: tuple[str, ...] = ()
     """UUIDs of the devices that it is divided into (MIG); none where it is whole."""
 
 
@@ -62,11 +62,11 @@ def _gpu(nvml: Any, handle: Any, number: int) -> Gpu:
     memory = 0
     with suppress(nvml.NVMLError_NotSupported):
         memory = nvml.nvmlDeviceGetMemoryInfo(handle).total // 2**20
-    parts = tuple(_parts(nvml, handle))
-    return Gpu(nvml.nvmlDeviceGetName(handle), memory, str(number), nvml.nvmlDeviceGetUUID(handle), parts)
+    mig = tuple(_mig_uuids(nvml, handle))
+    return Gpu(nvml.nvmlDeviceGetName(handle), memory, str(number), nvml.nvmlDeviceGetUUID(handle), mig)
 
 
-def _parts(nvml: Any, handle: Any) -> list[str]:
+def _mig_uuids(nvml: Any, handle: Any) -> list[str]:
     try:
         current, _ = nvml.nvmlDeviceGetMigMode(handle)
     except (nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound):

@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from redrop.provenance import TimeSpent
-from redrop.runtime.provenance import peak_memory_bytes
+from redrop.runtime.environment import peak_memory_bytes
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.lane import Lane, Outcome
 

@@ -131,18 +131,18 @@ def _number(value: float | None) -> str:
 
 def _provenance(found: Provenance) -> Iterator[Line]:
     yield Line("\nCost and provenance", HEADING)
-    parts = [
+    words = [
         f"{duration(seconds)} of {name}" for name, seconds in sorted(found.seconds.items(), reverse=True)
     ]
     if found.milliseconds_an_iteration is not None:
-        parts.append(f"{found.milliseconds:.1f} ms an iteration")
+        words.append(f"{found.milliseconds:.1f} ms an iteration")
     if (found.trained_together or 1) > 1:
-        parts.append(f"its share of {found.trained_together} runs in one process")
+        words.append(f"its share of {found.trained_together} runs in one process")
     if (found.processes or 1) > 1:
         own = found.last_process.get("iterations", 0)
-        parts.append(f"in {found.processes} processes, {several(own, 'iteration')} in the last")
-    if parts:
-        yield Line("  " + ", ".join(parts))
+        words.append(f"in {found.processes} processes, {several(own, 'iteration')} in the last")
+    if words:
+        yield Line("  " + ", ".join(words))
     memory = [f"{size(n)} ({where})" for where, n in sorted(found.peak_memory_bytes.items())]
     if memory:
         yield Line("  peak memory: " + ", ".join(memory))
@@ -184,8 +184,8 @@ def _study(spec: RunSpec, project: Path | None) -> Study | None:
 
 
 def _sources(study: Study, spec: RunSpec) -> dict[str, Setting]:
-    part = study.protocols[spec.protocol]
-    return {**part.settings, **part.tasks.get(spec.task, {}), **part.rows[spec.config]}
+    protocol = study.protocols[spec.protocol]
+    return {**protocol.settings, **protocol.tasks.get(spec.task, {}), **protocol.rows[spec.config]}
 
 
 def _reproduce(folder: Path, spec: RunSpec, provenance: Provenance | None) -> Iterator[Line]:
