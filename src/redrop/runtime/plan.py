@@ -99,12 +99,10 @@ class StudyPlan:
 
 @dataclass
 class Inputs:
-    """Data sets and models that runs need."""
+    """Data sets and models that runs need; the first two as in ``Estimate``."""
 
     downloads: dict[str, int | None] = field(default_factory=dict)
-    """Data set or model -> bytes, None where unknown; what is there, or in a mirror, is left out."""
     here: list[str] = field(default_factory=list)
-    """Those that need no download."""
     jobs: Counter[str] = field(default_factory=Counter)
     """Rule of the workflow -> its jobs."""
     data_bytes: int = 0
@@ -119,23 +117,16 @@ class Estimate:
     studies: list[StudyPlan]
     jobs: dict[str, int]
     """Rule -> jobs of Snakemake."""
-    inputs: Inputs
+    downloads: dict[str, int | None]
+    """Data set or model -> bytes, None where unknown; what is there, or in a mirror, is left out."""
+    here: list[str]
+    """Data sets and models that need no download."""
     disk: dict[str, int]
     """What -> bytes, of what is known."""
     device: Device | None
     at_once: int | None
     """Runs trained at the same time; None: a cluster decides."""
     profile: Profile | None
-
-    @property
-    def downloads(self) -> dict[str, int | None]:
-        """Data set or model -> bytes to be downloaded, None where unknown."""
-        return self.inputs.downloads
-
-    @property
-    def here(self) -> list[str]:
-        """Data sets and models that need no download."""
-        return self.inputs.here
 
     @property
     def hours(self) -> float | None:
@@ -172,7 +163,8 @@ def make(
         results=plan.results,
         studies=studies,
         jobs={rule: count for rule, count in jobs.items() if count},
-        inputs=inputs,
+        downloads=inputs.downloads,
+        here=inputs.here,
         disk=_disk(left, inputs, places, at_once),
         device=device,
         at_once=at_once,

@@ -11,7 +11,9 @@ needs for each token, forward,
 and twice that again backward: 6 operations a weight and token, and the attention. Methods with two passes
 double it. Everything that is no matrix product is left to the utilisation (``rates.py``).
 
-B batches, tokens and lengths are means, from ``redrop.data.lengths``. No torch.
+Tokens and lengths are means, from ``redrop.data.lengths``. No torch: the formulas are held against torch's
+own counter (``torch.utils.flop_counter``) by a test. To count with it here, on meta tensors, costs 5 s of
+imports and 0.3 to 0.9 s a shape and length, where planning 1,196 runs takes 1.3 s.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from redrop.methods import METHODS
 from redrop.models.sizes import Shape, shape_of
 from redrop.spec import RunSpec
 
-TRAIN_SAMPLE = 0.25
+TRAIN_SHARE = 0.25
 """Share of the validation windows' number that the residual runs score of the training text, besides them."""
 LANDSCAPE_EXAMPLES = 512
 FILLED = 0.95
@@ -147,7 +149,7 @@ def _language_model(spec: RunSpec, updates: int, pack: int) -> RunWork:
     character = residual_pass(spec, corpus.symbols)
     # A pack makes one call of each layer for all of its models.
     step = Work(s.batch_size * m.block_size * character, m.n_layer / pack)
-    scored = (1 + TRAIN_SAMPLE) * corpus.val + 2 * e.sampled_batches * s.batch_size * m.block_size
+    scored = (1 + TRAIN_SHARE) * corpus.val + 2 * e.sampled_batches * s.batch_size * m.block_size
     batches = scored / (m.block_size * 16)  # as many windows a pass as on a CPU
     once = Work(scored * character, m.n_layer * batches / pack)
     shape = residual_shape(spec, corpus.symbols)

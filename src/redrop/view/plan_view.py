@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from redrop.models.sizes import SHAPES
 from redrop.runtime.plan import Estimate, StudyPlan, assumptions
-from redrop.view.numbers import several
+from redrop.view.numbers import HOUR, duration, several, size
 from redrop.view.screen import Block, Column, Line, Table
 
 COUNTS = ("runs", "left", "iterations")
@@ -45,7 +45,7 @@ def _studies(e: Estimate) -> Table:
         table.row(name, f"{runs:,}", f"{left:,}", f"{iterations:,}", *times)
 
     for study in e.studies:
-        row(study.name, study.runs, study.left, study.iterations, study.hours, duration(study.longest))
+        row(study.name, study.runs, study.left, study.iterations, study.hours, duration(HOUR * study.longest))
         for text in _protocols(study):
             table.row(f"  {text}", style="dim")
         for name in sorted(study.unknown):
@@ -94,24 +94,10 @@ def _device(e: Estimate) -> Iterator[str]:
         yield "time: --profile profiles/default says how long that takes here"
     elif e.at_once is None:
         yield (
-            f"time with {e.profile.folder}: at least {duration(e.wall_hours)}, the longest run; "
+            f"time with {e.profile.folder}: at least {duration(HOUR * e.wall_hours)}, the longest run; "
             "the cluster decides how many run at once"
         )
     else:
-        yield f"time with {e.profile.folder}: {duration(e.wall_hours)}, {e.at_once} at once"
+        yield f"time with {e.profile.folder}: {duration(HOUR * e.wall_hours)}, {e.at_once} at once"
     share = sum(study.evaluation_hours for study in e.studies) / e.hours if e.hours else 0.0
     yield f"of the hours, {share:.0%} are for evaluation"
-
-
-def duration(hours: float) -> str:
-    """From minutes to years."""
-    if hours < 1:
-        return f"{60 * hours:.1f} min"
-    if hours < 48:
-        return f"{hours:,.1f} h"
-    return f"{hours / 24:,.0f} days" if hours < 2 * 365 * 24 else f"{hours / 24 / 365:,.1f} years"
-
-
-def size(n_bytes: float) -> str:
-    """``579.0 MB``, ``4.83 GB``."""
-    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e7 else f"{n_bytes / 1e6:.1f} MB"
