@@ -439,9 +439,24 @@ class Plan:
         return {protocol: list(names) for protocol, names in found.items()}
 
 
+MAY_BE_NULL = ("mirror", "label", "only")
+
+
+def check_config(config: dict[str, Any], root: Path) -> dict[str, Any]:
+    """A config whose form is right; raises ``ConfigError`` naming what is not.
+
+    Snakemake hands ``--config mirror=null`` on as a text: whoever writes null means none, not a folder of
+    that name (which is ./null).
+    """
+    none = {key: None for key in MAY_BE_NULL if config.get(key) in ("null", "Null", "NULL", "~", "")}
+    config = config | none
+    check_schema(config, "config", root, "config")
+    return config
+
+
 def resolve(config: dict[str, Any], root: Path) -> Plan:
     """Check a config and expand it; ``root`` is the project folder (config/studies, workflow/schemas)."""
-    check_schema(config, "config", root, "config")
+    config = check_config(config, root)
     for key in ("results", "mirror"):
         check_path(f"config: {key}", config[key])
     studies, specs = {}, {}
