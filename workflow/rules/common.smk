@@ -33,7 +33,7 @@ except ConfigError as error:
 # Rules run this checkout's redrop; without environments of their own, with Snakemake's own Python.
 OWN_PYTHON = "" if workflow.deployment_settings.deployment_method else Path(sys.executable).parent
 shell.prefix(
-    f"export PYTHONPATH={shlex.quote(str(PROJECT / 'src'))}; "
+    f"export PYTHONPATH={shlex.quote(str(PROJECT / 'src'))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
     + (f"export PATH={shlex.quote(str(OWN_PYTHON))}:$PATH; " if OWN_PYTHON else "")
 )
 LAYOUT = ResultsLayout(PLAN.results)
