@@ -1,0 +1,50 @@
+"""Which data sets there are: every file of `redrop.data.sets` is one, found by its name.
+
+A file whose name begins with `_` holds what several of them share.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import pkgutil
+from pathlib import Path
+
+from redrop.data import sets
+from redrop.data.base import META_FILE, DataSet, Prepared, prepare_again, read_meta
+from redrop.errors import ConfigError, DataError
+
+
+@functools.cache
+def names(family: str | None = None) -> tuple[str, ...]:
+    """Names of all data sets, or of those of a family, sorted."""
+    found = sorted(module.name for module in pkgutil.iter_modules(sets.__path__))
+    found = [name for name in found if not name.startswith("_")]
+    return tuple(name for name in found if family is None or get(name).family == family)
+
+
+def get(name: str) -> DataSet:
+    """The data set called `name`; raises ConfigError, with the closest name, when there is none."""
+    if name not in names():
+        close = difflib.get_close_matches(name.lower().replace("-", "_"), names(), n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"unknown data set {name!r}.{hint} Known: {', '.join(names())}.")
+    return importlib.import_module(f"{sets.__name__}.{name}").DATA_SET
+
+
+def of_family(family: str) -> tuple[DataSet, ...]:
+    """All data sets of a family."""
+    return tuple(get(name) for name in names(family))
+
+
+def load_folder(folder: Path, family: type[DataSet]) -> Prepared:
+    """What is prepared in `folder`, of that family, verified (see `DataSet.load`)."""
+    name = read_meta(folder, family.format, family.noun, family.meta_types)["name"]
+    known = names(family.family)
+    if name not in known:
+        raise DataError(
+            f"{folder / META_FILE}: {name!r} is no {family.noun}. Known: {', '.join(known)}. "
+            f"{prepare_again(folder)}"
+        )
+    return get(name).load(folder)
