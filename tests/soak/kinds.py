@@ -22,7 +22,7 @@ import yaml
 
 from redrop import cli, data
 from redrop.data.corpus import prepare_corpus, toy_text
-from redrop.data.sets import tiny_shakespeare
+from redrop.data.sets.corpus import tiny_shakespeare
 from redrop.record import (
     CURVE,
     DONE,

@@ -27,9 +27,9 @@ from redrop.data import glue
 from redrop.data.glue import hold_out, load_task, make_split
 from redrop.data.glue_files import read_hub, read_tsv
 from redrop.data.glue_tasks import TASKS
-from redrop.data.sets import _glue_toy as glue_toy
-from redrop.data.sets.glue_toy_pairs import pairs_truth
-from redrop.data.sets.glue_toy_score import score_truth
+from redrop.data.sets.glue import _toy as glue_toy
+from redrop.data.sets.glue.glue_toy_pairs import pairs_truth
+from redrop.data.sets.glue.glue_toy_score import score_truth
 from redrop.errors import ConfigError, DataError
 from support import make_mirror
 

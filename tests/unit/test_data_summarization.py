@@ -24,9 +24,9 @@ from tokenizers import Tokenizer
 
 from redrop import data
 from redrop.data.discovery import of_family
-from redrop.data.sets import toy_summaries as summarization_toy
-from redrop.data.sets._cnn import REVISION as CNN_REVISION
-from redrop.data.sets.dialogsum import COMMIT as DIALOGSUM_COMMIT
+from redrop.data.sets.summarization import toy_summaries as summarization_toy
+from redrop.data.sets.summarization._cnn import REVISION as CNN_REVISION
+from redrop.data.sets.summarization.dialogsum import COMMIT as DIALOGSUM_COMMIT
 from redrop.data.summarization import (
     SPLITS,
     SummaryData,

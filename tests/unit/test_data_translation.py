@@ -27,7 +27,7 @@ from redrop.data import translation
 from redrop.data import translation_steps as steps
 from redrop.data.directions import DIRECTIONS
 from redrop.data.discovery import of_family
-from redrop.data.sets import toy_translation as translation_toy
+from redrop.data.sets.translation import toy_translation as translation_toy
 from redrop.data.translation import ParallelData, load_parallel
 from redrop.data.translation_files import read, segments, training_text
 from redrop.errors import ConfigError, DataError
@@ -53,7 +53,7 @@ def make(name: str, folder: Path, mirror: str | Path | None = None) -> ParallelD
 
 
 def patch(monkeypatch, name: str, **changes) -> None:
-    monkeypatch.setattr(f"redrop.data.sets.{name}.DATA_SET", replace(SETS[name], **changes))
+    monkeypatch.setattr(f"redrop.data.sets.translation.{name}.DATA_SET", replace(SETS[name], **changes))
 
 
 # What the data sets are

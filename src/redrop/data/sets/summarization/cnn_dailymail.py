@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redrop.data.base import PairLengths
-from redrop.data.sets._cnn import LICENSE, REVISION, hub_file, validation_file
+from redrop.data.sets.summarization._cnn import LICENSE, REVISION, hub_file, validation_file
 from redrop.data.summarization import SummarySet
 
 DATA_SET = SummarySet(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redrop.data.base import PairLengths
-from redrop.data.sets._iwslt import iwslt17
+from redrop.data.sets.translation._iwslt import iwslt17
 
 DATA_SET = iwslt17(
     "en-fr",

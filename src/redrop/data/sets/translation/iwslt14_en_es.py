@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redrop.data.base import PairLengths
-from redrop.data.sets._iwslt import talks
+from redrop.data.sets.translation._iwslt import talks
 from redrop.data.sources import RemoteFile
 
 DATA_SET = talks(

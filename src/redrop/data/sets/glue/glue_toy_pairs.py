@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redrop.data.sets._glue_toy import BOTH, marked, toy_task
+from redrop.data.sets.glue._toy import BOTH, marked, toy_task
 
 
 def pairs_truth(sentence1: str, sentence2: str) -> int:
