@@ -15,7 +15,7 @@ from redrop.data.base import META_FILE, Prepared
 from redrop.data.discovery import get, names
 
 if TYPE_CHECKING:
-    from redrop.data.provenance import SourceRecord
+    from redrop.data.source_record import SourceRecord
 
 __all__ = ["Prepared", "fetch", "get", "is_generated", "load", "names", "prepare", "ready"]
 

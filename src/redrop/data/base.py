@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from redrop.data.files import atomic_path, write_json
-from redrop.data.provenance import (
+from redrop.data.source_record import (
     FetchedFile,
     SourceRecord,
     complete_record,
@@ -178,12 +178,33 @@ class DataSet:
         Raises DataError naming the file and the command that makes it again when a file is missing or
         damaged, or when the content is not what was prepared, or is another data set's.
         """
-        meta = read_meta(folder, self.format, self.noun, self.meta_types)
+        meta = self.read_meta(folder)
         if meta["name"] != self.name:
             raise DataError(
                 f"{folder}: holds {meta['name']!r}, not {self.name!r}; delete it and prepare again"
             )
         return self._decode(folder, meta)
+
+    @classmethod
+    def read_meta(cls, folder: Path) -> dict[str, Any]:
+        """The description that stands in `folder`, of this family's format.
+
+        Raises DataError naming the file and the command that makes it again; the folder's name is the best
+        guess at the data set.
+        """
+        path, again = folder / META_FILE, f"Run `redrop prepare {folder.name}`."
+        try:
+            meta = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DataError(f"{path} is missing: no prepared {cls.noun} is there. {again}") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{path} is damaged ({error}). {again}") from error
+        if not isinstance(meta, dict) or meta.get("format") != cls.format:
+            raise DataError(f"{path} is not a {cls.noun} description of format {cls.format!r}. {again}")
+        wrong = [key for key, kind in cls.meta_types.items() if not isinstance(meta.get(key), kind)]
+        if wrong:
+            raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
+        return meta
 
     def verify(self, folder: Path, meta: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         """Raises DataError when meta.json says other than what was `found` in the folder."""
@@ -282,32 +303,6 @@ def parquet_writer(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str
 def text_writer(text: str) -> Writer:
     """Writes text as UTF-8 with its newlines as they are."""
     return lambda path: path.write_bytes(text.encode("utf-8"))
-
-
-def read_meta(folder: Path, form: object, noun: str, types: Mapping[str, type]) -> dict[str, Any]:
-    """The description that stands in `folder`, of the format `form` and with entries of `types`.
-
-    Raises DataError naming the file and the command that makes it again.
-    """
-    path = folder / META_FILE
-    again = prepare_again(folder)
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: no prepared {noun} is there. {again}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is damaged ({error}). {again}") from error
-    if not isinstance(meta, dict) or meta.get("format") != form:
-        raise DataError(f"{path} is not a {noun} description of format {form!r}. {again}")
-    wrong = [key for key, kind in types.items() if not isinstance(meta.get(key), kind)]
-    if wrong:
-        raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
-    return meta
-
-
-def prepare_again(folder: Path) -> str:
-    """The command for a folder without a readable description; its name is the best guess at the data set."""
-    return f"Run `redrop prepare {folder.name}`."
 
 
 def read_parquet(path: Path, columns: Sequence[str], again: str) -> pa.Table:

@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redrop.data.base import META_FILE, DataSet, Prepared, prepare_again, read_meta, write_prepared
-from redrop.data.provenance import SourceRecord, complete_record, read_source, write_made
+from redrop.data.base import META_FILE, DataSet, Prepared, write_prepared
+from redrop.data.source_record import SourceRecord, complete_record, read_source, write_made
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from redrop.data.provenance import FetchedFile
+    from redrop.data.source_record import FetchedFile
     from redrop.data.sources import RemoteFile
 
 FORMAT = 1
@@ -115,6 +115,11 @@ class CorpusSet(DataSet):
     family: ClassVar[str] = "corpus"
     noun: ClassVar[str] = "corpus"
     format: ClassVar[object] = FORMAT
+    meta_types: ClassVar[Mapping[str, type]] = DataSet.meta_types | {
+        "vocab": str,
+        "n_train": int,
+        "n_val": int,
+    }
 
     read: Callable[[Path], str] = field(default=lambda path: decode_utf8(path.read_bytes(), path), repr=False)
     """The text of a raw file."""
@@ -247,11 +252,13 @@ def load_corpus(folder: str | Path) -> Corpus:
     truncated, or does not fit the others.
     """
     folder = Path(folder)
-    meta = _read_meta(folder)
+    meta = CorpusSet.read_meta(folder)
     again = f"Run `redrop prepare {meta['name']}` again."
     vocab = tuple(meta["vocab"])
     if not vocab or list(vocab) != sorted(set(vocab)):
         raise DataError(f"{folder / META_FILE}: the vocabulary is not a sorted set of characters. {again}")
+    if min(meta["n_train"], meta["n_val"]) < MIN_SPLIT:
+        raise DataError(f"{folder / META_FILE}: n_train or n_val is less than {MIN_SPLIT}. {again}")
     arrays = []
     for split in ("train", "val"):
         path = folder / f"{split}.npy"
@@ -372,17 +379,3 @@ def _read_array(path: Path, length: int, again: str) -> np.ndarray:
     array = array.astype(np.uint16, copy=False)
     array.setflags(write=False)
     return array
-
-
-def _read_meta(folder: Path) -> dict:
-    meta = read_meta(
-        folder, FORMAT, "corpus", dict.fromkeys(("name", "origin", "edition", "vocab", "sha256"), str)
-    )
-    short = [
-        key for key in ("n_train", "n_val") if not isinstance(meta.get(key), int) or meta[key] < MIN_SPLIT
-    ]
-    if short:
-        raise DataError(
-            f"{folder / META_FILE}: {', '.join(short)} missing or of the wrong kind. {prepare_again(folder)}"
-        )
-    return meta

@@ -12,7 +12,7 @@ import pkgutil
 from pathlib import Path
 
 from redrop.data import sets
-from redrop.data.base import META_FILE, DataSet, Prepared, prepare_again, read_meta
+from redrop.data.base import META_FILE, DataSet, Prepared
 from redrop.errors import ConfigError, DataError
 
 FAMILIES = ("corpus", "glue", "translation", "summarization")
@@ -46,11 +46,11 @@ def of_family(family: str) -> tuple[DataSet, ...]:
 
 def load_folder(folder: Path, family: type[DataSet]) -> Prepared:
     """What is prepared in `folder`, of that family, verified (see `DataSet.load`)."""
-    name = read_meta(folder, family.format, family.noun, family.meta_types)["name"]
+    name = family.read_meta(folder)["name"]
     known = names(family.family)
     if name not in known:
         raise DataError(
             f"{folder / META_FILE}: {name!r} is no {family.noun}. Known: {', '.join(known)}. "
-            f"{prepare_again(folder)}"
+            f"Run `redrop prepare {folder.name}`."
         )
     return get(name).load(folder)

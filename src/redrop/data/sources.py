@@ -17,7 +17,7 @@ from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from redrop.data.files import CHUNK_BYTES, atomic_path, sha256_file
-from redrop.data.provenance import FetchedFile, note_file, noted_file, recorded_file
+from redrop.data.source_record import FetchedFile, note_file, noted_file, recorded_file
 from redrop.errors import DataError
 
 MIRROR_SUMS = "SHA256SUMS"

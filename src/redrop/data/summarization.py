@@ -32,7 +32,7 @@ from redrop.data.sources import RemoteFile, in_mirror
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
-    from redrop.data.provenance import FetchedFile
+    from redrop.data.source_record import FetchedFile
 
 SPLITS = ("train", "valid", "test")
 TOKENIZER_FILE = "tokenizer.json"

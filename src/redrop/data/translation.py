@@ -25,7 +25,7 @@ from redrop.data.sources import RemoteFile
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
-    from redrop.data.provenance import FetchedFile
+    from redrop.data.source_record import FetchedFile
     from redrop.data.translation_files import Counts, Pairs, Splits
 
 CODES_FILE = "codes"
