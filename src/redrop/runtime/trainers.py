@@ -95,11 +95,17 @@ def summaries(spec: RunSpec, loaded: SummaryData, model: Path | None) -> TextPai
 
 
 def make_trainer(
-    specs: Sequence[RunSpec], places: Places, device: torch.device, scratch: Path | None = None
+    specs: Sequence[RunSpec],
+    places: Places,
+    device: torch.device,
+    scratch: Path | None = None,
+    *,
+    packed: bool = False,
 ) -> tuple[Trainer, list[Source]]:
     """A trainer for runs that fit together, and what each of them is made from.
 
-    ``scratch``: a folder of the first run alone, for what it would not do twice.
+    ``scratch``: a folder of the first run alone, for what it would not do twice. ``packed``: language models
+    are trained as one batched program, also one alone; else there is one run.
     """
     spec = specs[0]
     if spec.model.name in ("transformer", "generator"):
@@ -115,6 +121,6 @@ def make_trainer(
         return FineTuner(spec, task, folder, device, cache), [source]
     corpora = [data.ready(one.data.data_set, places.data) for one in specs]
     sources = [Source(corpus.content, corpus.source) for corpus in corpora]
-    if spec.engine.name == "single":
+    if not packed:
         return SingleTrainer(spec, corpora[0], device), sources
     return SweepTrainer(specs, corpora, device), sources
