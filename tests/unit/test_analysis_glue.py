@@ -21,8 +21,8 @@ from redrop.analysis.paired import average_scores, baselines, gain
 from redrop.analysis.scoring import in_order
 from redrop.analysis.stats import t_interval
 from redrop.analysis.tables.chance import chance_score
-from redrop.analysis.tables.cost import latency
 from redrop.analysis.tables.scores import scores
+from redrop.provenance import Provenance
 from redrop.record import Metric
 from redrop.study import Study, load_part
 
@@ -319,6 +319,6 @@ def test_chance_is_the_majority_class_of_the_official_labels(study: Study) -> No
 
 
 def test_latency_is_of_one_example_or_a_share_of_decoding() -> None:
-    assert latency({"latency_ms": 1.5}) == 1.5
-    assert latency({"decoding": {"sentences": 50, "seconds": 2.0}}) == 40.0
-    assert math.isnan(latency({}))
+    assert Provenance.from_dict({"latency_ms": 1.5}).latency == 1.5
+    assert Provenance.from_dict({"decoding": {"sentences": 50, "seconds": 2.0}}).latency == 40.0
+    assert math.isnan(Provenance.from_dict({}).latency)

@@ -9,44 +9,43 @@ from dataclasses import dataclass
 from typing import Any
 
 from redrop.analysis.collect import Results
-from redrop.record import PROVENANCE, RunRecord, read_json
+from redrop.provenance import Provenance, read_provenance
+from redrop.record import RunRecord
 
 UNKNOWN = "not recorded"
 
 
 @dataclass(frozen=True)
 class Made:
-    """A run and what its provenance.json says; an empty one where there is none."""
+    """A run and its provenance; an empty one where there is none."""
 
     record: RunRecord
-    document: dict[str, Any]
+    provenance: Provenance
 
     @property
     def seconds(self) -> float:
         """Training and evaluation together, NaN where it is not recorded."""
-        spent = self.document.get("seconds", {})
-        return sum(spent.values()) if spent else math.nan
+        return self.provenance.total_seconds
 
     @property
     def milliseconds(self) -> float:
         """Of an update."""
-        return self.document.get("milliseconds_an_iteration", math.nan)
+        return self.provenance.milliseconds
 
     @property
     def megabytes(self) -> float:
         """Peak memory: of the accelerator where there is one, else of the process."""
-        peak = self.document.get("peak_memory_bytes", {})
-        return peak.get("device", peak.get("host", math.nan)) / 1e6
+        return self.provenance.peak_megabytes
 
     @property
     def device(self) -> str:
         """The processor or accelerator."""
-        return self.document.get("device") or UNKNOWN
+        return self.provenance.device or UNKNOWN
 
     @property
     def commit(self) -> str:
         """The project's commit, short; says where files differed from it."""
-        git = self.document.get("git", {})
+        git = self.provenance.git
         if not git.get("commit"):
             return UNKNOWN
         return git["commit"][:12] + (" with local changes" if git.get("dirty") else "")
@@ -54,11 +53,7 @@ class Made:
 
 def made(results: Results) -> list[Made]:
     """Every run with its provenance."""
-    found = []
-    for record in results.records:
-        path = record.folder / PROVENANCE
-        found.append(Made(record, read_json(path) if path.exists() else {}))
-    return found
+    return [Made(record, read_provenance(record.folder) or Provenance()) for record in results.records]
 
 
 @dataclass(frozen=True)
@@ -118,17 +113,17 @@ def facts(runs: list[Made]) -> list[tuple[str, str, int]]:
         found.setdefault(what, Counter())[UNKNOWN if value in (None, "") else str(value)] += 1
 
     for run in runs:
-        document = run.document
+        provenance = run.provenance
         add("commit", run.commit)
         add("device", run.device)
-        add("Python", document.get("python"))
-        add("platform", document.get("platform"))
-        for name, version in sorted(document.get("packages", {}).items()):
+        add("Python", provenance.python)
+        add("platform", provenance.platform)
+        for name, version in sorted(provenance.packages.items()):
             add(name, version)
         data = run.record.data
         add("data", describe(data))
-        add("data came from", document.get("data", {}).get("origin"))
-        add("finished on", document.get("finished", "")[:10])
+        add("data came from", provenance.data.get("origin"))
+        add("finished on", (provenance.finished or "")[:10])
     return [(what, value, n) for what, counts in found.items() for value, n in sorted(counts.items())]
 
 

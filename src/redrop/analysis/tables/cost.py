@@ -14,7 +14,7 @@ from redrop.analysis.scoring import in_order
 from redrop.analysis.sections import corpora
 from redrop.analysis.summary import DASH
 from redrop.analysis.tables.table import Builder, Table
-from redrop.record import PROVENANCE, read_json
+from redrop.provenance import read_provenance
 from redrop.study import Study
 
 COLUMNS = [
@@ -62,34 +62,19 @@ def cost(
 
 def measured(group: Group) -> dict[str, Any]:
     """Medians over the group's runs; NaN where a run's provenance does not say."""
-    documents = [
-        read_json(record.folder / PROVENANCE)
-        for record in group.done
-        if (record.folder / PROVENANCE).exists()
-    ]
+    found = [one for record in group.done if (one := read_provenance(record.folder)) is not None]
 
     def median(values: list[float]) -> float:
         known = [value for value in values if math.isfinite(value)]
         return statistics.median(known) if known else math.nan
 
-    def memory(document: dict[str, Any]) -> float:
-        peak = document.get("peak_memory_bytes", {})
-        return peak.get("device", peak.get("host", math.nan)) / 1e6
-
     return {
-        "n": len(documents),
-        "ms": median([one.get("milliseconds_an_iteration", math.nan) for one in documents]),
-        "memory": median([memory(one) for one in documents]),
-        "latency": median([latency(one) for one in documents]),
-        "device": ", ".join(sorted({one.get("device", "") for one in documents})),
+        "n": len(found),
+        "ms": median([one.milliseconds for one in found]),
+        "memory": median([one.peak_megabytes for one in found]),
+        "latency": median([one.latency for one in found]),
+        "device": ", ".join(sorted({one.device or "" for one in found})),
     }
-
-
-def latency(provenance: dict[str, Any]) -> float:
-    """Milliseconds an example: alone through the finished model, or its share of decoding in batches."""
-    if "decoding" in provenance:
-        return 1e3 * provenance["decoding"]["seconds"] / max(1, provenance["decoding"]["sentences"])
-    return provenance.get("latency_ms", math.nan)
 
 
 def _add(
