@@ -14,7 +14,7 @@ help:
 	@echo "make demo     both papers at toy size, to a report (minutes, offline)"
 	@echo "make test     the test suite"
 	@echo "make test-long  what waits for other programs: a real SLURM, twenty killed commands (minutes)"
-	@echo "make lint     ruff, snakefmt, snakemake --lint"
+	@echo "make lint     ruff, snakefmt, snakemake --lint, the layers of imports (import-linter)"
 	@echo "make bench    time of a training step: paper B's beside a nanoGPT-style one, paper A's methods side by side;"
 	@echo "              of a plan, a dry run and a collection of 5,000 runs"
 	@echo "make soak     long checks: heads of the authors' curves, commands killed at 200 random moments"
@@ -49,6 +49,7 @@ lint: setup
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+	lint-imports --no-cache --no-logo
 
 format: setup
 	ruff check --fix .
