@@ -62,6 +62,7 @@ bench: setup
 	python tests/benchmarks/passes.py --json results/benchmarks/passes.json
 	python tests/benchmarks/generation.py --json results/benchmarks/generation.json
 	python tests/benchmarks/load.py --json results/benchmarks/load.json
+	python tests/benchmarks/alone.py --json results/benchmarks/alone.json
 
 soak: setup
 	python tests/soak/soak.py --out results/published/soak
