@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= config/config.yaml
+# Test files at a time, each on one core.
+WORKERS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Large buffers are kept instead of being returned to the system after each operation (fewer page faults).
 export MALLOC_MMAP_MAX_ := 0
@@ -12,7 +14,7 @@ export MALLOC_TOP_PAD_ := 67108864
 
 help:
 	@echo "make demo     both papers at toy size, to a report (minutes, offline)"
-	@echo "make test     the test suite"
+	@echo "make test     the test suite, two files at a time (WORKERS=$(WORKERS))"
 	@echo "make test-long  what waits for other programs: a real SLURM, twenty killed commands (minutes)"
 	@echo "make lint     ruff, snakefmt, snakemake --lint, the layers of imports (import-linter)"
 	@echo "make bench    time of a training step: paper B's beside a nanoGPT-style one, paper A's methods side by side;"
@@ -39,7 +41,7 @@ demo: setup
 	@echo "                   residual, glue, translation or summarization"
 
 test: setup
-	pytest -q
+	pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 test-long: setup
 	pytest -q -m long

@@ -17,10 +17,10 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ PATTERNS = (
     "residual/runs/notebook-res4-0.*",
     "residual/runs/matched-skip2-0.*-tiny_shakespeare-*",
     "residual/runs/matched-prenorm-*-pride_prejudice-*",
-    "glue/runs/minilm-ce-rte-*",
+    "glue/runs/minilm-ce-cola-*",
     "glue/runs/minilm-rdrop-mrpc-*",
     "glue/runs/minilm-lrdrop-stsb-*",
     "translation/runs/small-ce-*",
@@ -62,10 +62,12 @@ def shortened(spec: dict[str, Any], updates: int) -> dict[str, Any]:
     spec = json.loads(json.dumps(spec))
     schedule, evaluation = spec["schedule"], spec["evaluation"]
     if spec["model"]["name"] == "encoder":  # it is evaluated once an epoch
-        schedule |= {"epochs": 2.0, "batch_size": 8}
-        spec["data"]["train_fraction"] = 4 * updates / TRAINING_EXAMPLES[spec["data"]["task"]]
+        schedule |= {"epochs": 2.0, "batch_size": 4, "precision": "fp32"}  # a CPU may emulate bf16
+        spec["data"]["train_fraction"] = 2 * updates / TRAINING_EXAMPLES[spec["data"]["task"]]
         evaluation["landscape_points"] = min(3, evaluation["landscape_points"])
         return spec
+    if "n_embd" in spec["model"]:  # the whole text is scored, which takes longer than the training
+        spec["model"]["n_embd"] = 32
     length = "iterations" if "iterations" in schedule else "updates"
     schedule |= {length: updates, "warmup": min(schedule["warmup"], updates // 4)}
     evaluation["every"] = updates
@@ -77,7 +79,7 @@ def shortened(spec: dict[str, Any], updates: int) -> dict[str, Any]:
     return spec
 
 
-TRAINING_EXAMPLES = {"rte": 2490, "mrpc": 3668, "stsb": 5749}
+TRAINING_EXAMPLES = {"cola": 8551, "mrpc": 3668, "stsb": 5749}
 """Sizes of the training sets of the GLUE tasks in ``PATTERNS``."""
 
 
@@ -98,19 +100,46 @@ def git(*words: str) -> str:
     ).stdout.strip()
 
 
-def train(spec: dict[str, Any], checkout: Path, work: Path, out: Path) -> float:
-    """Train a run with the code of ``checkout``; returns seconds."""
+TRAIN = """
+import json, sys, time
+from redrop.cli import main
+for words in json.load(sys.stdin):
     began = time.monotonic()
+    main(words)
+    print(time.monotonic() - began, flush=True)
+"""
+
+
+def train(runs: dict[str, dict[str, Any]], checkout: Path, work: Path, out: Path) -> Iterator[float]:
+    """Train runs in a process that imports ``checkout``, into folders of ``out``; seconds of each."""
     path = os.pathsep.join(filter(None, (str(checkout / "src"), os.environ.get("PYTHONPATH"))))
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    words = [sys.executable, "-m", "redrop", "train", "--spec", json.dumps(spec), "--device", "cpu"]
-    words += ["--out", str(out), "--data", str(work / "data"), "--models", str(work / "models")]
-    done = subprocess.run(
-        words, cwd=work, env=os.environ | threads | {"PYTHONPATH": path}, capture_output=True, text=True
-    )
-    if done.returncode:
-        sys.exit(f"{checkout}: {out.name} ended with status {done.returncode}:\n{done.stderr}")
-    return time.monotonic() - began
+    places = ["--data", str(work / "data"), "--models", str(work / "models"), "--device", "cpu"]
+    commands = [
+        ["train", "--spec", json.dumps(spec), "--out", str(out / run), *places] for run, spec in runs.items()
+    ]
+    with (
+        open(work / "log", "w+", encoding="utf-8") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", TRAIN],
+            cwd=work,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        try:
+            json.dump(commands, process.stdin)
+            process.stdin.close()
+            for run in runs:
+                line = process.stdout.readline()
+                if not line:
+                    log.seek(0)
+                    sys.exit(f"{checkout}: {run} was not trained:\n{log.read()[-4000:]}")
+                yield float(line)
+        finally:
+            process.terminate()
 
 
 def differences(before: Path, after: Path, *, values_only: bool) -> list[str]:
@@ -165,6 +194,7 @@ def main() -> None:
     parser.add_argument("--updates", default="16", help="of each run, or 'full' (default: %(default)s)")
     parser.add_argument("--work", type=Path, help="a folder to keep, default: a temporary one")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that nothing is left behind
     runs = chosen()
     if options.updates != "full":
         runs = {run: shortened(spec, int(options.updates)) for run, spec in runs.items()}
@@ -178,17 +208,15 @@ def main() -> None:
         work.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(work / "after", ignore_errors=True)
         kept = work / "before" / git("rev-parse", options.before) / options.updates
+        names, took = list(runs), list(train(runs, before, work, kept))
         good = True
         print(f"{'run':<58}{'before':>8}{'after':>8}  outcome", flush=True)
-        for run, spec in runs.items():
-            folders = kept / run, work / "after" / run
-            seconds = [
-                train(spec, code, work, out) for code, out in zip((before, after), folders, strict=True)
-            ]
-            packed = spec.get("engine", {}).get("name") == "sweep"
-            found = differences(*folders, values_only=packed)
+        for number, seconds in enumerate(train(runs, after, work, work / "after")):
+            run = names[number]
+            packed = runs[run].get("engine", {}).get("name") == "sweep"
+            found = differences(kept / run, work / "after" / run, values_only=packed)
             outcome = "differs" if found else f"same to {TOLERANCE:g}" if packed else "same bytes"
-            print(f"{run:<58}{seconds[0]:>7.0f}s{seconds[1]:>7.0f}s  {outcome}", flush=True)
+            print(f"{run:<58}{took[number]:>7.0f}s{seconds:>7.0f}s  {outcome}", flush=True)
             for line in found:
                 print(f"    {line}", flush=True)
             good &= not found
