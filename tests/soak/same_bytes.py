@@ -139,7 +139,7 @@ def train(runs: dict[str, dict[str, Any]], checkout: Path, work: Path, out: Path
                     sys.exit(f"{checkout}: {run} was not trained:\n{log.read()[-4000:]}")
                 yield float(line)
         finally:
-            process.terminate()
+            process.kill()
 
 
 def differences(before: Path, after: Path, *, values_only: bool) -> list[str]:
