@@ -10,7 +10,7 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 100000000000
 export MALLOC_TOP_PAD_ := 67108864
 
-.PHONY: help setup demo test test-long lint bench soak report format clean-demo
+.PHONY: help setup demo test test-long lint bench soak same-bytes report format clean-demo
 
 help:
 	@echo "make demo     both papers at toy size, to a report (minutes, offline)"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench    time of a training step: paper B's beside a nanoGPT-style one, paper A's methods side by side;"
 	@echo "              of a plan, a dry run and a collection of 5,000 runs"
 	@echo "make soak     long checks: heads of the authors' curves, commands killed at 200 random moments"
+	@echo "make same-bytes BEFORE=REV  ten published runs, shortened, by this checkout and by that revision"
 	@echo "make report   tables, figures and one page about the runs that exist so far (CONFIG=$(CONFIG))"
 
 setup: .venv/ready
@@ -68,6 +69,9 @@ bench: setup
 
 soak: setup
 	python tests/soak/soak.py --out results/published/soak
+
+same-bytes: setup
+	python tests/soak/same_bytes.py --before $(BEFORE)
 
 report: setup
 	for study in $$(redrop plan --config $(CONFIG) --names); do \

@@ -293,7 +293,7 @@ def test_a_killed_workflow_goes_on_when_it_is_repeated(folder: Path, project: Pa
             assert process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
     assert list((folder / ".snakemake/locks").glob("*.lock"))
-    snakemake(project, folder, config_of())
+    snakemake(project, folder, config_of(), "--until", "train")
     assert (run / "metrics.json").read_bytes() == before
 
 
