@@ -44,16 +44,14 @@ SMALL = {
 }
 
 
-def judgement(
-    *pairs: tuple[str, list[float]], metric: str = "val_loss_last", scale: float = 1.0
-) -> Judgement:
+def judgement(*pairs: tuple[str, list[float]], metric: str = "val_loss_last") -> Judgement:
     """Of `a` against others, with these differences, positive where the claim holds."""
     claim = Claim("name", "paper", "place", "text", metric, {"p": tuple(("a", than) for than, _ in pairs)})
     comparisons = tuple(
         Comparison("a", than, dict(enumerate(values)), t_interval(values), bootstrap_interval(values), 0.5)
         for than, values in pairs
     )
-    return Judgement(claim, "p", "text", "5,000 iterations", "4 x 64", scale, False, comparisons)
+    return Judgement(claim, "p", "text", "5,000 iterations", "4 x 64", False, comparisons)
 
 
 AGAINST, FOR, UNCLEAR = [-0.03, -0.04, -0.05], [0.3, 0.31, 0.32], [-0.5, 0.1, 0.7]
@@ -93,7 +91,7 @@ AGAINST, FOR, UNCLEAR = [-0.03, -0.04, -0.05], [0.3, 0.31, 0.32], [-0.5, 0.1, 0.
             "were run, so the claim stays open at 5,000 iterations (p, text).",
         ),
         (
-            judgement(("b", [0.01, 0.02, 0.03]), metric="score", scale=100.0),
+            judgement(("b", [1.0, 2.0, 3.0]), metric="score"),
             "a scored 2.00 points more than b (95 % interval −0.48 to 4.48, 3 seeds): "
             "inconclusive at 5,000 iterations (p, text).",
         ),

@@ -8,10 +8,13 @@ from redrop.analysis.collect import Group, Results
 from redrop.analysis.scoring import SCORE, points
 from redrop.analysis.settings import study_spec
 from redrop.analysis.stats import Interval, paired_differences, t_interval
+from redrop.errors import ConfigError
 from redrop.spec import RunSpec
-from redrop.study import Study
+from redrop.study import Protocol, Study
 
 BASELINE = "ce"
+"""The objective of plain training, and how the names of its rows begin."""
+SHARE = "data.train_fraction"
 
 
 def passes_of(spec: RunSpec) -> int:
@@ -37,29 +40,55 @@ def gain(of: dict[int, float], over: dict[int, float]) -> Interval:
 
 
 def baselines(study: Study, protocol: str, rows: Mapping[str, Sequence[Group]]) -> dict[str, str]:
-    """Configuration -> the plain fine-tuning that it is compared with: on the same share of the training set.
+    """Configuration -> the plain training that it is compared with: on the same share of the training set.
 
-    A configuration without one, and plain fine-tuning itself, is left out.
+    A configuration without one, and a baseline itself, is left out. Raises ``ConfigError`` where several
+    rows could be the baseline.
     """
-    specs = {}
+    specs: dict[str, RunSpec] = {}
     for config, groups in rows.items():
         own = next((group.spec for group in groups if group.spec), None)
-        specs[config] = own or study_spec(study, protocol, config, groups[0].task)
-    plain = {
-        share(spec): config
-        for config, spec in specs.items()
-        if spec is not None and spec.objective.name == BASELINE and config.startswith(BASELINE)
-    }
+        own = own or study_spec(study, protocol, config, groups[0].task)
+        if own is not None:
+            specs[config] = own
+    plain: dict[float, list[str]] = {}
+    for config, spec in specs.items():
+        if spec.objective.name == BASELINE and config.startswith(BASELINE):
+            plain.setdefault(share(spec), []).append(config)
+    chosen = {of: _the_baseline(study, protocol, configs) for of, configs in plain.items()}
     return {
-        config: plain[share(spec)]
+        config: chosen[share(spec)]
         for config, spec in specs.items()
-        if spec is not None and config not in plain.values() and share(spec) in plain
+        if share(spec) in chosen and config != chosen[share(spec)]
     }
+
+
+def _the_baseline(study: Study, protocol: str, configs: Sequence[str]) -> str:
+    """Of the plain rows on one share of the training set the one that has the protocol's own settings."""
+    if len(configs) == 1:
+        return configs[0]
+    part = study.protocols.get(protocol)
+    own = [config for config in configs if part and _changes_nothing(part, config)]
+    if len(own) == 1:
+        return own[0]
+    raise ConfigError(
+        f"study {study.name}, protocol {protocol}: {' and '.join(configs)} could each be the plain training "
+        "that gains are taken over; give the protocol's own settings to one of them only, or ask for one only"
+    )
+
+
+def _changes_nothing(part: Protocol, config: str) -> bool:
+    """Whether a row differs from its protocol in nothing but its method and its share of the training set."""
+    return config in part.rows and all(
+        setting.value == part.settings[key].value
+        for key, setting in part.rows[config].items()
+        if not key.startswith("objective.") and key != SHARE
+    )
 
 
 def share(spec: RunSpec) -> float:
     """Share of the training set that a run uses."""
-    return getattr(spec.data, "train_fraction", 1.0)
+    return getattr(spec.data, SHARE.partition(".")[2], 1.0)
 
 
 def shown_groups(

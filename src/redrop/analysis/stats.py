@@ -29,6 +29,10 @@ class Interval:
     high: float
     n: int
 
+    def times(self, factor: float) -> Interval:
+        """The same in another unit."""
+        return Interval(factor * self.mean, factor * self.low, factor * self.high, self.n)
+
 
 def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     """Student's t interval of the mean."""

@@ -138,10 +138,9 @@ def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
 
 def _draw(axes: Axes, y: int, line: _Line, unit: str) -> list[Row]:
     judgement, comparison = line.judgement, line.comparison
-    scale, interval = judgement.scale, comparison.interval
-    look = LOOKS[comparison.verdict]
-    seeds = {seed: scale * value for seed, value in comparison.differences.items()}
-    mean, low, high = (scale * value for value in (interval.mean, interval.low, interval.high))
+    look, seeds = LOOKS[comparison.verdict], comparison.differences
+    interval = comparison.interval
+    mean, low, high = interval.mean, interval.low, interval.high
     axes.plot(
         list(seeds.values()), [y] * len(seeds), "|", markersize=5, color=look["color"], alpha=0.45, zorder=2
     )

@@ -85,16 +85,15 @@ def claims(
 
 def _cells(judgement: Judgement, comparison: Comparison) -> dict[str, str]:
     interval = comparison.interval
-    metric, scale = judgement.claim.metric, judgement.scale
-    form = {"iteration_of_best": "+.0f", "score": "+.2f"}.get(metric, "+.4f")
-    low, high = (finite(scale * end, form, "") for end in (interval.low, interval.high))
+    form = {"iteration_of_best": "+.0f", "score": "+.2f"}.get(judgement.claim.metric, "+.4f")
+    low, high = (finite(end, form, "") for end in (interval.low, interval.high))
     return {
         "Judged on": f"{judgement.protocol}, {judgement.task}",
         "Budget": judgement.budget,
         "Better": comparison.config,
         "Than": comparison.than,
         "n": str(interval.n) if interval.n else DASH,
-        "Difference": finite(scale * interval.mean, form, DASH).replace("-", MINUS),
+        "Difference": finite(interval.mean, form, DASH).replace("-", MINUS),
         "95 % interval": f"{low} to {high}".replace("-", MINUS) if low else DASH,
         "P(better)": finite(comparison.improvement, ".2f", DASH) if interval.n > 1 else DASH,
         "Verdict": comparison.verdict,
