@@ -16,14 +16,15 @@ from finetune_support import LRDROP, RDROP, glue_spec
 from redrop import record
 from redrop.analysis.build import build_figures, build_tables, find_reported, load
 from redrop.analysis.claims import Claim, judge, published_verdict, raw_row
-from redrop.analysis.figures.settings_curves import size_figure, weights_figure
-from redrop.analysis.landscape import rise
-from redrop.analysis.paired import average_scores, baselines, gain
+from redrop.analysis.figures import size, weights
+from redrop.analysis.flatness import rise
+from redrop.analysis.gains import average_scores, baselines, gain
+from redrop.analysis.run_costs import RunCost
 from redrop.analysis.scoring import TASK_ORDER, in_order
 from redrop.analysis.stats import t_interval
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.tables import scores
 from redrop.analysis.tables.chance import chance_score
-from redrop.analysis.tables.cost import latency
-from redrop.analysis.tables.scores import scores
 from redrop.errors import ConfigError
 from redrop.record import Metric
 from redrop.study import Setting, Study, load_part, make_spec
@@ -361,7 +362,7 @@ def test_the_size_figure_has_a_line_a_method_over_the_shares(study: Study, tmp_p
     ):
         for seed in (1, 2):
             write_score(tmp_path, config, seed, 0.7 + 0.1 * share, **settings, data__train_fraction=share)
-    figure, caption, _ = size_figure(load(tmp_path, None, "glue"), study, "toy")
+    figure, caption, _ = size.draw(StudyResults(load(tmp_path, None, "glue"), study), "toy")
     lines = {line.get_label(): line for line in _error_bars(figure.axes[0])}
     assert set(lines) == {"ce", "lrdrop"}  # a variation of a method is none of the lines
     assert list(lines["ce"][0].get_xdata()) == [10.0, 100.0]
@@ -375,7 +376,7 @@ def test_the_weights_figure_has_a_line_a_term_through_the_shared_middle(study: S
         write_score(tmp_path, config, 1, 0.5 + 0.01 * weight, **settings)
     bert = dataclasses.replace(study.protocols["bert-base"], name="toy")
     own = dataclasses.replace(study, protocols={"toy": bert})
-    figure, _, _ = weights_figure(load(tmp_path, None, "glue"), own, "toy")
+    figure, _, _ = weights.draw(StudyResults(load(tmp_path, None, "glue"), own), "toy")
     lines = {line.get_label(): line for line in _error_bars(figure.axes[0])}
     assert list(lines["alpha"][0].get_xdata()) == [0.0, 0.1, 1.0, 10.0]
     assert list(lines["beta"][0].get_xdata()) == [1.0]
@@ -389,7 +390,8 @@ def _error_bars(axes):
 def test_what_others_report_stands_below_with_its_source(study: Study, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     asked = {"bert-base": ["cola", "rte"]}
-    made = scores(load(tmp_path / "none", None, "glue"), study, find_reported(study, None), asked)
+    results = load(tmp_path / "none", None, "glue")
+    made = scores.build(StudyResults(results, study, find_reported(study, None), asked))
     rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
     assert rows["rdrop, reported"]["cola"] == "62.60"
     assert rows["lrdrop − ce, reported"]["average"] == "+1.70"
@@ -419,7 +421,12 @@ def test_chance_is_the_majority_class_of_the_official_labels(study: Study) -> No
     assert math.isnan(chance_score("mnli", 9815)[0])
 
 
-def test_latency_is_of_one_example_or_a_share_of_decoding() -> None:
+def test_latency_is_of_one_example_or_a_share_of_decoding(runs: Path) -> None:
+    record_of_one = load(runs, None, "glue").records[0]
+
+    def latency(provenance: dict[str, object]) -> float:
+        return RunCost(record_of_one, provenance).latency
+
     assert latency({"latency_ms": 1.5}) == 1.5
     assert latency({"decoding": {"sentences": 50, "seconds": 2.0}}) == 40.0
     assert math.isnan(latency({}))

@@ -19,10 +19,10 @@ from redrop.analysis.stats import bootstrap_interval, t_interval
 from redrop.cli import main
 from redrop.errors import ConfigError, RecordError
 from redrop.report import charts
+from redrop.report.difference_picture import picture
 from redrop.report.folder import EMPTY, ONE_STUDY, OWN, PUBLISHED, kind_of, read_folder
-from redrop.report.intervals import picture
+from redrop.report.known_configs import known_plans, name_of, recognise
 from redrop.report.page import embedded, write_page
-from redrop.report.recognise import known_plans, name_of, recognise
 from redrop.report.sentences import sentence, signed
 from redrop.report.verdicts import MIXED, PARTLY, Judged, counted, standing, together
 from redrop.study import Plan, load_part

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from redrop.analysis import landscape
+from redrop.analysis import flatness
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.reported import comparable
 from redrop.analysis.scoring import SCORE, TASK_ORDER, in_order, scale
@@ -33,9 +33,9 @@ from redrop.analysis.stats import (
 from redrop.checks import check_choice, suggest
 from redrop.errors import ConfigError
 from redrop.record import RunRecord
-from redrop.study import Study, check_schema, read_yaml
+from redrop.study import Study, check_schema, project_folder, read_yaml
 
-DERIVED = {"landscape_rise": landscape.rise}
+DERIVED = {"landscape_rise": flatness.rise}
 """Metric that is not recorded -> how it is worked out."""
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
@@ -290,6 +290,18 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
             part,
         )
     return list(claims.values())
+
+
+def project_claims(study: Study) -> list[Claim]:
+    """The claims of config/claims.yaml, of all parts; none where there is no such file."""
+    project = project_folder()
+    path = project / "config" / "claims.yaml"
+    return read_claims(path, study, project) if path.exists() else []
+
+
+def own_claims(study: Study) -> list[Claim]:
+    """Those that a study's tables and figures judge, or a part's: the ones whose runs it has."""
+    return [claim for claim in project_claims(study) if claim.part == (study.part or study.name)]
 
 
 def raw_row(judgement: Judgement, comparison: Comparison, overall: str) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from typing import Any
 
 from redrop.analysis.collect import Results
 from redrop.analysis.scoring import first_metric, in_order, scale
-from redrop.analysis.sections import corpora
+from redrop.analysis.study_results import StudyResults
 from redrop.record import RunRecord
 from redrop.report.folder import ResultsFolder
-from redrop.report.views import View
+from redrop.report.study_views import View
 
 COLOURS = ("#0072b2", "#d55e00", "#008f68", "#b85c94", "#8a7500", "#3f9bd1", "#808080", "#a0522d")
 """After Okabe and Ito (2008), moved to where each is told from a white and from a dark page."""
@@ -50,7 +50,7 @@ class Chart:
 def charts(folder: ResultsFolder, view: View) -> list[Chart]:
     """A chart for each protocol and task of a view that has curves."""
     study, found = view.study, []
-    for protocol, tasks in corpora(view.results, study, None).items():
+    for protocol, tasks in StudyResults(view.results, study).tasks().items():
         for task in in_order(tasks):
             runs = [
                 record

@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 
 from redrop.report.folder import ONE_STUDY, PUBLISHED, ResultsFolder
-from redrop.report.recognise import UNNAMED
-from redrop.report.views import StudyRuns, View
+from redrop.report.known_configs import UNNAMED
+from redrop.report.study_views import StudyRuns, View
 
 PLAIN = ("config/config.yaml", UNNAMED)
 """Configs that a command line does not name."""

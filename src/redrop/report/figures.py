@@ -1,4 +1,4 @@
-"""The registry's figures as the page shows them: drawn anew from the runs, each an image with its caption.
+"""A study's figures as the page shows them: drawn anew from the runs, each an image with its caption.
 
 An image of its own (not svg within the page) keeps the figures' ids apart and the page light.
 """
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.analysis.build import build_figures
-from redrop.analysis.names import FigureName, figure_plan
-from redrop.analysis.sections import corpora
+from redrop.analysis.registry import PlannedFigure, figure_plan
+from redrop.analysis.study_results import StudyResults
 from redrop.report.folder import OWN, ResultsFolder
-from redrop.report.views import View
+from redrop.report.study_views import View
 
 NOTHING_DRAWN = "no finished run"
-"""What a caption says in place of the number of seeds (see ``series.seeds_text``)."""
+"""What a caption says in place of the number of seeds (see ``plotting.configurations.seeds_text``)."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class ShownFigure:
         return self.caption.partition(". ")[0].partition("; ")[0]
 
 
-def plan_of(view: View, *, recorded: bool) -> list[FigureName]:
+def plan_of(view: View, *, recorded: bool) -> list[PlannedFigure]:
     """Every figure of a study or part; ``recorded``: also the authors' curves, where they are at hand."""
-    found = corpora(view.results, view.study, view.protocols)
-    known = {name: found[name] for name in found if name in view.study.protocols}
+    tasks = StudyResults(view.results, view.study, protocols=view.protocols).tasks()
+    known = {name: own for name, own in tasks.items() if name in view.study.protocols}
     return figure_plan(view.study, known, recorded=recorded)
 
 
@@ -77,7 +77,7 @@ def _is_there(place: Path, stem: str) -> bool:
     return all((place / f"{stem}{suffix}").exists() for suffix in (".svg", ".txt", ".csv"))
 
 
-def _shown(folder: ResultsFolder, view: View, entry: FigureName, files: Path) -> ShownFigure:
+def _shown(folder: ResultsFolder, view: View, entry: PlannedFigure, files: Path) -> ShownFigure:
     caption = (files / f"{entry.stem}.txt").read_text(encoding="utf-8").strip()
     image = "" if NOTHING_DRAWN in caption else data_address((files / f"{entry.stem}.svg").read_bytes())
     return ShownFigure(

@@ -10,20 +10,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from redrop.analysis.collect import Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.series import (
-    Series,
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.configurations import (
+    Configuration,
     absent_text,
     band,
     common_budget,
     reach,
     seeds_text,
-    sweep_series,
+    sweep_configurations,
 )
-from redrop.analysis.reported import Reported
+from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.settings import show
-from redrop.study import Study
+from redrop.analysis.study_results import StudyResults
+
+EACH = "sweep"
+FITS = ("corpus",)
 
 MARKS = 6
 """Markers along a line."""
@@ -38,18 +40,11 @@ TITLE_WIDTH = 42
 """Characters of a panel's title in one line."""
 
 
-def curves(
-    results: Results,
-    study: Study,
-    protocol: str,
-    task: str,
-    reported: Reported | None = None,
-    sweep: str | None = None,
-) -> Drawn:
-    """Mean over seeds, band from the lowest to the highest; the authors' curves play no part."""
-    del reported
-    subject = study.protocol(protocol).sweeps[sweep]
-    series = sweep_series(results, study, protocol, task, subject)
+def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
+    """Mean over seeds, band from the lowest to the highest."""
+    results = data.results
+    subject = data.study.protocol(protocol).sweeps[sweep]
+    series = sweep_configurations(data, protocol, task, subject)
     bands = [band(results, one.group) for one in series]
     rows: list[Row] = []
     budget = common_budget(series)
@@ -79,10 +74,10 @@ def curves(
     if handles:
         title = "dropout rate" if subject.rate else "configuration"
         figure.legend(handles, labels, loc="outside right upper", title=title, handlelength=2.8)
-    return Drawn(figure, _caption(subject.title, protocol, task, series, budget, above, cut), rows)
+    return Drawing(figure, _caption(subject.title, protocol, task, series, budget, above, cut), rows)
 
 
-def _numbers(one: Series, part: pd.DataFrame) -> list[Row]:
+def _numbers(one: Configuration, part: pd.DataFrame) -> list[Row]:
     """The mean's line and its band."""
     return [
         {
@@ -99,7 +94,7 @@ def _numbers(one: Series, part: pd.DataFrame) -> list[Row]:
 
 
 def _draw_diverged(
-    axes: Axes, results: Results, one: Series, look: dict[str, Any], start: float, budget: int
+    axes: Axes, results: Results, one: Configuration, look: dict[str, Any], start: float, budget: int
 ) -> list[Row]:
     """A thin line for each run that diverged, with a cross where it was last measured; what was drawn."""
     rows: list[Row] = []
@@ -125,7 +120,7 @@ def _draw_diverged(
     return rows
 
 
-def _draw_mean(axes: Axes, one: Series, part: pd.DataFrame, index: int) -> None:
+def _draw_mean(axes: Axes, one: Configuration, part: pd.DataFrame, index: int) -> None:
     """The mean over seeds with its band. Markers are staggered, so that equal curves show theirs."""
     if not one.group.done:
         return
@@ -166,7 +161,7 @@ def _caption(
     title: str,
     protocol: str,
     task: str,
-    series: list[Series],
+    series: list[Configuration],
     budget: int,
     above: list[str],
     cut: bool,

@@ -7,13 +7,22 @@ import textwrap
 
 from matplotlib.axes import Axes
 
-from redrop.analysis.collect import Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.series import Series, absent_text, reach, seeds_text, sweep_series
-from redrop.analysis.reported import AUTHORS_CORPUS, NOTHING, Reported, comparable
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.configurations import (
+    Configuration,
+    absent_text,
+    reach,
+    seeds_text,
+    sweep_configurations,
+)
+from redrop.analysis.plotting.drawing import Drawing, Row
+from redrop.analysis.reported import AUTHORS_CORPUS, Reported, comparable
 from redrop.analysis.settings import overrides, show
-from redrop.study import Study, Sweep
+from redrop.analysis.study_results import StudyResults
+from redrop.study import Protocol, Study, Sweep
+
+EACH = "task"
+FITS = ("corpus",)
 
 METRIC = "val_loss_last"
 PER_ROW = 3
@@ -23,28 +32,26 @@ SPREAD = 0.22
 """Width, in categories, over which a configuration's seeds are spread so that each is seen."""
 
 
-def final_loss(
-    results: Results,
-    study: Study,
-    protocol: str,
-    task: str,
-    reported: Reported = NOTHING,
-    sweep: str | None = None,
-) -> Drawn:
+def is_drawn(protocol: Protocol, task: str | None) -> bool:
+    """Where a sweep is over a rate."""
+    return any(sweep.rate for sweep in protocol.sweeps.values())
+
+
+def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """Every seed a dot, their mean a line; the authors' figures where our runs are comparable."""
-    del sweep
-    subjects = [one for one in study.protocol(protocol).sweeps.values() if one.rate]
+    reported = data.reported
+    subjects = [one for one in data.study.protocol(protocol).sweeps.values() if one.rate]
     columns = 2 if len(subjects) == 4 else min(PER_ROW, len(subjects))
     rows = math.ceil(len(subjects) / columns)
     figure = style.new_figure(style.DOUBLE, 0.7 + 2.1 * rows)
     figure.suptitle(f"Last validation loss against dropout rate ({protocol}, {task})")
     grid = figure.subplots(rows, columns, squeeze=False)
-    everything: list[Series] = []
+    everything: list[Configuration] = []
     numbers: list[Row] = []
     theirs_shown = False
     for axes, subject in zip(grid.flat, subjects, strict=False):
-        series = sweep_series(results, study, protocol, task, subject)
-        theirs = _theirs(study, series, reported)
+        series = sweep_configurations(data, protocol, task, subject)
+        theirs = _theirs(data.study, series, reported)
         theirs_shown |= bool(theirs)
         _label_axes(axes, subject, series)
         numbers += [{"sweep": subject.name} | row for row in _panel(axes, series, theirs)]
@@ -54,10 +61,10 @@ def final_loss(
     for axes in grid[:, 0]:
         axes.set_ylabel(f"last validation loss\n({style.NATS})")
     style.legend(figure, grid.flat[: len(subjects)], ncols=3)
-    return Drawn(figure, _caption(protocol, task, everything, theirs_shown, reported), numbers)
+    return Drawing(figure, _caption(protocol, task, everything, theirs_shown, reported), numbers)
 
 
-def _theirs(study: Study, series: list[Series], reported: Reported) -> dict[int, float]:
+def _theirs(study: Study, series: list[Configuration], reported: Reported) -> dict[int, float]:
     """Position -> the authors' figure, where all of our runs stand beside it."""
     found = {}
     for position, one in enumerate(series):
@@ -68,7 +75,7 @@ def _theirs(study: Study, series: list[Series], reported: Reported) -> dict[int,
     return found
 
 
-def _label_axes(axes: Axes, subject: Sweep, series: list[Series]) -> None:
+def _label_axes(axes: Axes, subject: Sweep, series: list[Configuration]) -> None:
     axes.set_title(textwrap.fill(subject.title, TITLE_WIDTH, break_on_hyphens=False))
     axes.set_xlabel("dropout rate (not to scale)")
     axes.set_xticks(range(len(series)), [show(one.rate) for one in series])
@@ -77,7 +84,7 @@ def _label_axes(axes: Axes, subject: Sweep, series: list[Series]) -> None:
     axes.grid(visible=False, axis="x")
 
 
-def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> list[Row]:
+def _panel(axes: Axes, series: list[Configuration], theirs: dict[int, float]) -> list[Row]:
     """Draw a sweep; what was drawn."""
     ours = {
         position: [record.value(METRIC) for record in one.group.done]
@@ -107,7 +114,7 @@ def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> list[R
     ]
 
 
-def _numbers(one: Series, off: bool, theirs: float | None) -> list[Row]:
+def _numbers(one: Configuration, off: bool, theirs: float | None) -> list[Row]:
     """A configuration's seeds, their mean, and the authors' figure; above the axis the latter two only."""
     head = {"config": one.config, "rate": one.rate}
     rows = [
@@ -199,7 +206,9 @@ def _say_at_top(axes: Axes, position: int, text: str) -> None:
     axes.text(position, 0.91, text, fontsize=7, ha="center", va="top", rotation=90, transform=place)
 
 
-def _caption(protocol: str, task: str, series: list[Series], theirs_shown: bool, reported: Reported) -> str:
+def _caption(
+    protocol: str, task: str, series: list[Configuration], theirs_shown: bool, reported: Reported
+) -> str:
     groups = list({one.config: one.group for one in series}.values())
     budgets = sorted({one.budget for one in series if one.group.done})
     text = (

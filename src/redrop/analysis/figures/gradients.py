@@ -9,12 +9,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from redrop.analysis.collect import Group, Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.multiples import all_groups, frame, lines_of
-from redrop.analysis.figures.series import Series, absent_text, budget_text, seeds_text
-from redrop.analysis.reported import Reported
-from redrop.study import Study
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.configurations import Configuration, absent_text, budget_text, seeds_text
+from redrop.analysis.plotting.drawing import Drawing, Row
+from redrop.analysis.plotting.sweep_panels import all_groups, frame, lines_of
+from redrop.analysis.study_results import StudyResults
+
+EACH = "task"
+FITS = ("corpus",)
 
 PREFIX = "grad_norm_"
 """Of the keys that ``redrop.training.gradients`` writes into a curve."""
@@ -23,25 +25,18 @@ MOST = 6
 RUN = "snakemake --configfile config/gradients.yaml"
 
 
-def gradients(
-    results: Results,
-    study: Study,
-    protocol: str,
-    task: str,
-    reported: Reported | None = None,
-    sweep: str | None = None,
-) -> Drawn:
+def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """A panel a configuration, a line a layer: mean and range of the runs that recorded norms."""
-    del reported, sweep
+    results = data.results
     norms: dict[str, list[pd.DataFrame]] = {}
-    for group in all_groups(results, study, protocol, task):
+    for group in all_groups(data, protocol, task):
         frames = [_norms(results, record.run) for record in group.done]
         norms[group.config] = [frame for frame in frames if len(frame)]
 
     def has(group: Group) -> bool:
         return bool(norms[group.config])
 
-    lines = lines_of(results, study, protocol, task, has)
+    lines = lines_of(data, protocol, task, has)
     title = f"Norm of the gradient, a layer ({protocol}, {task})"
     figure, panels = frame(title, lines, f"L2 norm ({style.NATS})", "no run with recorded norms")
     rows: list[Row] = []
@@ -55,7 +50,7 @@ def gradients(
         for axes in places:
             axes.set_ylim(low, high)
     style.legend(figure, itertools.chain(*panels))
-    return Drawn(figure, _caption(results, study, protocol, task, norms), rows)
+    return Drawing(figure, _caption(data, protocol, task, norms), rows)
 
 
 def _norms(results: Results, run: str) -> pd.DataFrame:
@@ -78,7 +73,7 @@ def _parts(frames: list[pd.DataFrame]) -> list[str]:
     return [name for name in ("embedding", *layers, "head") if name in names]
 
 
-def _draw(axes: Axes, one: Series, frames: list[pd.DataFrame], budget: int) -> list[Row]:
+def _draw(axes: Axes, one: Configuration, frames: list[pd.DataFrame], budget: int) -> list[Row]:
     rows: list[Row] = []
     for index, part in enumerate(_parts(frames)):
         wide = (
@@ -100,10 +95,8 @@ def _draw(axes: Axes, one: Series, frames: list[pd.DataFrame], budget: int) -> l
     return rows
 
 
-def _caption(
-    results: Results, study: Study, protocol: str, task: str, norms: dict[str, list[pd.DataFrame]]
-) -> str:
-    groups = all_groups(results, study, protocol, task)
+def _caption(data: StudyResults, protocol: str, task: str, norms: dict[str, list[pd.DataFrame]]) -> str:
+    groups = all_groups(data, protocol, task)
     have, done = sum(map(len, norms.values())), sum(len(group.done) for group in groups)
     counts = sorted({len(frames) for frames in norms.values() if frames})
     text = (

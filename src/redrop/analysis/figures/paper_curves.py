@@ -8,29 +8,33 @@ from __future__ import annotations
 import math
 import textwrap
 
-from redrop.analysis.collect import Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.series import absent_text, budget_text, common_budget, sweep_series
-from redrop.analysis.reported import Reported
-from redrop.study import Study
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.configurations import (
+    absent_text,
+    budget_text,
+    common_budget,
+    sweep_configurations,
+)
+from redrop.analysis.plotting.drawing import Drawing, Row
+from redrop.analysis.study_results import StudyResults
+from redrop.study import Protocol
+
+EACH = "task"
+FITS = ("corpus",)
 
 PER_ROW = 3
 TITLE_WIDTH = 28
 """Characters of a panel's title in one line."""
 
 
-def paper_curves(
-    results: Results,
-    study: Study,
-    protocol: str,
-    task: str,
-    reported: Reported | None = None,
-    sweep: str | None = None,
-) -> Drawn:
+def is_drawn(protocol: Protocol, task: str | None) -> bool:
+    """Where a sweep is over a rate."""
+    return any(sweep.rate for sweep in protocol.sweeps.values())
+
+
+def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """The run of the lowest seed that each configuration has; no mean, no spread."""
-    del reported, sweep
-    subjects = [one for one in study.protocol(protocol).sweeps.values() if one.rate]
+    subjects = [one for one in data.study.protocol(protocol).sweeps.values() if one.rate]
     columns = 2 if len(subjects) in (4, 5) else min(PER_ROW, len(subjects))
     lines = math.ceil(len(subjects) / columns)
     figure = style.new_figure(style.DOUBLE, 0.6 + 2.3 * lines)
@@ -40,17 +44,17 @@ def paper_curves(
     seeds: set[int] = set()
     groups = {}
     for axes, subject in zip(grid.flat, subjects, strict=False):
-        series = sweep_series(results, study, protocol, task, subject)
-        groups |= {one.config: one.group for one in series}
-        budget = common_budget(series)
+        configurations = sweep_configurations(data, protocol, task, subject)
+        groups |= {one.config: one.group for one in configurations}
+        budget = common_budget(configurations)
         axes.set_title(textwrap.fill(subject.title, TITLE_WIDTH, break_on_hyphens=False))
         axes.set_xlabel("iteration")
         axes.xaxis.set_major_formatter(style.thousands_formatter())
-        for index, one in enumerate(series):
+        for index, one in enumerate(configurations):
             if not one.group.done:
                 continue
             record = one.group.done[0]
-            curve = results.curve(record.run).set_index("iteration")["val_loss"].loc[:budget]
+            curve = data.results.curve(record.run).set_index("iteration")["val_loss"].loc[:budget]
             look = style.look(index) | {"markevery": (index % 3, 4), "markersize": 2.5, "linewidth": 0.9}
             axes.plot(curve.index, curve, label=one.name, **look)
             seeds.add(record.spec.seed)
@@ -73,4 +77,4 @@ def paper_curves(
         "such curves cannot show, the other figures do: every seed, intervals, the second half closer up. Of "
         "the paper's own figures only this form is known, not their ranges or smoothing."
     )
-    return Drawn(figure, caption + absent_text(every), rows)
+    return Drawing(figure, caption + absent_text(every), rows)

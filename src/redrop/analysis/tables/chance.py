@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.paired import BASELINE, scores
-from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.collect import Group
+from redrop.analysis.gains import BASELINE, scores
 from redrop.analysis.scoring import SCORE, first_metric, in_order
-from redrop.analysis.sections import corpora
+from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, MINUS, summarise
-from redrop.analysis.tables.table import Builder, Table
+from redrop.analysis.table import Builder, Table
 from redrop.data.glue_tasks import TASKS
-from redrop.study import Study
 
+ORDER = 30
+FITS = ("glue",)
 COLUMNS = [
     "Task",
     "Metric",
@@ -35,19 +34,13 @@ CAPTION = (
 )
 
 
-def chance(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One row a protocol and task; GLUE only."""
-    del reported
     builder = Builder(COLUMNS, frozenset({"Task", "Metric"}))
-    for protocol, own in corpora(results, study, protocols).items():
+    for protocol, own in data.tasks().items():
         for task in in_order(own):
-            _add(builder, protocol, task, results.group(study.name, protocol, BASELINE, task))
-    return builder.table("chance", f"{study.title}: plain fine-tuning against chance", CAPTION)
+            _add(builder, protocol, task, data.group(protocol, BASELINE, task))
+    return builder.table("chance", f"{data.study.title}: plain fine-tuning against chance", CAPTION)
 
 
 def chance_score(task: str, examples: int) -> tuple[float, float]:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from redrop.analysis.claims import (
     NOT_RUN,
-    Claim,
     Comparison,
     Judgement,
     finite,
     judge,
+    own_claims,
     published_verdict,
     raw_row,
-    read_claims,
 )
-from redrop.analysis.collect import Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, MINUS
-from redrop.analysis.tables.table import Builder, Table
-from redrop.study import Study, project_folder
+from redrop.analysis.table import Builder, Table
 
+ORDER = 50
 COLUMNS = [
     "Judged on",
     "Budget",
@@ -46,29 +43,11 @@ CAPTION = (
 )
 
 
-def project_claims(study: Study) -> list[Claim]:
-    """The claims of config/claims.yaml, of all parts; none where there is no such file."""
-    project = project_folder()
-    path = project / "config" / "claims.yaml"
-    return read_claims(path, study, project) if path.exists() else []
-
-
-def own_claims(study: Study) -> list[Claim]:
-    """Those that a study's tables and figures judge, or a part's: the ones whose runs it has."""
-    return [claim for claim in project_claims(study) if claim.part == (study.part or study.name)]
-
-
-def claims(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One section a claim, one row a comparison; the authors' figures play no part."""
-    del reported, protocols
     builder = Builder(COLUMNS, TEXT)
-    for claim in own_claims(study):
-        judgements = list(judge(results, study, claim))
+    for claim in own_claims(data.study):
+        judgements = judge(data.results, data.study, claim)
         overall = published_verdict(judgements)
         section = f"{claim.name} ({claim.source}: {claim.place}). {claim.text}: {overall}"
         for judgement in judgements:
@@ -80,7 +59,7 @@ def claims(
             raw = {"claim": claim.name, "source": claim.source, "place": claim.place, "text": claim.text}
             raw |= {"metric": claim.metric, "verdict_as_published": overall}
             builder.row(section, cells, raw, [])
-    return builder.table("claims", f"{study.title}: claims", CAPTION)
+    return builder.table("claims", f"{data.study.title}: claims", CAPTION)
 
 
 def _cells(judgement: Judgement, comparison: Comparison) -> dict[str, str]:

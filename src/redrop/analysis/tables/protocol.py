@@ -6,14 +6,14 @@ import itertools
 from typing import Any
 
 from redrop.analysis.collect import Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.reported import NOTHING, Reported
-from redrop.analysis.sections import corpora
 from redrop.analysis.settings import flat, overrides, show, study_spec
-from redrop.analysis.tables.table import Builder, Table
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.table import Builder, Table
 from redrop.study import Protocol, Setting, Study
 
 COLUMNS = ["Setting", "Value", "Source", "Applies to", "Note"]
+ORDER = 80
+SECTION = "settings"
 
 SOURCES = (
     "Sources: stated in the paper; authors-code, read in or established from the authors' repository; "
@@ -30,20 +30,14 @@ ALL, REST = "all rows", "the other rows"
 OVERRIDE = "override of the config that made these runs"
 
 
-def protocol(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One line a setting and value; a value that only some rows have names them."""
-    del reported
-    builder = Builder(COLUMNS, frozenset(COLUMNS))
-    for name in corpora(results, study, protocols):
+    study, builder = data.study, Builder(COLUMNS, frozenset(COLUMNS))
+    for name in data.tasks():
         if name not in study.protocols:
             continue
         part = study.protocols[name]
-        changed = _overridden(results, study, name)
+        changed = _overridden(data.results, study, name)
         known = [part.settings, *part.tasks.values(), *part.rows.values()]
         for key in dict.fromkeys([*itertools.chain(*known), *changed]):
             lines = _lines(part, key)

@@ -1,16 +1,16 @@
-"""Which configurations overfit, diverge or converge slowly, by the rules in ``signatures``."""
+"""Which configurations overfit, diverge or converge slowly, by the rules in ``failure_signatures``."""
 
 from __future__ import annotations
 
-from redrop.analysis import signatures as rules
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.reported import NOTHING, Reported
-from redrop.analysis.sections import groups, sections
+from redrop.analysis import failure_signatures as rules
+from redrop.analysis.collect import Group
+from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, summarise
-from redrop.analysis.tables.table import Builder, Table
-from redrop.study import Study
+from redrop.analysis.table import Builder, Table
 
+ORDER = 90
+SECTION = "failures"
+FITS = ("corpus",)
 COLUMNS = [
     "Configuration",
     "n",
@@ -37,21 +37,15 @@ NOT_RUN = "No run of this configuration is finished."
 NOT_JUDGED = "Diverged runs are not judged for overfitting and slow convergence."
 
 
-def signatures(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
-    """One row a configuration; the authors' figures play no part."""
-    del reported
+def build(data: StudyResults) -> Table:
+    """One row a configuration; by the rules of the caption."""
     builder = Builder(COLUMNS, frozenset({"Configuration"}))
-    for section in sections(results, study, protocols):
-        rows = groups(results, study, section)
-        found = rules.group_signatures(results, rows)
+    for protocol, task in data.places():
+        rows = data.groups(protocol, task)
+        found = rules.group_signatures(data.results, rows)
         for group in rows:
-            _add(builder, section.title(study), group, found[group.config])
-    return builder.table("signatures", f"{study.title}: failure signatures", CAPTION)
+            _add(builder, data.heading(protocol, task), group, found[group.config])
+    return builder.table("signatures", f"{data.study.title}: failure signatures", CAPTION)
 
 
 def _add(builder: Builder, section: str, group: Group, found: list[rules.Signature]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from redrop.analysis.collect import Group, Results
+from redrop.analysis.collect import Group
+from redrop.analysis.reported import AVERAGE
 from redrop.analysis.scoring import SCORE, points
 from redrop.analysis.settings import study_spec
 from redrop.analysis.stats import Interval, paired_differences, t_interval
@@ -32,6 +33,13 @@ def average_scores(groups: Sequence[Group]) -> dict[int, float]:
     values = [scores(group) for group in groups]
     common = set.intersection(*map(set, values)) if values else set()
     return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
+
+
+def average_or_task(groups: Sequence[Group], name: str) -> dict[int, float]:
+    """Seed -> score in points, on one of the groups' tasks or on their average."""
+    if name == AVERAGE:
+        return average_scores(groups)
+    return next(scores(group) for group in groups if group.task == name)
 
 
 def gain(of: dict[int, float], over: dict[int, float]) -> Interval:
@@ -89,21 +97,3 @@ def _changes_nothing(part: Protocol, config: str) -> bool:
 def share(spec: RunSpec) -> float:
     """Share of the training set that a run uses."""
     return getattr(spec.data, SHARE.partition(".")[2], 1.0)
-
-
-def shown_groups(
-    results: Results, study: Study, protocol: str, tasks: Sequence[str]
-) -> dict[str, list[Group]]:
-    """Configuration -> a group for each task; those that have runs or are asked for, in the study's order.
-
-    Without any, the rows that carry no tag.
-    """
-    part = study.protocols.get(protocol)
-    configs = list(part.rows) if part else []
-    extra = {config for task in tasks for config in results.configs(study.name, protocol, task)}
-    configs += sorted(extra - set(configs))
-    found = {
-        config: [results.group(study.name, protocol, config, task) for task in tasks] for config in configs
-    }
-    there = {name: groups for name, groups in found.items() if any(g.records or g.missing for g in groups)}
-    return there or {name: groups for name, groups in found.items() if not part.tags[name]}

@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from redrop.analysis.collect import Group, Results
-from redrop.analysis.figures.style import thousands
+from redrop.analysis.plotting.style import thousands
 from redrop.analysis.settings import flat, show, study_spec
-from redrop.study import Study, Sweep
+from redrop.analysis.study_results import StudyResults
+from redrop.study import Sweep
 
 REACH = 5.0
 """An axis reaches this many times as far from its lowest value as the median series does; what lies
@@ -26,7 +27,7 @@ STRUCTURE = ("schedule.iterations", "schedule.stop_at", "model.n_layer")
 
 
 @dataclass(frozen=True)
-class Series:
+class Configuration:
     """One configuration of a sweep."""
 
     config: str
@@ -54,22 +55,19 @@ class Series:
         return self.settings["schedule.iterations"] if stop is None else stop
 
 
-def sweep_series(results: Results, study: Study, protocol: str, task: str, sweep: Sweep) -> list[Series]:
+def sweep_configurations(data: StudyResults, protocol: str, task: str, sweep: Sweep) -> list[Configuration]:
     """The sweep's configurations, run or not, by rate if there is one, else as in the study."""
-    found: list[tuple[Group, dict[str, Any]]] = []
-    for config in sweep.configs:
-        group = results.group(study.name, protocol, config, task)
-        spec = group.spec or study_spec(study, protocol, config, task)
-        found.append((group, flat(spec)))
-    voters = [settings for group, settings in found if group.records] or [settings for _, settings in found]
-    common = {key: Counter(settings[key] for settings in voters).most_common(1)[0][0] for key in STRUCTURE}
-    series = []
-    for group, settings in found:
-        rate = settings[sweep.rate] if sweep.rate else None
-        series.append(Series(group.config, group, settings, rate, _odd(settings, common)))
+    groups = [data.group(protocol, config, task) for config in sweep.configs]
+    settings = [flat(group.spec or study_spec(data.study, protocol, group.config, task)) for group in groups]
+    voters = [own for group, own in zip(groups, settings, strict=True) if group.records] or settings
+    common = {key: Counter(own[key] for own in voters).most_common(1)[0][0] for key in STRUCTURE}
+    found = [
+        Configuration(group.config, group, own, own[sweep.rate] if sweep.rate else None, _odd(own, common))
+        for group, own in zip(groups, settings, strict=True)
+    ]
     if sweep.rate:
-        series.sort(key=lambda one: math.inf if one.rate is None else one.rate)
-    return series
+        found.sort(key=lambda one: math.inf if one.rate is None else one.rate)
+    return found
 
 
 def _odd(settings: dict[str, Any], common: dict[str, Any]) -> str:
@@ -84,7 +82,7 @@ def _odd(settings: dict[str, Any], common: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def common_budget(series: Sequence[Series]) -> int:
+def common_budget(series: Sequence[Configuration]) -> int:
     """The number of iterations that most of the series have."""
     run = [one.budget for one in series if one.group.records]
     return Counter(run or [one.budget for one in series]).most_common(1)[0][0]
