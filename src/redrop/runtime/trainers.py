@@ -144,11 +144,17 @@ def summaries(spec: RunSpec, prepared: Path, model: Path | None) -> tuple[Summar
 
 
 def make_trainer(
-    specs: Sequence[RunSpec], places: Places, device: torch.device, scratch: Path | None = None
+    specs: Sequence[RunSpec],
+    places: Places,
+    device: torch.device,
+    scratch: Path | None = None,
+    *,
+    packed: bool = False,
 ) -> tuple[Trainer, list[Source]]:
     """A trainer for runs that fit together, and what each of them is made from.
 
-    ``scratch``: a folder of the first run alone, for what it would not do twice.
+    ``scratch``: a folder of the first run alone, for what it would not do twice. ``packed``: language models
+    are trained as one batched program, also one alone; else there is one run.
     """
     spec = specs[0]
     if spec.model.name in ("transformer", "generator"):
@@ -164,6 +170,6 @@ def make_trainer(
         return FineTuner(spec, task, folder, device, cache), [source]
     ready = [ready_corpus(one.data.corpus, places.data) for one in specs]
     corpora, sources = [corpus for corpus, _ in ready], [source for _, source in ready]
-    if spec.engine.name == "single":
+    if not packed:
         return SingleTrainer(spec, corpora[0], device), sources
     return SweepTrainer(specs, corpora, device), sources

@@ -91,15 +91,16 @@ def pair_pass(shape: Shape, source: float, target: float) -> float:
     return encoder + target * (decoder + 2 * shape.width * shape.vocabulary)
 
 
-def work_of(spec: RunSpec, updates: int, models: Path) -> RunWork | None:
+def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork | None:
     """The work of a run of so many updates; None where ``unknown`` names something.
 
-    ``models``: the folder of fetched models, whose configurations are read.
+    ``models``: the folder of fetched models, whose configurations are read. ``pack``: language models that
+    are trained together.
     """
     if unknown(spec, models) is not None:
         return None
     if spec.model.name == "residual_gpt":
-        return _language_model(spec, updates)
+        return _language_model(spec, updates, pack)
     shape = shape_of(spec, models)
     return (_encoder if spec.model.name == "encoder" else _encoder_decoder)(spec, updates, shape)
 
@@ -131,15 +132,15 @@ def residual_pass(spec: RunSpec, symbols: int) -> float:
     return shape.layers * encoder_layer(shape, spec.model.block_size) + 2 * shape.width * symbols
 
 
-def _language_model(spec: RunSpec, updates: int) -> RunWork:
+def _language_model(spec: RunSpec, updates: int, pack: int) -> RunWork:
     m, s, e = spec.model, spec.schedule, spec.evaluation
     corpus = CORPORA[spec.task]
     character = residual_pass(spec, corpus.symbols)
-    # A pack makes one call of each layer for all of its lanes.
-    step = Work(s.batch_size * m.block_size * character, m.n_layer / spec.engine.lanes)
+    # A pack makes one call of each layer for all of its models.
+    step = Work(s.batch_size * m.block_size * character, m.n_layer / pack)
     scored = (1 + TRAIN_SAMPLE) * corpus.val + 2 * e.sampled_batches * s.batch_size * m.block_size
     batches = scored / (m.block_size * 16)  # as many windows a pass as on a CPU
-    once = Work(scored * character, m.n_layer * batches / spec.engine.lanes)
+    once = Work(scored * character, m.n_layer * batches / pack)
     shape = residual_shape(spec, corpus.symbols)
     return RunWork(
         training=_trained(spec, step).times(updates),

@@ -1,9 +1,8 @@
 """The sweep trainer: a pack of runs that share architecture, schedule and evaluation, in one program.
 
 The runs may differ in dropout rates, seed, initialisation and text. Each has its own streams, its own
-gradient norm and its own end; a pack with fewer runs than lanes is filled up with copies of its first, so
-a run gives the same bytes alone and in any company. It gives the same curve as the single-run trainer up
-to float32 rounding, because both draw the same numbers from the same streams.
+gradient norm and its own end, so on a CPU it gives the same bytes in any company. It gives the same curve
+as the single-run trainer up to float32 rounding, because both draw the same numbers from the same streams.
 """
 
 from __future__ import annotations
@@ -19,16 +18,21 @@ from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
 from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, lane_losses
-from redrop.spec import RunSpec
+from redrop.spec import ResidualGPTSpec, RunSpec
 from redrop.training.character_lane import CharacterLane
 from redrop.training.gradients import norms
 from redrop.training.graphs import GraphedStep
 from redrop.training.schedule import learning_rate
 
 
+def can_be_packed(spec: RunSpec) -> bool:
+    """Whether runs of its kind can be trained together."""
+    return isinstance(spec.model, ResidualGPTSpec)
+
+
 def pack_key(spec: RunSpec) -> tuple[Any, ...]:
     """What runs must have in common to be trained together, besides the size of their vocabulary."""
-    shared = (spec.objective, spec.optimiser, spec.schedule, spec.evaluation, spec.engine)
+    shared = (spec.objective, spec.optimiser, spec.schedule, spec.evaluation)
     return (*shared, architecture(spec.model))
 
 
@@ -36,28 +40,23 @@ class SweepTrainer:
     """State of a pack in training; ``redrop.training.loop.Trainer`` says what its parts are."""
 
     def __init__(self, specs: Sequence[RunSpec], corpora: Sequence[Corpus], device: torch.device) -> None:
-        size = specs[0].engine.lanes
         if len({pack_key(spec) for spec in specs}) != 1 or len({c.vocab_size for c in corpora}) != 1:
             raise ConfigError(f"these runs cannot be one pack: {', '.join(spec.run for spec in specs)}")
-        if len(specs) > size:
-            raise ConfigError(f"engine.lanes is {size}, too few for {len(specs)} runs")
         self.device = device
         self.spec = specs[0]
         self.lanes = [
             CharacterLane(spec, corpus, device) for spec, corpus in zip(specs, corpora, strict=True)
         ]
-        fillers = [CharacterLane(specs[0], corpora[0], device) for _ in range(size - len(specs))]
-        self.models = [*self.lanes, *fillers]
         self.pack = ResidualPack(
-            [lane.spec.model for lane in self.models],
+            [spec.model for spec in specs],
             corpora[0].vocab_size,
-            [lane.spec.seed for lane in self.models],
+            [spec.seed for spec in specs],
             device,
         )
-        self.masks = PackMasks([lane.masks for lane in self.models])
+        self.masks = PackMasks([lane.masks for lane in self.lanes])
         self.moments = [torch.zeros_like(self.pack.buffer) for _ in range(2)]
         self.optimiser = self._make_optimiser()
-        self._clipped_M = torch.ones(size, device=self.device)
+        self._clipped_M = torch.ones(len(specs), device=self.device)
         """What the last update's gradients were multiplied by; lies still, because a CUDA graph writes it."""
         self._updated = False
         """Whether an update was made here, so that there is a gradient to look at."""
@@ -96,13 +95,13 @@ class SweepTrainer:
 
     def _make_update(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """``_compute``, on CUDA as one graph."""
-        streams = [lane.masks for lane in self.models]
+        streams = [lane.masks for lane in self.lanes]
         return GraphedStep(self._compute, streams) if self.device.type == "cuda" else self._compute
 
     def step(self) -> torch.Tensor:
         """Make one update of every model; returns their losses, (models,) on the device."""
-        starts = [lane.next_starts() for lane in self.models]
-        x_MBT, y_MBT = self._take([lane.corpus.train for lane in self.models], starts)
+        starts = [lane.next_starts() for lane in self.lanes]
+        x_MBT, y_MBT = self._take([lane.corpus.train for lane in self.lanes], starts)
         rate = learning_rate(self.spec.schedule, self.iteration)
         for group in self.optimiser.param_groups:
             if isinstance(group["lr"], torch.Tensor):
@@ -129,7 +128,7 @@ class SweepTrainer:
 
     def _clip(self, limit: float) -> None:
         """Scale each model's gradient down to norm ``limit``, as ``clip_grad_norm_`` does for one model."""
-        parts = [leaf.grad.view(len(self.models), -1) for leaf in self.pack.parameters.values()]
+        parts = [leaf.grad.view(len(self.lanes), -1) for leaf in self.pack.parameters.values()]
         norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts])
         scale_M = (limit / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
         for part in parts:
@@ -152,15 +151,14 @@ class SweepTrainer:
     def losses(self) -> list[dict[str, float]]:
         """Losses without dropout, nats a character, of every run; norms of its last update's gradient."""
         parts = [list(lane.evaluation.parts()) for lane in self.lanes]
-        parts += [parts[0]] * (len(self.models) - len(self.lanes))
         rows: list[dict[str, float]] = [{} for _ in self.lanes]
         for same in zip(*parts, strict=True):
             means = self._mean_losses([tokens for _, tokens, _ in same], [starts for _, _, starts in same])
-            for row, mean in zip(rows, means, strict=False):
+            for row, mean in zip(rows, means, strict=True):
                 row[same[0][0]] = mean
         if self._updated:
             gradients = self.pack.views(self.pack.gradient)
-            for row, found in zip(rows, norms(gradients, self._clipped_M, self.spec.model), strict=False):
+            for row, found in zip(rows, norms(gradients, self._clipped_M, self.spec.model), strict=True):
                 row.update(found)
         return rows
 
