@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis_support import results_of, write_config
-from redrop.analysis.settings import flat, show
+from redrop.analysis.settings import difference, flat, show
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.tables import protocol
 from redrop.study import SOURCES, Setting
@@ -90,3 +90,11 @@ def test_an_override_of_every_run_says_so(tmp_path: Path) -> None:
     write_config(tmp_path, "a2r05", {1: 1.5}, model__n_embd=64)
     ((setting, value, where, _),) = overrides_of(tmp_path)
     assert (setting, value, where) == ("model.n_embd", "64", "all runs")
+
+
+def test_a_setting_that_only_one_run_has_is_a_difference() -> None:
+    """As one that came later and stands in a run's settings only where it is not at its default."""
+    older, newer = {"a.x": 1, "a.y": 2}, {"a.x": 1, "a.y": 3, "a.z": 4}
+    assert difference(newer, older) == {"a.y": 3, "a.z": 4}
+    assert difference(older, newer) == {"a.y": 2, "a.z": "its default"}
+    assert difference(older, older) == {}
