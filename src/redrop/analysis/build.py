@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from redrop.analysis.collect import Results
-from redrop.analysis.registry import build_table, check_names, figure_plan
+from redrop.analysis.registry import build_table, check_names, plan_of
 from redrop.analysis.reported import NOTHING, Reported, read_reported
 from redrop.analysis.study_results import Protocols, StudyResults
 from redrop.presented import FIGURES, TABLES
@@ -84,8 +84,7 @@ def build_figures(
     from redrop.analysis.plotting.figure_files import draw_and_write
 
     data = StudyResults(results, study, find_reported(study, reported), protocols)
-    known = {name: tasks for name, tasks in data.tasks().items() if name in study.protocols}
-    plan = figure_plan(study, known, recorded=recorded)
+    plan = plan_of(data, recorded=recorded)
     if names is not None:
         names = list(names)
         check_names("figure", names, [*FIGURES, *(entry.stem for entry in plan)])

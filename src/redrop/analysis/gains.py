@@ -75,8 +75,8 @@ def _the_baseline(study: Study, protocol: str, configs: Sequence[str]) -> str:
     """Of the plain rows on one share of the training set the one that has the protocol's own settings."""
     if len(configs) == 1:
         return configs[0]
-    part = study.protocols.get(protocol)
-    own = [config for config in configs if part and _changes_nothing(part, config)]
+    known = study.protocols.get(protocol)
+    own = [config for config in configs if known and _changes_nothing(known, config)]
     if len(own) == 1:
         return own[0]
     raise ConfigError(
@@ -85,11 +85,11 @@ def _the_baseline(study: Study, protocol: str, configs: Sequence[str]) -> str:
     )
 
 
-def _changes_nothing(part: Protocol, config: str) -> bool:
+def _changes_nothing(protocol: Protocol, config: str) -> bool:
     """Whether a row differs from its protocol in nothing but its method and its share of the training set."""
-    return config in part.rows and all(
-        setting.value == part.settings[key].value
-        for key, setting in part.rows[config].items()
+    return config in protocol.rows and all(
+        setting.value == protocol.settings[key].value
+        for key, setting in protocol.rows[config].items()
         if not key.startswith("objective.") and key != SHARE
     )
 

@@ -96,6 +96,12 @@ def figure_plan(study: Study, protocols: Protocols, *, recorded: bool = True) ->
     return plan
 
 
+def plan_of(data: StudyResults, *, recorded: bool = True) -> list[PlannedFigure]:
+    """Every figure of what is shown of a study's runs."""
+    shown = {name: tasks for name, tasks in data.tasks().items() if name in data.study.protocols}
+    return figure_plan(data.study, shown, recorded=recorded)
+
+
 def _is_drawn(module: ModuleType, protocol: Protocol, task: str | None, recorded: bool) -> bool:
     """By the figure's own ``is_drawn`` if it has one; what is made of ``RECORDS`` only where it is wanted."""
     if getattr(module, "RECORDS", False) and not recorded:

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.analysis.build import build_figures
-from redrop.analysis.registry import PlannedFigure, figure_plan
+from redrop.analysis.plotting.captions import NOTHING_DRAWN
+from redrop.analysis.registry import PlannedFigure, plan_of
 from redrop.analysis.study_results import StudyResults
 from redrop.report.folder import OWN, ResultsFolder
 from redrop.report.study_views import View
-
-NOTHING_DRAWN = "no finished run"
-"""What a caption says in place of the number of seeds (see ``plotting.configurations.seeds_text``)."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +41,6 @@ class ShownFigure:
         return self.caption.partition(". ")[0].partition("; ")[0]
 
 
-def plan_of(view: View, *, recorded: bool) -> list[PlannedFigure]:
-    """Every figure of a study or part; ``recorded``: also the authors' curves, where they are at hand."""
-    tasks = StudyResults(view.results, view.study, protocols=view.protocols).tasks()
-    known = {name: own for name, own in tasks.items() if name in view.study.protocols}
-    return figure_plan(view.study, known, recorded=recorded)
-
-
 def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> list[ShownFigure]:
     """Every figure of a study or part.
 
@@ -57,7 +48,8 @@ def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> lis
     taken as they lie. What is not there, or was made of other runs, is drawn.
     """
     own = folder.kind == OWN  # what is published shows no records of the authors
-    plan, place = plan_of(view, recorded=own), view.place / "figures"
+    data = StudyResults(view.results, view.study, protocols=view.protocols)
+    plan, place = plan_of(data, recorded=own), view.place / "figures"
     lying = [entry.stem for entry in plan if up_to_date and _is_there(place, entry.stem)]
     with tempfile.TemporaryDirectory() as drawn:
         build_figures(

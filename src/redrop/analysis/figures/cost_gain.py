@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from redrop.analysis.gains import average_or_task, baselines, gain
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import seeds_text
+from redrop.analysis.plotting.captions import seeds_text
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.reported import AVERAGE
 from redrop.analysis.run_costs import measured

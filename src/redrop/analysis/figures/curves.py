@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 
 from redrop.analysis.collect import Results
 from redrop.analysis.plotting import style
+from redrop.analysis.plotting.captions import absent_text, seeds_text
 from redrop.analysis.plotting.configurations import (
     Configuration,
-    absent_text,
     band,
     common_budget,
     reach,
-    seeds_text,
     sweep_configurations,
 )
 from redrop.analysis.plotting.drawing import Drawing, Row
@@ -69,7 +68,7 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
     late = [
         (one.short_name, frame.loc[budget / 2 : budget]) for one, frame in zip(series, bands, strict=True)
     ]
-    above = _fit(half, [(name, part) for name, part in late if len(part)])
+    above = _fit(half, [(name, means) for name, means in late if len(means)])
     handles, labels = whole.get_legend_handles_labels()
     if handles:
         title = "dropout rate" if subject.rate else "configuration"
@@ -77,7 +76,7 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
     return Drawing(figure, _caption(subject.title, protocol, task, series, budget, above, cut), rows)
 
 
-def _numbers(one: Configuration, part: pd.DataFrame) -> list[Row]:
+def _numbers(one: Configuration, means: pd.DataFrame) -> list[Row]:
     """The mean's line and its band."""
     return [
         {
@@ -89,7 +88,7 @@ def _numbers(one: Configuration, part: pd.DataFrame) -> list[Row]:
             "low": low,
             "high": high,
         }
-        for iteration, mean, low, high in part.itertuples()
+        for iteration, mean, low, high in means.itertuples()
     ]
 
 
@@ -120,16 +119,18 @@ def _draw_diverged(
     return rows
 
 
-def _draw_mean(axes: Axes, one: Configuration, part: pd.DataFrame, index: int) -> None:
+def _draw_mean(axes: Axes, one: Configuration, means: pd.DataFrame, index: int) -> None:
     """The mean over seeds with its band. Markers are staggered, so that equal curves show theirs."""
     if not one.group.done:
         return
     look = style.look(index)
-    every = max(1, len(part) // MARKS)
+    every = max(1, len(means) // MARKS)
     first = index * every // 8
-    axes.plot(part.index, part["mean"], label=one.name, markevery=(first, every), **look)
+    axes.plot(means.index, means["mean"], label=one.name, markevery=(first, every), **look)
     if len(one.group.done) > 1:
-        axes.fill_between(part.index, part["low"], part["high"], color=look["color"], alpha=0.15, linewidth=0)
+        axes.fill_between(
+            means.index, means["low"], means["high"], color=look["color"], alpha=0.15, linewidth=0
+        )
 
 
 def _cut(axes: Axes, bands: list[pd.DataFrame]) -> bool:
@@ -142,15 +143,15 @@ def _cut(axes: Axes, bands: list[pd.DataFrame]) -> bool:
     return True
 
 
-def _fit(axes: Axes, parts: list[tuple[str, pd.DataFrame]]) -> list[str]:
+def _fit(axes: Axes, late: list[tuple[str, pd.DataFrame]]) -> list[str]:
     """Fit the second half's y axis to the series that lie together; returns the others' names."""
-    ranges = [(float(part["low"].min()), float(part["high"].max())) for _, part in parts]
+    ranges = [(float(means["low"].min()), float(means["high"].max())) for _, means in late]
     if not ranges:
         return []
     low, high = min(lowest for lowest, _ in ranges), reach(ranges)
     margin = 0.04 * (high - low) or 0.01
     axes.set_ylim(low - margin, high + margin)
-    above = [name for (name, _), (lowest, _) in zip(parts, ranges, strict=True) if lowest > high]
+    above = [name for (name, _), (lowest, _) in zip(late, ranges, strict=True) if lowest > high]
     if above:
         title = f"second half (off the axis: {', '.join(above)})"
         axes.set_title(textwrap.fill(title, TITLE_WIDTH, break_on_hyphens=False))

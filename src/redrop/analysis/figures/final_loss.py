@@ -3,64 +3,49 @@
 from __future__ import annotations
 
 import math
-import textwrap
 
 from matplotlib.axes import Axes
 
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import (
-    Configuration,
-    absent_text,
-    reach,
-    seeds_text,
-    sweep_configurations,
-)
+from redrop.analysis.plotting.captions import absent_text, seeds_text
+from redrop.analysis.plotting.configurations import Configuration, reach, sweep_configurations
 from redrop.analysis.plotting.drawing import Drawing, Row
+from redrop.analysis.plotting.sweep_panels import has_rate, rate_grid
 from redrop.analysis.reported import AUTHORS_CORPUS, Reported, comparable
 from redrop.analysis.settings import overrides, show
 from redrop.analysis.study_results import StudyResults
-from redrop.study import Protocol, Study, Sweep
+from redrop.study import Protocol, Study
 
 EACH = "task"
 FITS = ("corpus",)
 
 METRIC = "val_loss_last"
-PER_ROW = 3
-TITLE_WIDTH = 28
-"""Characters of a panel's title in one line."""
 SPREAD = 0.22
 """Width, in categories, over which a configuration's seeds are spread so that each is seen."""
 
 
 def is_drawn(protocol: Protocol, task: str | None) -> bool:
     """Where a sweep is over a rate."""
-    return any(sweep.rate for sweep in protocol.sweeps.values())
+    return has_rate(protocol)
 
 
 def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """Every seed a dot, their mean a line; the authors' figures where our runs are comparable."""
     reported = data.reported
-    subjects = [one for one in data.study.protocol(protocol).sweeps.values() if one.rate]
-    columns = 2 if len(subjects) == 4 else min(PER_ROW, len(subjects))
-    rows = math.ceil(len(subjects) / columns)
-    figure = style.new_figure(style.DOUBLE, 0.7 + 2.1 * rows)
-    figure.suptitle(f"Last validation loss against dropout rate ({protocol}, {task})")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    title = f"Last validation loss against dropout rate ({protocol}, {task})"
+    y = f"last validation loss\n({style.NATS})"
+    figure, panels = rate_grid(data.study.protocol(protocol), title, y, 0.7, 2.1, in_pairs=(4,))
     everything: list[Configuration] = []
     numbers: list[Row] = []
     theirs_shown = False
-    for axes, subject in zip(grid.flat, subjects, strict=False):
+    for axes, subject in panels:
         series = sweep_configurations(data, protocol, task, subject)
         theirs = _theirs(data.study, series, reported)
         theirs_shown |= bool(theirs)
-        _label_axes(axes, subject, series)
+        _label_axes(axes, series)
         numbers += [{"sweep": subject.name} | row for row in _panel(axes, series, theirs)]
         everything += series
-    for axes in grid.flat[len(subjects) :]:
-        axes.remove()
-    for axes in grid[:, 0]:
-        axes.set_ylabel(f"last validation loss\n({style.NATS})")
-    style.legend(figure, grid.flat[: len(subjects)], ncols=3)
+    style.legend(figure, (axes for axes, _ in panels), ncols=3)
     return Drawing(figure, _caption(protocol, task, everything, theirs_shown, reported), numbers)
 
 
@@ -75,8 +60,7 @@ def _theirs(study: Study, series: list[Configuration], reported: Reported) -> di
     return found
 
 
-def _label_axes(axes: Axes, subject: Sweep, series: list[Configuration]) -> None:
-    axes.set_title(textwrap.fill(subject.title, TITLE_WIDTH, break_on_hyphens=False))
+def _label_axes(axes: Axes, series: list[Configuration]) -> None:
     axes.set_xlabel("dropout rate (not to scale)")
     axes.set_xticks(range(len(series)), [show(one.rate) for one in series])
     axes.tick_params(axis="x", labelrotation=45 if len(series) > 5 else 0)

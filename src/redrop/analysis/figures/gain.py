@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redrop.analysis.gains import average_or_task, baselines, gain, paired_differences
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import seeds_text
+from redrop.analysis.plotting.captions import seeds_text
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.reported import AVERAGE
 from redrop.analysis.scoring import metrics_text

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import Configuration, absent_text, budget_text, seeds_text
+from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
+from redrop.analysis.plotting.configurations import Configuration
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.plotting.sweep_panels import all_groups, frame, lines_of
 from redrop.analysis.study_results import StudyResults
@@ -54,17 +55,17 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
 
 
 def _norms(results: Results, run: str) -> pd.DataFrame:
-    """Norms by iteration and part; empty where the run recorded none."""
+    """Norms by iteration and place in the model; empty where the run recorded none."""
     found = {
         row["iteration"]: {key.removeprefix(PREFIX): row[key] for key in row if key.startswith(PREFIX)}
         for row in results.rows(run)
     }
-    return pd.DataFrame.from_dict({at: parts for at, parts in found.items() if parts}, orient="index").astype(
+    return pd.DataFrame.from_dict({at: norms for at, norms in found.items() if norms}, orient="index").astype(
         float
     )
 
 
-def _parts(frames: list[pd.DataFrame]) -> list[str]:
+def _places(frames: list[pd.DataFrame]) -> list[str]:
     """What is drawn: embedding, layers from the first to the last, head."""
     names = set.intersection(*(set(frame.columns) for frame in frames))
     layers = sorted((name for name in names if name.startswith("layer_")), key=lambda name: int(name[6:]))
@@ -75,20 +76,20 @@ def _parts(frames: list[pd.DataFrame]) -> list[str]:
 
 def _draw(axes: Axes, one: Configuration, frames: list[pd.DataFrame], budget: int) -> list[Row]:
     rows: list[Row] = []
-    for index, part in enumerate(_parts(frames)):
+    for index, place in enumerate(_places(frames)):
         wide = (
-            pd.concat([frame[part] for frame in frames], axis="columns", join="inner").dropna().loc[:budget]
+            pd.concat([frame[place] for frame in frames], axis="columns", join="inner").dropna().loc[:budget]
         )
         look = style.look(index)
         every = max(1, len(wide) // 4)
         # Staggered, so that lines which lie together show their marks.
         look |= {"linewidth": 0.9, "markersize": 2.8, "markevery": (index * every // 6, every)}
-        label = part.replace("_", " ")
+        label = place.replace("_", " ")
         axes.plot(wide.index, wide.mean(axis=1), label=label, **look)
         if len(frames) > 1:
             low, high = wide.min(axis=1), wide.max(axis=1)
             axes.fill_between(wide.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
-        head = {"config": one.config, "name": one.name, "part": part, "n": len(frames)}
+        head = {"config": one.config, "name": one.name, "part": place, "n": len(frames)}
         for at, values in wide.iterrows():
             band = {"mean": values.mean(), "low": values.min(), "high": values.max()}
             rows.append(head | {"iteration": at} | band)

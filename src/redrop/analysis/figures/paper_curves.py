@@ -5,49 +5,34 @@ Known is that the paper overlays one run a rate; ranges of its axes, smoothing a
 
 from __future__ import annotations
 
-import math
-import textwrap
-
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import (
-    absent_text,
-    budget_text,
-    common_budget,
-    sweep_configurations,
-)
+from redrop.analysis.plotting.captions import NOTHING_DRAWN, absent_text, budget_text
+from redrop.analysis.plotting.configurations import common_budget, sweep_configurations
 from redrop.analysis.plotting.drawing import Drawing, Row
+from redrop.analysis.plotting.sweep_panels import has_rate, rate_grid
 from redrop.analysis.study_results import StudyResults
 from redrop.study import Protocol
 
 EACH = "task"
 FITS = ("corpus",)
 
-PER_ROW = 3
-TITLE_WIDTH = 28
-"""Characters of a panel's title in one line."""
-
 
 def is_drawn(protocol: Protocol, task: str | None) -> bool:
     """Where a sweep is over a rate."""
-    return any(sweep.rate for sweep in protocol.sweeps.values())
+    return has_rate(protocol)
 
 
 def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """The run of the lowest seed that each configuration has; no mean, no spread."""
-    subjects = [one for one in data.study.protocol(protocol).sweeps.values() if one.rate]
-    columns = 2 if len(subjects) in (4, 5) else min(PER_ROW, len(subjects))
-    lines = math.ceil(len(subjects) / columns)
-    figure = style.new_figure(style.DOUBLE, 0.6 + 2.3 * lines)
-    figure.suptitle(f"In the paper's form: one run a rate ({protocol}, {task})")
-    grid = figure.subplots(lines, columns, squeeze=False)
+    title, y = f"In the paper's form: one run a rate ({protocol}, {task})", f"validation loss ({style.NATS})"
+    figure, panels = rate_grid(data.study.protocol(protocol), title, y, 0.6, 2.3, in_pairs=(4, 5))
     rows: list[Row] = []
     seeds: set[int] = set()
     groups = {}
-    for axes, subject in zip(grid.flat, subjects, strict=False):
+    for axes, subject in panels:
         configurations = sweep_configurations(data, protocol, task, subject)
         groups |= {one.config: one.group for one in configurations}
         budget = common_budget(configurations)
-        axes.set_title(textwrap.fill(subject.title, TITLE_WIDTH, break_on_hyphens=False))
         axes.set_xlabel("iteration")
         axes.xaxis.set_major_formatter(style.thousands_formatter())
         for index, one in enumerate(configurations):
@@ -65,12 +50,8 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
             axes.legend(loc="upper right", title="dropout rate", ncols=many)
         else:
             style.say_empty(axes)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(f"validation loss ({style.NATS})")
-    for axes in grid.flat[len(subjects) :]:
-        axes.remove()
     every = list(groups.values())
-    which = f"seed {', '.join(map(str, sorted(seeds)))}" if seeds else "no finished run"
+    which = f"seed {', '.join(map(str, sorted(seeds)))}" if seeds else NOTHING_DRAWN
     caption = (
         f"Validation loss in {style.NATS} over iterations, protocol {protocol} on {task}, as the paper shows "
         f"its results: a single run of each rate (n = 1, {which}){budget_text(every)}, without spread. What "

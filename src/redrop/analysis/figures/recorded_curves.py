@@ -7,7 +7,8 @@ import itertools
 from redrop.analysis.author_curves import AUTHORS_CORPUS, read_recorded, recorded_file
 from redrop.analysis.collect import Group
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import absent_text, band, budget_text, seeds_text
+from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
+from redrop.analysis.plotting.configurations import band
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.plotting.sweep_panels import all_groups, fit_losses, frame, lines_of, val_curves
 from redrop.analysis.reported import comparable

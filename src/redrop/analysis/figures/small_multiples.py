@@ -7,7 +7,8 @@ import itertools
 from matplotlib.axes import Axes
 
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import Configuration, absent_text, budget_text, seeds_text
+from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
+from redrop.analysis.plotting.configurations import Configuration
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.plotting.sweep_panels import HEAD, all_groups, fit_losses, frame, lines_of, val_curves
 from redrop.analysis.study_results import StudyResults
@@ -27,11 +28,11 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     def plot(axes: Axes, one: Configuration, label: str, budget: int, **look: object) -> list[Row]:
         drawn: list[Row] = []
         for record, curve in zip(one.group.done, val_curves(data.results, one.group), strict=True):
-            part = curve.loc[:budget]
-            axes.plot(part.index, part, label=None if label in named else label, **look)
+            shown = curve.loc[:budget]
+            axes.plot(shown.index, shown, label=None if label in named else label, **look)
             named.add(label)
             head = {"config": one.config, "name": one.name, "seed": record.spec.seed}
-            drawn += [head | {"iteration": at, "val_loss": loss} for at, loss in part.items()]
+            drawn += [head | {"iteration": at, "val_loss": loss} for at, loss in shown.items()]
         return drawn
 
     for line, places in zip(lines, panels, strict=True):

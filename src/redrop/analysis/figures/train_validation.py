@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redrop.analysis.collect import Group
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import absent_text, seeds_text
+from redrop.analysis.plotting.captions import absent_text, seeds_text
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.settings import show
 from redrop.analysis.study_results import StudyResults

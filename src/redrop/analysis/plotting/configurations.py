@@ -71,15 +71,15 @@ def sweep_configurations(data: StudyResults, protocol: str, task: str, sweep: Sw
 
 
 def _odd(settings: dict[str, Any], common: dict[str, Any]) -> str:
-    parts = []
+    differences = []
     if settings["model.n_layer"] != common["model.n_layer"]:
-        parts.append(f"{settings['model.n_layer']} pairs")
+        differences.append(f"{settings['model.n_layer']} pairs")
     if settings["schedule.iterations"] != common["schedule.iterations"]:
-        parts.append(f"{thousands(settings['schedule.iterations'])} it.")
+        differences.append(f"{thousands(settings['schedule.iterations'])} it.")
     if settings["schedule.stop_at"] != common["schedule.stop_at"]:
         stop = settings["schedule.stop_at"]
-        parts.append("whole schedule" if stop is None else f"stopped at {thousands(stop)}")
-    return ", ".join(parts)
+        differences.append("whole schedule" if stop is None else f"stopped at {thousands(stop)}")
+    return ", ".join(differences)
 
 
 def common_budget(series: Sequence[Configuration]) -> int:
@@ -102,30 +102,3 @@ def reach(ranges: Sequence[tuple[float, float]]) -> float:
     low = min(lowest for lowest, _ in ranges)
     limit = low + REACH * (statistics.median(highest for _, highest in ranges) - low)
     return max([highest for lowest, highest in ranges if lowest <= limit], default=limit)
-
-
-def seeds_text(groups: Sequence[Group]) -> str:
-    """``n = 5 seeds``, or ``n = 3 to 5 seeds`` where configurations differ."""
-    counts = [len(group.done) for group in groups if group.done]
-    if not counts:
-        return "no finished run"
-    low, high = min(counts), max(counts)
-    if low != high:
-        return f"n = {low} to {high} seeds"
-    return f"n = {low} seed" + ("s" if low > 1 else "")
-
-
-def budget_text(groups: Sequence[Group]) -> str:
-    """``, budget 5,000 iterations`` of what was run; empty without a run."""
-    budgets = sorted({group.spec.schedule.last_iteration for group in groups if group.done})
-    return f", budget {', '.join(map(show, budgets))} iterations" if budgets else ""
-
-
-def absent_text(groups: Sequence[Group]) -> str:
-    """A sentence on what is not drawn, or empty."""
-    absent = [group.config for group in groups if not group.records]
-    fewer = [f"{group.config} ({group.missing})" for group in groups if group.records and group.missing]
-    diverged = [f"{group.config} ({len(group.diverged)})" for group in groups if group.diverged]
-    text = f" No finished run: {', '.join(absent)}." if absent else ""
-    text += f" Runs missing: {', '.join(fewer)}." if fewer else ""
-    return text + (f" Diverged runs, in no mean: {', '.join(diverged)}." if diverged else "")

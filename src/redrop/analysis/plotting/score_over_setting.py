@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from redrop.analysis.collect import Group
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import seeds_text
+from redrop.analysis.plotting.captions import seeds_text
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.stats import t_interval
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,16 +13,13 @@ from matplotlib.figure import Figure
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import (
-    Configuration,
-    common_budget,
-    reach,
-    sweep_configurations,
-)
+from redrop.analysis.plotting.configurations import Configuration, common_budget, reach, sweep_configurations
 from redrop.analysis.study_results import StudyResults
-from redrop.study import Sweep
+from redrop.study import Protocol, Sweep
 
 COLUMNS = 4
+TITLE_WIDTH = 28
+"""Characters of a panel's title in one line."""
 WIDTH, HEIGHT = 1.75, 1.5
 """Inches of a panel."""
 HEAD = 0.3
@@ -96,14 +94,41 @@ def frame(
     return figure, panels
 
 
-def fit_losses(panels: list[Axes], line: SweepLine, curves: dict[str, list[pd.Configuration]]) -> None:
+def has_rate(protocol: Protocol) -> bool:
+    """Whether any of its sweeps is over a rate."""
+    return any(sweep.rate for sweep in protocol.sweeps.values())
+
+
+def rate_grid(
+    protocol: Protocol, title: str, y: str, head: float, height: float, in_pairs: Collection[int]
+) -> tuple[Figure, list[tuple[Axes, Sweep]]]:
+    """An empty figure with a panel for each sweep over a rate, three in a line.
+
+    ``head`` and ``height`` of a line: inches. ``in_pairs``: numbers of sweeps that stand two in a line.
+    """
+    sweeps = [sweep for sweep in protocol.sweeps.values() if sweep.rate]
+    columns = 2 if len(sweeps) in in_pairs else min(3, len(sweeps))
+    lines = math.ceil(len(sweeps) / columns)
+    figure = style.new_figure(style.DOUBLE, head + height * lines)
+    figure.suptitle(title)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(y)
+    for axes in grid.flat[len(sweeps) :]:
+        axes.remove()
+    for axes, sweep in zip(grid.flat, sweeps, strict=False):
+        axes.set_title(textwrap.fill(sweep.title, TITLE_WIDTH, break_on_hyphens=False))
+    return figure, list(zip(grid.flat, sweeps, strict=False))
+
+
+def fit_losses(panels: list[Axes], line: SweepLine, curves: dict[str, list[pd.Series]]) -> None:
     """One scale for a line of panels: all but the head of its curves."""
     ranges = []
     for one in line.shown:
-        parts = [curve.loc[HEAD * line.budget : line.budget].dropna() for curve in curves[one.config]]
-        parts = [part for part in parts if len(part)]
-        if parts:
-            ranges.append((min(map(min, parts)), max(map(max, parts))))
+        late = [curve.loc[HEAD * line.budget : line.budget].dropna() for curve in curves[one.config]]
+        late = [curve for curve in late if len(curve)]
+        if late:
+            ranges.append((min(map(min, late)), max(map(max, late))))
     if not ranges:
         return
     low, high = min(lowest for lowest, _ in ranges), reach(ranges)
@@ -112,7 +137,7 @@ def fit_losses(panels: list[Axes], line: SweepLine, curves: dict[str, list[pd.Co
         axes.set_ylim(low - margin, high + margin)
 
 
-def val_curves(results: Results, group: Group) -> list[pd.Configuration]:
+def val_curves(results: Results, group: Group) -> list[pd.Series]:
     """Validation loss by iteration of each finished run."""
     return [results.curve(record.run).set_index("iteration")["val_loss"] for record in group.done]
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from redrop.analysis.collect import Group
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import seeds_text
+from redrop.analysis.plotting.captions import seeds_text
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.study_results import StudyResults
 from redrop.record import RunRecord

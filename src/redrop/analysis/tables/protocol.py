@@ -36,39 +36,39 @@ def build(data: StudyResults) -> Table:
     for name in data.tasks():
         if name not in study.protocols:
             continue
-        part = study.protocols[name]
+        protocol = study.protocols[name]
         changed = _overridden(data.results, study, name)
-        known = [part.settings, *part.tasks.values(), *part.rows.values()]
+        known = [protocol.settings, *protocol.tasks.values(), *protocol.rows.values()]
         for key in dict.fromkeys([*itertools.chain(*known), *changed]):
-            lines = _lines(part, key)
+            lines = _lines(protocol, key)
             lines += [
                 (Setting(value, "chosen", f"{OVERRIDE}; the study file has {was}"), where)
                 for (value, was), where in changed.get(key, {}).items()
             ]
             for setting, where in lines:
-                _add(builder, name, f"{name}: {part.title}", key, setting, where)
+                _add(builder, name, data.heading(name), key, setting, where)
     caption = (SOURCES if study.reads == "corpus" else LR_DROP_SOURCES) + OVERRIDES
     return builder.table("protocol", f"{study.title}: settings and their sources", caption)
 
 
-def _lines(part: Protocol, key: str) -> list[tuple[Setting, str]]:
+def _lines(protocol: Protocol, key: str) -> list[tuple[Setting, str]]:
     """The setting's values and the rows that have each."""
     special: dict[Setting, list[str]] = {}
-    for config, settings in part.rows.items():
+    for config, settings in protocol.rows.items():
         if key in settings:
             special.setdefault(settings[key], []).append(config)
     named = sum(len(configs) for configs in special.values())
     by_task: dict[Setting, list[str]] = {}
-    for task, settings in part.tasks.items():
+    for task, settings in protocol.tasks.items():
         if key in settings:
             by_task.setdefault(settings[key], []).append(task)
     if by_task:  # a task's setting stands for the protocol's own
         lines = [(setting, ", ".join(tasks)) for setting, tasks in by_task.items()]
         return lines + [(setting, ", ".join(configs)) for setting, configs in special.items()]
     lines = [(setting, ", ".join(configs)) for setting, configs in special.items()]
-    if named < len(part.rows) and key in part.settings:
-        lines.insert(0, (part.settings[key], REST if named else ALL))
-    elif named == len(part.rows) and len(special) == 1:
+    if named < len(protocol.rows) and key in protocol.settings:
+        lines.insert(0, (protocol.settings[key], REST if named else ALL))
+    elif named == len(protocol.rows) and len(special) == 1:
         lines = [(setting, ALL) for setting in special]
     return lines
 

@@ -29,7 +29,7 @@ CAPTION = (
     f"the validation loss ends over {rules.OVERFITTING_RISE:.0%} above its best while the training loss "
     "fell. Divergence: the loss ceased to be a number, or rose from its minimum above the untrained "
     f"loss. Slow: the validation loss still fell by over {rules.LATE_DROP:.0%} in the last "
-    f"{rules.LATE_PART:.0%} of the iterations, or at half of them had made less than "
+    f"{rules.LATE_SHARE:.0%} of the iterations, or at half of them had made less than "
     f"{rules.HALF_SHARE:.0%} of the drop that the best configuration (lowest mean last loss) of the same "
     "protocol, corpus and budget had made by then."
 )
