@@ -334,8 +334,3 @@ def raw_row(judgement: Judgement, comparison: Comparison, overall: str) -> dict[
         "seeds": " ".join(map(str, differences)),
         "differences": " ".join(f"{value:.6f}" for value in differences.values()),
     }
-
-
-def finite(value: float, form: str, otherwise: str) -> str:
-    """A number as text, or ``otherwise``."""
-    return f"{value:{form}}" if math.isfinite(value) else otherwise

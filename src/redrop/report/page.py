@@ -13,7 +13,7 @@ from typing import Any
 
 from redrop.analysis.claims import project_claims
 from redrop.analysis.run_costs import RunCost
-from redrop.analysis.summary import DASH
+from redrop.analysis.summary import DASH, show_number
 from redrop.record import write_text
 from redrop.report import charts, commands, sentences, verdicts
 from redrop.report.difference_picture import picture
@@ -167,7 +167,7 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "slug": slug}
+    environment.filters |= {"number": show_number, "slug": slug}
     environment.globals |= {
         "SIGNS": verdicts.SIGNS,
         "MEANING": verdicts.MEANING,
@@ -214,11 +214,6 @@ def claim_figures(chapter: Chapter, judged: Judged) -> list[ShownFigure]:
             if figure.sweep and named and named <= set(sweeps[figure.sweep].configs):
                 found.append(figure)
     return list(dict.fromkeys(found))
-
-
-def number(value: float, form: str) -> str:
-    """A number as text, a dash where there is none."""
-    return DASH if value != value else f"{value:{form}}"
 
 
 def slug(text: str) -> str:

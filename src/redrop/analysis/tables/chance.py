@@ -9,7 +9,7 @@ from redrop.analysis.collect import Group
 from redrop.analysis.gains import BASELINE, scores
 from redrop.analysis.scoring import SCORE, first_metric, in_order
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import DASH, MINUS, summarise
+from redrop.analysis.summary import show_number, summarise
 from redrop.analysis.table import Builder, Table
 from redrop.data.glue_tasks import TASKS
 
@@ -70,11 +70,11 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
         "Metric": first_metric("glue", task),
         "Dev examples": f"{examples:,}",
         "n": str(plain.n),
-        "Chance": _show(level, ".2f"),
+        "Chance": show_number(level, ".2f"),
         "Plain": plain.show(".2f"),
-        "Margin": _show(margin, "+.2f"),
-        "Standard errors": _show(errors, ".1f"),
-        "Of the seeds alone": _show(of_seeds, ".1f"),
+        "Margin": show_number(margin, "+.2f"),
+        "Standard errors": show_number(errors, ".1f"),
+        "Of the seeds alone": show_number(of_seeds, ".1f"),
     }
     raw: dict[str, Any] = {
         "protocol": protocol,
@@ -94,7 +94,3 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
     if math.isnan(level):
         notes.append(("Chance", "The official label balance of this task's development set is not known."))
     builder.row(protocol, cells, raw, notes)
-
-
-def _show(value: float, form: str) -> str:
-    return f"{value:{form}}".replace("-", MINUS) if math.isfinite(value) else DASH

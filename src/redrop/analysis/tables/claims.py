@@ -6,14 +6,13 @@ from redrop.analysis.claims import (
     NOT_RUN,
     Comparison,
     Judgement,
-    finite,
     judge,
     own_claims,
     published_verdict,
     raw_row,
 )
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import DASH, MINUS
+from redrop.analysis.summary import DASH, show_number
 from redrop.analysis.table import Builder, Table
 
 ORDER = 50
@@ -65,15 +64,15 @@ def build(data: StudyResults) -> Table:
 def _cells(judgement: Judgement, comparison: Comparison) -> dict[str, str]:
     interval = comparison.interval
     form = {"iteration_of_best": "+.0f", "score": "+.2f"}.get(judgement.claim.metric, "+.4f")
-    low, high = (finite(end, form, "") for end in (interval.low, interval.high))
+    low, high = (show_number(end, form, "") for end in (interval.low, interval.high))
     return {
         "Judged on": f"{judgement.protocol}, {judgement.task}",
         "Budget": judgement.budget,
         "Better": comparison.config,
         "Than": comparison.than,
         "n": str(interval.n) if interval.n else DASH,
-        "Difference": finite(interval.mean, form, DASH).replace("-", MINUS),
-        "95 % interval": f"{low} to {high}".replace("-", MINUS) if low else DASH,
-        "P(better)": finite(comparison.improvement, ".2f", DASH) if interval.n > 1 else DASH,
+        "Difference": show_number(interval.mean, form),
+        "95 % interval": f"{low} to {high}" if low else DASH,
+        "P(better)": show_number(comparison.improvement, ".2f") if interval.n > 1 else DASH,
         "Verdict": comparison.verdict,
     }

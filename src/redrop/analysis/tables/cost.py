@@ -9,7 +9,7 @@ from redrop.analysis.gains import BASELINE
 from redrop.analysis.run_costs import measured
 from redrop.analysis.scoring import in_order
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import DASH
+from redrop.analysis.summary import DASH, show_number
 from redrop.analysis.table import Builder, Table
 
 COLUMNS = [
@@ -66,14 +66,8 @@ def _add(
             ratio = own[what] / found[than][what] if than in found else math.nan
             numbers[f"{word} / {title}"] = (ratio, ".2f")
             ratios[f"{word}_over_{than}"] = ratio
-    cells = {
-        name: f"{value:{form}}" if math.isfinite(value) else DASH for name, (value, form) in numbers.items()
-    }
-    cells |= {
-        "Configuration": config,
-        "n": str(own["n"]) if own["n"] else DASH,
-        "Device": own["device"] or DASH,
-    }
+    cells = {name: show_number(*number) for name, number in numbers.items()}
+    cells |= {"Configuration": config, "n": str(own["n"] or DASH), "Device": own["device"] or DASH}
     raw = {"protocol": protocol, "task": task, "config": config, "n": own["n"]}
     raw |= {"ms_an_update": own["ms"], "peak_memory_mb": own["memory"], "latency_ms": own["latency"]}
     builder.row(section, cells, raw | ratios, [])

@@ -7,17 +7,10 @@ from typing import Any
 
 from redrop.analysis.collect import Group
 from redrop.analysis.reported import AUTHORS_CORPUS, LOSSES, Reported, comparable
-from redrop.analysis.settings import (
-    flat,
-    overrides,
-    show,
-    show_drop,
-    show_settings,
-    study_spec,
-)
+from redrop.analysis.settings import flat, overrides, show, show_drop, show_settings, study_spec
 from redrop.analysis.stats import prediction_interval, t_interval
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import DASH, MINUS
+from redrop.analysis.summary import DASH, show_number
 from redrop.analysis.table import Builder, Table
 from redrop.study import Study
 
@@ -99,8 +92,8 @@ def _add(builder: Builder, data: StudyResults, group: Group) -> None:
         "95 % interval": f"{interval.low:.4f} to {interval.high:.4f}" if interval.n > 1 else DASH,
         "Best": best.show(),
         "Iteration of best": f"{when.mean:,.0f}" if when.n else DASH,
-        "Authors' last": f"{theirs:.4f}" if known else DASH,
-        "Ours - authors'": f"{difference:+.4f}".replace("-", MINUS) if show_difference else DASH,
+        "Authors' last": show_number(theirs, ".4f"),
+        "Ours - authors'": show_number(difference, "+.4f"),
     }
     raw: dict[str, Any] = {
         "study": study.name,

@@ -12,7 +12,7 @@ from redrop.analysis.reported import AVERAGE, GAIN, Reported
 from redrop.analysis.scoring import SCORE, SHOWN, in_order, metrics_text
 from redrop.analysis.stats import Interval
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import DASH, MINUS, summarise
+from redrop.analysis.summary import DASH, MINUS, show_number, summarise
 from redrop.analysis.table import Builder, Table
 
 ORDER = 20
@@ -147,12 +147,7 @@ def _add_gain(
 
 
 def _add_reported(
-    builder: Builder,
-    section: str,
-    reported: Reported,
-    group: Group,
-    columns: list[Column],
-    over: str | None,
+    builder: Builder, section: str, reported: Reported, group: Group, columns: list[Column], over: str | None
 ) -> bool:
     """A row of what others report for the configuration, or for its gain; False where nothing is known."""
     keys = {
@@ -166,7 +161,7 @@ def _add_reported(
     form, what = ("+.2f", "reported gain") if over else (".2f", "reported score")
     title = f"{group.config} {MINUS} {over}" if over else group.config
     cells = {"Configuration": f"{title}, reported", "n": ""} | {column.name: DASH for column in columns}
-    cells |= {name: f"{reported.value(*key):{form}}".replace("-", MINUS) for name, key in known.items()}
+    cells |= {name: show_number(reported.value(*key), form) for name, key in known.items()}
     raw: dict[str, Any] = {"protocol": group.protocol, "config": group.config, "what": what}
     raw |= {f"{name}_mean": reported.value(*key) for name, key in known.items()}
     builder.row(section, cells, raw, [(name, f"{reported.origin(*key)}.") for name, key in known.items()])

@@ -73,14 +73,10 @@ def _add(builder: Builder, section: str, group: Group, found: list[rules.Signatu
         "task": group.task,
         "config": group.config,
         "n": len(group.done),
-        "train_loss_last_mean": train.mean,
-        "train_loss_last_sd": train.sd,
-        "val_loss_last_mean": validation.mean,
-        "val_loss_last_sd": validation.sd,
-        "gap_last_mean": gap.mean,
-        "gap_last_sd": gap.sd,
-        "iteration_of_best_mean": when.mean,
     }
+    for name, summary in (("train_loss", train), ("val_loss", validation), ("gap", gap)):
+        raw |= {f"{name}_last_mean": summary.mean, f"{name}_last_sd": summary.sd}
+    raw["iteration_of_best_mean"] = when.mean
     for name, (k, n) in counts.items():
         raw |= {f"{name}_k": k, f"{name}_n": n}
     for name in ("rise", "train_change", "late_drop", "half_drop", "half_reference"):

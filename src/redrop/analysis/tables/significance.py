@@ -13,7 +13,7 @@ from typing import Any
 from redrop.analysis.collect import Results
 from redrop.analysis.scoring import in_order
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import DASH, MINUS
+from redrop.analysis.summary import DASH, show_number
 from redrop.analysis.table import Builder, Table
 from redrop.record import RunRecord, read_json, write_json
 from redrop.study import Study
@@ -106,7 +106,7 @@ def _add(
         "n": str(found["n"]),
         "System's BLEU": f"{found['system']:.2f}",
         "Baseline's BLEU": f"{found['baseline']:.2f}",
-        "Difference": f"{found['system'] - found['baseline']:+.2f}".replace("-", MINUS),
+        "Difference": show_number(found["system"] - found["baseline"], "+.2f"),
         "p": f"{found['p_value']:.3f}",
     }
     raw: dict[str, Any] = {
