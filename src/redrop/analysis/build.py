@@ -81,7 +81,7 @@ def build_figures(
     the authors' recorded curves, where they are at hand. ``suffixes``: only these formats. The rest as in
     ``build_tables``.
     """
-    from redrop.analysis.plotting.figure_files import draw_and_write
+    from redrop.analysis.figure_files import draw_and_write
 
     data = StudyResults(results, study, find_reported(study, reported), protocols)
     plan = plan_of(data, recorded=recorded)
