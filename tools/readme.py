@@ -23,13 +23,12 @@ from redrop.analysis.build import find_reported, load
 from redrop.analysis.claims import project_claims
 from redrop.analysis.collect import Results
 from redrop.analysis.registry import build_table
-from redrop.analysis.run_costs import RunCost
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, MINUS
 from redrop.checks import suggest
 from redrop.errors import ConfigError, RecordError, RedropError, naming
 from redrop.record import read_json, write_text
-from redrop.report.origins import device_of
+from redrop.report.origins import runs_of
 from redrop.report.papers import PAPERS
 from redrop.report.verdicts import SIGNS, Judged, counted, judge_all
 from redrop.study import Study, load_part, project_folder
@@ -248,9 +247,10 @@ def _generation(published: Path, name: str) -> str:
 
 def hours(published: Path, name: str) -> str:
     """What all published runs of a study took, trials included; each ran on one thread."""
-    runs = [RunCost.of(record) for record in load(published / name / "runs").records]
-    total = sum(run.seconds for run in runs if math.isfinite(run.seconds)) / 3600
-    devices = ", ".join(sorted({device_of(run) for run in runs}))
+    runs = runs_of(load(published / name / "runs"))
+    seconds = [run.provenance.total_seconds for run in runs]
+    total = sum(filter(math.isfinite, seconds)) / 3600
+    devices = ", ".join(sorted({run.device for run in runs}))
     subject = f"{len(runs)} published runs, trials included," if len(runs) != 1 else "The published run"
     return f"{subject} took {total:.1f} core-hours ({devices}).\n"
 

@@ -37,7 +37,7 @@ rule train:
     # A scheduler signals every process of a job: the shell must outlive redrop, which writes its checkpoint.
     shell:
         "trap : TERM; "
-        'python -m redrop train --spec {params.spec:q} --out "$(dirname {output.metrics:q})"'
+        'python -P -m redrop train --spec {params.spec:q} --out "$(dirname {output.metrics:q})"'
         " --data {params.results:q}/data --models {params.results:q}/models"
         " --checkpoints {params.results:q}/checkpoints/{wildcards.study}"
         " --pool {params.results:q}/pool/{wildcards.study} --jobs-per-gpu {resources.jobs_per_gpu}"

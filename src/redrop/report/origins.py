@@ -7,22 +7,38 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from redrop.analysis.run_costs import RunCost, median
+from redrop.analysis.collect import Results
+from redrop.analysis.run_costs import median
+from redrop.provenance import Provenance, read_provenance
+from redrop.record import RunRecord
 
 UNKNOWN = "not recorded"
 
 
-def device_of(run: RunCost) -> str:
-    """The processor or accelerator."""
-    return run.provenance.get("device") or UNKNOWN
+@dataclass(frozen=True)
+class Run:
+    """A run and its provenance; an empty one where there is none."""
+
+    record: RunRecord
+    provenance: Provenance
+
+    @property
+    def device(self) -> str:
+        """The processor or accelerator."""
+        return self.provenance.device or UNKNOWN
+
+    @property
+    def commit(self) -> str:
+        """The project's commit, short; says where files differed from it."""
+        git = self.provenance.git
+        if not git.get("commit"):
+            return UNKNOWN
+        return git["commit"][:12] + (" with local changes" if git.get("dirty") else "")
 
 
-def commit_of(run: RunCost) -> str:
-    """The project's commit, short; says where files differed from it."""
-    git = run.provenance.get("git", {})
-    if not git.get("commit"):
-        return UNKNOWN
-    return git["commit"][:12] + (" with local changes" if git.get("dirty") else "")
+def runs_of(results: Results) -> list[Run]:
+    """Every run with its provenance."""
+    return [Run(record, read_provenance(record.folder) or Provenance()) for record in results.records]
 
 
 @dataclass(frozen=True)
@@ -41,29 +57,30 @@ class Spent:
     megabytes: float
 
 
-def spent(runs: list[RunCost]) -> list[Spent]:
+def spent(runs: list[Run]) -> list[Spent]:
     """One line a protocol, task and device; NaN where nothing is recorded."""
-    groups: dict[tuple[str, str, str], list[RunCost]] = {}
+    groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         spec = run.record.spec
-        groups.setdefault((spec.protocol, spec.task, device_of(run)), []).append(run)
+        groups.setdefault((spec.protocol, spec.task, run.device), []).append(run)
     lines = []
     for place, own in groups.items():
-        known = [run.seconds for run in own if math.isfinite(run.seconds)]
+        seconds = [run.provenance.total_seconds for run in own]
+        known = [value for value in seconds if math.isfinite(value)]
         lines.append(
             Spent(
                 *place,
                 len(own),
                 sum(known) / 3600 if known else math.nan,
                 median(known) / 60,
-                median(run.milliseconds for run in own),
-                median(run.megabytes for run in own),
+                median(run.provenance.milliseconds for run in own),
+                median(run.provenance.peak_megabytes for run in own),
             )
         )
     return lines
 
 
-def facts(runs: list[RunCost]) -> list[tuple[str, str, int]]:
+def facts(runs: list[Run]) -> list[tuple[str, str, int]]:
     """(what, value, in how many runs): commits, devices, versions, data with checksums."""
     found: dict[str, Counter[str]] = {}
 
@@ -71,17 +88,17 @@ def facts(runs: list[RunCost]) -> list[tuple[str, str, int]]:
         found.setdefault(what, Counter())[UNKNOWN if value in (None, "") else str(value)] += 1
 
     for run in runs:
-        document = run.provenance
-        add("commit", commit_of(run))
-        add("device", device_of(run))
-        add("Python", document.get("python"))
-        add("platform", document.get("platform"))
-        for name, version in sorted(document.get("packages", {}).items()):
+        provenance = run.provenance
+        add("commit", run.commit)
+        add("device", run.device)
+        add("Python", provenance.python)
+        add("platform", provenance.platform)
+        for name, version in sorted(provenance.packages.items()):
             add(name, version)
         data = run.record.data
         add("data", describe(data))
-        add("data came from", document.get("data", {}).get("origin"))
-        add("finished on", document.get("finished", "")[:10])
+        add("data came from", provenance.data.get("origin"))
+        add("finished on", (provenance.finished or "")[:10])
     return [(what, value, n) for what, counts in found.items() for value, n in sorted(counts.items())]
 
 

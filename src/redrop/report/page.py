@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from redrop.analysis.claims import project_claims
-from redrop.analysis.run_costs import RunCost
 from redrop.analysis.summary import DASH, show_number
 from redrop.record import write_text
 from redrop.report import charts, commands, sentences, verdicts
@@ -20,7 +19,7 @@ from redrop.report.difference_picture import picture
 from redrop.report.figures import ShownFigure, shown_figures
 from redrop.report.folder import ResultsFolder, read_folder
 from redrop.report.known_configs import known_plans
-from redrop.report.origins import Spent, commit_of, facts, spent
+from redrop.report.origins import Run, Spent, facts, runs_of, spent
 from redrop.report.papers import Paper, papers
 from redrop.report.scales import Scale, scale_lines, scales_run
 from redrop.report.study_views import StudyRuns, View, all_studies
@@ -55,7 +54,7 @@ class Chapter:
     judged: list[Judged]
     scales_run: list[Scale]
     views: list[ShownView]
-    costs: list[RunCost]
+    made: list[Run]
     spent: list[Spent]
     facts: list[tuple[str, str, int]]
     commands: list[str]
@@ -133,15 +132,15 @@ def write_page(
 
 def chapter(folder: ResultsFolder, runs: StudyRuns, configs: list[str]) -> Chapter:
     """All that is shown of a study."""
-    costs = [RunCost.of(record) for record in runs.results.records]
+    made = runs_of(runs.results)
     return Chapter(
         runs,
         judge_all(runs.results, runs.study, project_claims(runs.study)),
         scales_run(runs),
         [shown_view(folder, view, configs or [one.config for one in runs.asked]) for view in runs.views],
-        costs,
-        spent(costs),
-        facts(costs),
+        made,
+        spent(made),
+        facts(made),
         commands.whole_study(runs),
         commands.one_run(folder, runs.study.name),
     )
@@ -178,7 +177,6 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
         "signed": sentences.signed,
         "unit_of": lambda claim: sentences.WORDS.get(claim.metric, sentences.OTHER)[2],
         "picture": picture,
-        "commit_of": commit_of,
         "claim_figures": claim_figures,
         "relative": folder.relative,
         "DASH": DASH,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from redrop.analysis.collect import Results
 from redrop.analysis.study_results import Protocols
+from redrop.data import is_generated
 from redrop.report.folder import OWN, ResultsFolder
 from redrop.report.known_configs import Asked, recognise
 from redrop.study import Plan, Study, load_part
@@ -78,7 +79,7 @@ def _study_runs(folder: ResultsFolder, study: Study, plans: Mapping[str, Plan], 
     wanted = ids.union(*(one.plan.runs[study.name] for one in asked))
     results = Results(records, 0, frozenset(wanted))
     label = next((one.plan.label for one in asked if one.plan.label), None)
-    if label is None and any("toy" in record.spec.data.data_set for record in records):
+    if label is None and any(is_generated(record.spec.data.data_set) for record in records):
         label = TOY_LABEL
     views = _views(folder, study, results, asked, left, label) if records else ()
     return StudyRuns(study, results, label, tuple(asked), len(left), tuple(views))

@@ -22,6 +22,8 @@ from typing import Any
 
 from redrop.checks import suggest
 from redrop.errors import ConfigError
+from redrop.runtime.environment import device_name
+from redrop.runtime.nvml import driver
 from redrop.runtime.work import RunWork, Work
 
 TABLE = Path("config") / "devices.csv"
@@ -112,10 +114,10 @@ def seconds_of(work: RunWork, device: Device, of_paper_a: bool) -> Seconds:
     share = utilisation(device.kind, of_paper_a)
     rest = 1.0 / share.at(work.width) - 1.0  # what is no product, in times of the products
 
-    def time_of(part: Work, call: float, precision: str) -> float:
+    def time_of(of: Work, call: float, precision: str) -> float:
         rate = device.rate(precision)
         slower = device.fp32 if device.kind == "cpu" else rate
-        return part.operations * (1.0 / rate + rest / slower) + part.calls * call
+        return of.operations * (1.0 / rate + rest / slower) + of.calls * call
 
     return Seconds(
         time_of(work.training, share.training_call, work.precision)
@@ -150,8 +152,6 @@ def matmul_rate(device: str = "cpu", seconds: float = 0.5, precision: str = "fp3
 def calibrate() -> Device:
     """This machine's device, its rate measured now: about a second."""
     import torch
-
-    from redrop.runtime.provenance import device_name
 
     if not torch.cuda.is_available():
         fp32, half = (matmul_rate("cpu", 0.5, precision) for precision in ("fp32", "bf16"))
@@ -196,11 +196,9 @@ def from_table(project: Path, name: str | None = None) -> Device:
     Raises ``ConfigError`` with the known names. The longest name that fits is taken, so ``NVIDIA H100 PCIe``
     is not taken for an H100.
     """
-    from redrop.runtime.doctor import nvidia_smi
-    from redrop.runtime.provenance import device_name
 
     rows = {row["device"]: row for row in read_table(project)}
-    listed = nvidia_smi() if name is None else None
+    listed = driver() if name is None else None
     gpus = [] if listed is None else [gpu.name for gpu in listed.gpus]
     wanted = name or (gpus[0] if gpus else device_name("cpu"))
     fits = [known for known in rows if known.lower() in wanted.lower() and known != "cpu"]

@@ -19,7 +19,7 @@ AddVerb = Callable[[str, Callable[[argparse.Namespace], None]], argparse.Argumen
 
 def read_config(texts: list[str], project: Path) -> dict[str, Any]:
     """config/config.yaml with each of ``texts`` (a YAML file, or JSON text) read over it in order."""
-    from redrop.study import check_schema, merge_config, read_yaml
+    from redrop.study import check_config, merge_config, read_yaml
 
     config = read_yaml(project / "config" / "config.yaml")
     for text in texts:
@@ -28,8 +28,7 @@ def read_config(texts: list[str], project: Path) -> dict[str, Any]:
         if not isinstance(over, dict):
             raise ConfigError(f"--config: {text} holds {over!r}, not settings; see config/README.md")
         config = merge_config(config, over)
-    check_schema(config, "config", project, "config")
-    return config
+    return check_config(config, project)
 
 
 def read_plan(arguments: argparse.Namespace) -> Plan:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.errors import RecordError
+from redrop.layout import ResultsLayout
 from redrop.record import METRICS, SPEC
 from redrop.runtime.pool import WANTED
 from redrop.spec import RunSpec
-from redrop.view.places import run_folders
 
 LISTED = 10
 
@@ -48,7 +48,7 @@ def find_run(text: str, folders: Sequence[Path]) -> Found:
         return Found(named.resolve().name, named, None)
     places: dict[str, list[tuple[Path, Path]]] = {}
     for results in folders:
-        for folder in run_folders(results):
+        for folder in ResultsLayout(results).run_folders():
             places.setdefault(folder.name, []).append((folder, results))
     try:
         return _found(_one(text, places), places)

@@ -1,4 +1,4 @@
-"""Where and when a run was made: everything about it that is not its result."""
+"""Commit, versions and device of this process: everything about a run that is not its result."""
 
 from __future__ import annotations
 

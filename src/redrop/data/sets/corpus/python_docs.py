@@ -9,41 +9,20 @@ the demo's corpus, and scoring a long validation split would take longer there t
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from redrop.data.interpreter import fetch_text
-from redrop.data.provenance import SourceRecord
+from redrop.data.ascii_rule import to_ascii
+from redrop.data.corpus import Characters, InterpreterCorpus
 from redrop.errors import DataError
 
-if TYPE_CHECKING:
-    from redrop.data.corpus import Corpus
-
-NAME = "python_docs"
-DESCRIPTION = "help topics of the running Python (its language reference), without download"
-LICENSE = "PSF License Agreement"
-
-TEXT_FILE = "topics.txt"
 CHARACTERS = 120_000
 """Whole paragraphs are taken until there are so many."""
 
 
-def fetch(folder: Path, mirror: Path | None) -> SourceRecord:
-    """Leave topics.txt and source.json in `folder`; `mirror` is not needed."""
-    return fetch_text(NAME, TEXT_FILE, folder, _topics)
-
-
-def prepare(raw_folder: Path, folder: Path) -> Corpus:
-    """Encode the topics, split nine to one; returns the Corpus."""
-    from redrop.data.ascii_rule import to_ascii
-    from redrop.data.corpus import prepare_file
-
-    def change(text: str) -> tuple[str, dict[str, Any]]:
-        text, changed = to_ascii(text)
-        text, repeated = without_repeats(text)
-        return text[: text.find("\n\n", CHARACTERS)], {**changed, "repeated_paragraphs": repeated}
-
-    return prepare_file(raw_folder, folder, name=NAME, file=TEXT_FILE, change=change)
+def _change(text: str) -> tuple[str, dict[str, Any]]:
+    text, changed = to_ascii(text)
+    text, repeated = without_repeats(text)
+    return text[: text.find("\n\n", CHARACTERS)], {**changed, "repeated_paragraphs": repeated}
 
 
 def without_repeats(text: str) -> tuple[str, int]:
@@ -68,7 +47,18 @@ def _topics() -> tuple[str, str]:
     except ImportError as error:
         raise DataError(
             "this Python has no pydoc_data, which some distributions leave out: run "
-            f"`redrop fetch {NAME}` with a complete Python, or choose another data set."
+            "`redrop fetch python_docs` with a complete Python, or choose another data set."
         ) from error
     text = "\n\n".join(topics[key] for key in sorted(topics))
     return text, f"pydoc_data.topics, {len(topics)} topics"
+
+
+DATA_SET = InterpreterCorpus(
+    name="python_docs",
+    about="help topics of the running Python (its language reference), without download",
+    license="PSF License Agreement",
+    file="topics.txt",
+    text=_topics,
+    change=_change,
+    size=Characters(108_586, 12_066, 92),  # of Python 3.11; it differs by version
+)

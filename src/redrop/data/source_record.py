@@ -27,7 +27,7 @@ class FetchedFile:
     sha256: str
     """Of its bytes, in hex."""
     origin: str
-    """`mirror`, `download`, `interpreter`, or `found`: it was in the folder already, with the
+    """`mirror`, `download`, `interpreter`, `generated`, or `found`: it was in the folder already, with the
     pinned sum, and no record says how it came there."""
     bytes: int
     """Its size."""
@@ -98,17 +98,19 @@ def _file(entry: Mapping[str, object], folder: Path) -> FetchedFile:
     )
 
 
-def write_generated(
-    folder: Path, name: str, edition: str, files: Mapping[str, bytes], by: str
+def write_made(
+    folder: Path, name: str, edition: str, files: Mapping[str, bytes], origin: str, by: str
 ) -> SourceRecord:
-    """Write files that module `by` made, by their names, and source.json; returns the record."""
+    """Write files that were made here, by their names, and source.json; `by` says what of.
+
+    `origin` is `generated` or `interpreter`. Returns the record.
+    """
     made = []
     for file_name, raw in files.items():
         path = folder / file_name
         with atomic_path(path) as temporary:
             temporary.write_bytes(raw)
-        digest = hashlib.sha256(raw).hexdigest()
-        made.append(FetchedFile(path, digest, "generated", len(raw), f"{by}, {edition}"))
+        made.append(FetchedFile(path, hashlib.sha256(raw).hexdigest(), origin, len(raw), by))
     return write_source(folder, SourceRecord(name, edition, tuple(made)))
 
 

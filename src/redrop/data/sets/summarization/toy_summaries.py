@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import random
-from pathlib import Path
 
-from redrop.data.provenance import SourceRecord, write_generated
+from redrop.data.base import PairLengths
+from redrop.data.summarization import SummarySet
 
 EDITION = "toy 1"
 """Changes with anything that changes a row."""
@@ -57,8 +57,8 @@ def rows() -> dict[str, list[Row]]:
     return splits
 
 
-def fetch(name: str, folder: Path) -> SourceRecord:
-    """Generate the rows as JSON lines, and source.json, in `folder`; the bytes are always the same."""
+def generate() -> dict[str, bytes]:
+    """The rows as JSON lines, a file a split."""
     files = {}
     for split, drawn in rows().items():
         lines = (
@@ -66,7 +66,7 @@ def fetch(name: str, folder: Path) -> SourceRecord:
             for number, (document, summary) in enumerate(drawn)
         )
         files[f"{split}.jsonl"] = "".join(f"{line}\n" for line in lines).encode("ascii")
-    return write_generated(folder, name, EDITION, files, __name__)
+    return files
 
 
 def _document(draw: random.Random) -> str:
@@ -82,3 +82,16 @@ def _sentence(draw: random.Random, marked: bool) -> str:
         if kind is not WORDS[-1] and draw.random() < 0.5:
             words.append(draw.choice(FILLERS))
     return " ".join([*words, "."])
+
+
+DATA_SET = SummarySet(
+    name="toy_summaries",
+    about="generated: one of three sentences is marked, its words are the summary (not real text)",
+    license="MIT, as this project",
+    editions={EDITION: ()},
+    generate=generate,
+    references={"": ("summary",)},
+    rows=ROWS,
+    vocabulary=400,
+    lengths=PairLengths(18.1, 6.0, 100, 100),
+)

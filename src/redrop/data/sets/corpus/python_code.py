@@ -11,34 +11,12 @@ from __future__ import annotations
 import sys
 import sysconfig
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from redrop.data.interpreter import fetch_text
-from redrop.data.provenance import SourceRecord
+from redrop.data.ascii_rule import to_ascii
+from redrop.data.corpus import Characters, InterpreterCorpus
 from redrop.errors import DataError
 
-if TYPE_CHECKING:
-    from redrop.data.corpus import Corpus
-
-NAME = "python_code"
-DESCRIPTION = "standard library sources of the running Python, without download"
-LICENSE = "PSF License Agreement"
-
-TEXT_FILE = "stdlib.txt"
 ENOUGH_CHARACTERS = 1_100_000
-
-
-def fetch(folder: Path, mirror: Path | None) -> SourceRecord:
-    """Leave stdlib.txt and source.json in `folder`; `mirror` is not needed."""
-    return fetch_text(NAME, TEXT_FILE, folder, _sources)
-
-
-def prepare(raw_folder: Path, folder: Path) -> Corpus:
-    """Encode the sources, split nine to one; returns the Corpus."""
-    from redrop.data.ascii_rule import to_ascii
-    from redrop.data.corpus import prepare_file
-
-    return prepare_file(raw_folder, folder, name=NAME, file=TEXT_FILE, change=to_ascii)
 
 
 def _sources() -> tuple[str, str]:
@@ -56,7 +34,7 @@ def _sources() -> tuple[str, str]:
     if length < ENOUGH_CHARACTERS:
         raise DataError(
             f"{folder} holds only {length} characters of Python source, {ENOUGH_CHARACTERS} are "
-            f"needed: run `redrop fetch {NAME}` with a Python that has its library as source."
+            f"needed: run `redrop fetch python_code` with a Python that has its library as source."
         )
     return "\n".join(texts), f"standard library, {len(used)} files, {used[0]} to {used[-1]}"
 
@@ -70,3 +48,14 @@ def _read_source_file(path: Path) -> str:
             return stream.read()
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as Python source ({error}).") from error
+
+
+DATA_SET = InterpreterCorpus(
+    name="python_code",
+    about="standard library sources of the running Python, without download",
+    license="PSF License Agreement",
+    file="stdlib.txt",
+    text=_sources,
+    change=to_ascii,
+    size=Characters(1_007_768, 111_975, 96),  # of Python 3.11; it differs by version
+)

@@ -8,12 +8,13 @@ possible score is known: every translation right. No sentence comes twice, withi
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
-from redrop.data.provenance import SourceRecord, write_generated
+from redrop.data.base import PairLengths
+from redrop.data.translation import ParallelSet
 
 EDITION = "toy 1"
 """Changes with anything that changes a sentence."""
+LANGUAGES = ("xx", "yy")
 ROWS = {"train": 2000, "valid": 100, "test": 100}
 """Split -> pairs."""
 ARTICLES = {"the": "la", "a": "un", "every": "omna", "no": "nil"}
@@ -78,14 +79,13 @@ def pairs() -> dict[str, list[tuple[str, str]]]:
     return splits
 
 
-def fetch(name: str, languages: tuple[str, str], folder: Path) -> SourceRecord:
-    """Generate train.xx, train.yy, ... and source.json in `folder`; the bytes are always the same."""
-    files = {
+def generate() -> dict[str, bytes]:
+    """train.xx, train.yy, ...: a sentence a line."""
+    return {
         f"{split}.{language}": "".join(f"{pair[side]}\n" for pair in drawn).encode("ascii")
         for split, drawn in pairs().items()
-        for side, language in enumerate(languages)
+        for side, language in enumerate(LANGUAGES)
     }
-    return write_generated(folder, name, EDITION, files, __name__)
 
 
 def _draw(draw: random.Random) -> str:
@@ -104,3 +104,20 @@ def _thing(draw: random.Random) -> list[str]:
 def _sentence(words) -> str:
     text = " ".join(words)
     return f"{text[0].upper()}{text[1:]}."
+
+
+DATA_SET = ParallelSet(
+    name="toy_translation",
+    about="generated: word for word, with adjectives after their nouns (no real language)",
+    license="MIT, as this project",
+    editions={EDITION: ()},
+    generate=generate,
+    languages=LANGUAGES,
+    layout="lines",
+    members={split: (split,) for split in ROWS},
+    tokenisers={"xx": "en", "yy": "en"},
+    merges=0,
+    rows=ROWS,
+    where_from={"all": "chosen"},
+    lengths=PairLengths(8.9, 8.9, 100, 100),
+)
