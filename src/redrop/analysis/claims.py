@@ -153,13 +153,13 @@ def compare(first: Sequence[Group], second: Sequence[Group], metric: str, higher
 
 def mean_values(groups: Sequence[Group], metric: str) -> dict[int, float]:
     """Seed -> the metric's mean over the tasks, for the seeds that have every one of them."""
-    values = [{record.spec.seed: measured(record, metric) for record in group.done} for group in groups]
+    values = [{record.spec.seed: value_of(record, metric) for record in group.done} for group in groups]
     values = [{seed: value for seed, value in of_seed.items() if math.isfinite(value)} for of_seed in values]
     common = set.intersection(*map(set, values)) if values else set()
     return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
 
 
-def measured(record: RunRecord, metric: str) -> float:
+def value_of(record: RunRecord, metric: str) -> float:
     """A metric of the run, or what is worked out from its other files; NaN where it has none."""
     return DERIVED[metric](record) if metric in DERIVED else record.value(metric)
 

@@ -17,7 +17,7 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(known) if known else math.nan
 
 
-def measured(group: Group) -> dict[str, Any]:
+def median_costs(group: Group) -> dict[str, Any]:
     """Medians over the group's runs; NaN where a run's provenance does not say."""
     found = [one for record in group.done if (one := read_provenance(record.folder)) is not None]
     return {

@@ -36,7 +36,7 @@ class StudyResults:
         others = sorted({task for tasks in present.values() for task in tasks}) or [AUTHORS_CORPUS]
         return {name: present.get(name, others) for name in protocols}
 
-    def places(self) -> list[tuple[str, str]]:
+    def protocol_tasks(self) -> list[tuple[str, str]]:
         """Every protocol and task, in the study's order."""
         return [(name, task) for name, tasks in self.tasks().items() for task in tasks]
 
@@ -54,14 +54,14 @@ class StudyResults:
         """The seeds of a configuration; none of them need be there."""
         return self.results.group(self.study.name, protocol, config, task)
 
-    def rows(self, protocol: str) -> list[str]:
+    def row_names(self, protocol: str) -> list[str]:
         """Names of the protocol's rows."""
         known = self.study.protocols.get(protocol)
         return list(known.rows) if known else []
 
     def groups(self, protocol: str, task: str) -> list[Group]:
         """A group for every row of the protocol, run or not, then for runs that are of no row."""
-        rows = self.rows(protocol)
+        rows = self.row_names(protocol)
         found = self.results.configs(self.study.name, protocol, task)
         rows += [config for config in found if config not in rows]
         return [self.group(protocol, row, task) for row in rows]
@@ -71,7 +71,7 @@ class StudyResults:
 
         Without any, the rows that carry no tag.
         """
-        rows = self.rows(protocol)
+        rows = self.row_names(protocol)
         extra = {config for task in tasks for config in self.results.configs(self.study.name, protocol, task)}
         configs = [*rows, *sorted(extra - set(rows))]
         found = {config: [self.group(protocol, config, task) for task in tasks] for config in configs}

@@ -13,7 +13,7 @@ from redrop.analysis.plotting import style
 from redrop.analysis.plotting.captions import seeds_text
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.reported import AVERAGE
-from redrop.analysis.run_costs import measured
+from redrop.analysis.run_costs import median_costs
 from redrop.analysis.stats import Interval
 from redrop.analysis.study_results import StudyResults
 
@@ -28,7 +28,7 @@ def draw(data: StudyResults, protocol: str) -> Drawing:
     tasks = data.tasks_run(protocol)
     groups = data.shown_groups(protocol, tasks)
     baseline = baselines(data.study, protocol, groups) if tasks else {}
-    costs = {config: [measured(group) for group in row] for config, row in groups.items()}
+    costs = {config: [median_costs(group) for group in row] for config, row in groups.items()}
     figure = style.new_figure(0.9 * style.DOUBLE, 3.3)
     figure.suptitle(f"Cost against gain ({protocol})")
     panels = dict(zip(COSTS, figure.subplots(1, 2, sharey=True), strict=True))

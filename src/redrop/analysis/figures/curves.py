@@ -97,8 +97,8 @@ def _draw_diverged(
 ) -> list[Row]:
     """A thin line for each run that diverged, with a cross where it was last measured; what was drawn."""
     rows: list[Row] = []
-    odd = f"{one.odd}, " if one.odd else ""
-    label = None if one.group.done else f"{one.short_name} ({odd}diverged)"
+    deviation = f"{one.deviation}, " if one.deviation else ""
+    label = None if one.group.done else f"{one.short_name} ({deviation}diverged)"
     for record in one.group.diverged:
         curve = results.curve(record.run).dropna(subset=["val_loss"])
         curve = curve[curve["iteration"].between(start, budget)]
@@ -179,9 +179,9 @@ def _caption(
         text += f" The left panel ends at {EXPLODED:g} times the untrained loss; some values lie above it."
     if above:
         text += f" Above the right panel's axis: {', '.join(above)}."
-    odd = [f"{one.config} ({one.odd})" for one in series if one.odd]
-    if odd:
-        text += f" Not at the budget or depth of the others: {', '.join(odd)}."
+    deviation = [f"{one.config} ({one.deviation})" for one in series if one.deviation]
+    if deviation:
+        text += f" Not at the budget or depth of the others: {', '.join(deviation)}."
     longer = [one.config for one in series if one.group.done and one.budget > budget]
     if longer:
         text += f" Beyond the axis these go on: {', '.join(longer)}."

@@ -81,15 +81,15 @@ def _panel(axes: Axes, series: list[Configuration], theirs: dict[int, float]) ->
     off = _fit(axes, ours, theirs)
     line: list[tuple[int, float]] = []
     for position, one in enumerate(series):
-        mean, odd = one.group.summary(METRIC).mean, bool(one.odd)
+        mean, deviates = one.group.summary(METRIC).mean, bool(one.deviation)
         if position in off:
-            _draw_off(axes, position, mean, theirs.get(position), odd)
+            _draw_off(axes, position, mean, theirs.get(position), deviates)
         elif position in ours:
-            _draw_seeds(axes, position, ours[position], odd)
+            _draw_seeds(axes, position, ours[position], deviates)
         elif one.group.diverged:
             _say_at_top(axes, position, "diverged")
         drawn = position in ours and position not in off
-        if not (drawn and odd):
+        if not (drawn and deviates):
             line.append((position, mean if drawn else math.nan))
     _draw_means(axes, line)
     _draw_theirs(axes, {position: value for position, value in theirs.items() if position not in off})
@@ -106,7 +106,7 @@ def _numbers(one: Configuration, off: bool, theirs: float | None) -> list[Row]:
         for record in one.group.done
         if not off
     ]
-    if off or not one.odd:
+    if off or not one.deviation:
         what = "mean above the axis" if off else "mean"
         rows.append(head | {"what": what, METRIC: one.group.summary(METRIC).mean})
     if theirs is not None:
@@ -126,19 +126,19 @@ def _fit(axes: Axes, ours: dict[int, list[float]], theirs: dict[int, float]) -> 
     return off
 
 
-def _draw_seeds(axes: Axes, position: int, values: list[float], odd: bool) -> None:
+def _draw_seeds(axes: Axes, position: int, values: list[float], deviates: bool) -> None:
     n = len(values)
     offsets = [0.0] if n == 1 else [SPREAD * (index / (n - 1) - 0.5) for index in range(n)]
     axes.plot(
         [position + offset for offset in offsets],
         values,
         linestyle="none",
-        marker="s" if odd else "o",
+        marker="s" if deviates else "o",
         markersize=3.2,
         markeredgewidth=0.4,
         markeredgecolor="white",
-        color=style.GREY if odd else style.OURS,
-        label="one seed, other budget or depth" if odd else "one seed",
+        color=style.GREY if deviates else style.OURS,
+        label="one seed, other budget or depth" if deviates else "one seed",
         zorder=3,
     )
 
@@ -171,15 +171,15 @@ def _draw_theirs(axes: Axes, values: dict[int, float]) -> None:
         )
 
 
-def _draw_off(axes: Axes, position: int, mean: float, theirs: float | None, odd: bool) -> None:
+def _draw_off(axes: Axes, position: int, mean: float, theirs: float | None, deviates: bool) -> None:
     axes.plot(
         position,
         0.965,
         "^",
-        color=style.GREY if odd else style.OURS,
+        color=style.GREY if deviates else style.OURS,
         transform=axes.get_xaxis_transform(),
         clip_on=False,
-        label="mean above the axis" + (", other budget or depth" if odd else ""),
+        label="mean above the axis" + (", other budget or depth" if deviates else ""),
     )
     beside = "" if theirs is None else f" (authors' {theirs:.2f})"
     _say_at_top(axes, position, f"{mean:.2f}{beside}")
@@ -203,9 +203,9 @@ def _caption(
         "has a scale of its own. "
         "A triangle at the top edge is a mean above the axis, with its value. "
     )
-    odd = [f"{one.config} ({one.odd})" for one in series if one.odd]
-    if odd:
-        text += f"Squares, in no line, differ in budget or depth: {', '.join(odd)}. "
+    deviates = [f"{one.config} ({one.deviation})" for one in series if one.deviation]
+    if deviates:
+        text += f"Squares, in no line, differ in budget or depth: {', '.join(deviates)}. "
     if theirs_shown:
         text += "Diamonds: the authors' single recorded runs, where ours have their settings."
     elif any(math.isfinite(reported.value(protocol, one.config, AUTHORS_CORPUS, METRIC)) for one in series):

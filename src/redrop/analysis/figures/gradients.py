@@ -13,7 +13,7 @@ from redrop.analysis.plotting import style
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
 from redrop.analysis.plotting.configurations import Configuration
 from redrop.analysis.plotting.drawing import Drawing, Row
-from redrop.analysis.plotting.sweep_panels import all_groups, frame, lines_of
+from redrop.analysis.plotting.sweep_panels import all_groups, lines_of, panel_grid
 from redrop.analysis.study_results import StudyResults
 
 EACH = "task"
@@ -39,7 +39,7 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
 
     lines = lines_of(data, protocol, task, has)
     title = f"Norm of the gradient, a layer ({protocol}, {task})"
-    figure, panels = frame(title, lines, f"L2 norm ({style.NATS})", "no run with recorded norms")
+    figure, panels = panel_grid(title, lines, f"L2 norm ({style.NATS})", "no run with recorded norms")
     rows: list[Row] = []
     for line, places in zip(lines, panels, strict=True):
         for axes, one in zip(places, line.shown, strict=True):

@@ -10,7 +10,7 @@ from redrop.analysis.plotting import style
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
 from redrop.analysis.plotting.configurations import band
 from redrop.analysis.plotting.drawing import Drawing, Row
-from redrop.analysis.plotting.sweep_panels import all_groups, fit_losses, frame, lines_of, val_curves
+from redrop.analysis.plotting.sweep_panels import all_groups, fit_losses, lines_of, panel_grid, val_curves
 from redrop.analysis.reported import comparable
 from redrop.analysis.settings import overrides
 from redrop.analysis.study_results import StudyResults
@@ -43,7 +43,7 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
 
     lines = lines_of(data, protocol, task, fair)
     title = f"Our seeds and the authors' recorded run ({protocol}, {task})"
-    figure, panels = frame(title, lines, f"loss ({style.NATS})", "no finished run of the authors' size")
+    figure, panels = panel_grid(title, lines, f"loss ({style.NATS})", "no finished run of the authors' size")
     rows: list[Row] = []
     labels = {"band": "our lowest to highest seed", "mean": "our mean", "theirs": "the authors' run"}
     for line, places in zip(lines, panels, strict=True):

@@ -10,7 +10,14 @@ from redrop.analysis.plotting import style
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
 from redrop.analysis.plotting.configurations import Configuration
 from redrop.analysis.plotting.drawing import Drawing, Row
-from redrop.analysis.plotting.sweep_panels import HEAD, all_groups, fit_losses, frame, lines_of, val_curves
+from redrop.analysis.plotting.sweep_panels import (
+    CUT_SHARE,
+    all_groups,
+    fit_losses,
+    lines_of,
+    panel_grid,
+    val_curves,
+)
 from redrop.analysis.study_results import StudyResults
 
 EACH = "task"
@@ -21,7 +28,7 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """Every seed's validation loss, a panel a configuration, its sweep's control in grey behind."""
     lines = lines_of(data, protocol, task)
     title = f"Every seed's validation loss ({protocol}, {task})"
-    figure, panels = frame(title, lines, f"loss ({style.NATS})")
+    figure, panels = panel_grid(title, lines, f"loss ({style.NATS})")
     rows: list[Row] = []
     named: set[str] = set()
 
@@ -51,6 +58,6 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
         f"Validation loss in {style.NATS} over iterations, protocol {protocol} on {task}; "
         f"{seeds_text(groups)}{budget_text(groups)}. A panel a configuration, a thin line a seed; broad "
         "and grey behind: the seeds of the sweep's lowest rate. "
-        f"The panels of a sweep have one scale, from {HEAD:.0%} of the run on; what is higher is cut."
+        f"The panels of a sweep have one scale, from {CUT_SHARE:.0%} of the run on; what is higher is cut."
     )
     return Drawing(figure, caption + absent_text(groups), rows)

@@ -35,7 +35,7 @@ class Configuration:
     settings: dict[str, Any]
     rate: float | None
     """None: the sweep is over no rate."""
-    odd: str
+    deviation: str
     """How its budget or depth differs from most of the sweep's; empty: it does not."""
 
     @property
@@ -46,7 +46,7 @@ class Configuration:
     @property
     def name(self) -> str:
         """What a legend calls it."""
-        return f"{self.short_name} ({self.odd})" if self.odd else self.short_name
+        return f"{self.short_name} ({self.deviation})" if self.deviation else self.short_name
 
     @property
     def budget(self) -> int:
@@ -62,7 +62,9 @@ def sweep_configurations(data: StudyResults, protocol: str, task: str, sweep: Sw
     voters = [own for group, own in zip(groups, settings, strict=True) if group.records] or settings
     common = {key: Counter(own[key] for own in voters).most_common(1)[0][0] for key in STRUCTURE}
     found = [
-        Configuration(group.config, group, own, own[sweep.rate] if sweep.rate else None, _odd(own, common))
+        Configuration(
+            group.config, group, own, own[sweep.rate] if sweep.rate else None, _deviation(own, common)
+        )
         for group, own in zip(groups, settings, strict=True)
     ]
     if sweep.rate:
@@ -70,7 +72,7 @@ def sweep_configurations(data: StudyResults, protocol: str, task: str, sweep: Sw
     return found
 
 
-def _odd(settings: dict[str, Any], common: dict[str, Any]) -> str:
+def _deviation(settings: dict[str, Any], common: dict[str, Any]) -> str:
     differences = []
     if settings["model.n_layer"] != common["model.n_layer"]:
         differences.append(f"{settings['model.n_layer']} pairs")

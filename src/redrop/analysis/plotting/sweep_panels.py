@@ -22,7 +22,7 @@ TITLE_WIDTH = 28
 """Characters of a panel's title in one line."""
 WIDTH, HEIGHT = 1.75, 1.5
 """Inches of a panel."""
-HEAD = 0.3
+CUT_SHARE = 0.3
 """Share of a run that may lie above the panels, so that their scale is that of the rest."""
 
 
@@ -56,7 +56,7 @@ def lines_of(
     return lines
 
 
-def frame(
+def panel_grid(
     title: str, lines: list[SweepLine], y: str, empty: str = "no finished run"
 ) -> tuple[Figure, list[list[Axes]]]:
     """An empty figure with a panel for each of the lines' series; without any, one that says ``empty``."""
@@ -125,7 +125,7 @@ def fit_losses(panels: list[Axes], line: SweepLine, curves: dict[str, list[pd.Se
     """One scale for a line of panels: all but the head of its curves."""
     ranges = []
     for one in line.shown:
-        late = [curve.loc[HEAD * line.budget : line.budget].dropna() for curve in curves[one.config]]
+        late = [curve.loc[CUT_SHARE * line.budget : line.budget].dropna() for curve in curves[one.config]]
         late = [curve for curve in late if len(curve)]
         if late:
             ranges.append((min(map(min, late)), max(map(max, late))))
@@ -144,4 +144,4 @@ def val_curves(results: Results, group: Group) -> list[pd.Series]:
 
 def all_groups(data: StudyResults, protocol: str, task: str) -> list[Group]:
     """A group for every row of the protocol."""
-    return [data.group(protocol, row, task) for row in data.rows(protocol)]
+    return [data.group(protocol, row, task) for row in data.row_names(protocol)]

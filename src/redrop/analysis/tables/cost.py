@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from redrop.analysis.gains import BASELINE
-from redrop.analysis.run_costs import measured
+from redrop.analysis.run_costs import median_costs
 from redrop.analysis.scoring import in_order
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, show_number
@@ -45,7 +45,7 @@ def build(data: StudyResults) -> Table:
     for protocol, own in data.tasks().items():
         for number, task in enumerate(in_order(own)):
             rows = data.shown_groups(protocol, in_order(own))
-            found = {config: measured(groups[number]) for config, groups in rows.items()}
+            found = {config: median_costs(groups[number]) for config, groups in rows.items()}
             for config in rows:
                 _add(builder, f"{protocol}, {task}", protocol, task, config, found)
     return builder.table("cost", f"{data.study.title}: cost", CAPTION)

@@ -43,7 +43,7 @@ ONLY_FIGURE = "The authors' figure stands alone: no run of ours is finished."
 def build(data: StudyResults) -> Table:
     """One row a configuration; see the caption for what its cells are."""
     builder = Builder(COLUMNS, TEXT)
-    for protocol, task in data.places():
+    for protocol, task in data.protocol_tasks():
         for group in data.groups(protocol, task):
             _add(builder, data, group)
     return builder.table("replication", f"{data.study.title}: losses", _caption(data.reported))

@@ -40,7 +40,7 @@ NOT_JUDGED = "Diverged runs are not judged for overfitting and slow convergence.
 def build(data: StudyResults) -> Table:
     """One row a configuration; by the rules of the caption."""
     builder = Builder(COLUMNS, frozenset({"Configuration"}))
-    for protocol, task in data.places():
+    for protocol, task in data.protocol_tasks():
         rows = data.groups(protocol, task)
         found = rules.group_signatures(data.results, rows)
         for group in rows:
