@@ -26,6 +26,7 @@ from redrop.analysis.settings import overrides
 from redrop.analysis.stats import (
     Interval,
     bootstrap_interval,
+    mean_of_common,
     paired_differences,
     probability_of_improvement,
     t_interval,
@@ -154,9 +155,7 @@ def compare(first: Sequence[Group], second: Sequence[Group], metric: str, higher
 def mean_values(groups: Sequence[Group], metric: str) -> dict[int, float]:
     """Seed -> the metric's mean over the tasks, for the seeds that have every one of them."""
     values = [{record.spec.seed: value_of(record, metric) for record in group.done} for group in groups]
-    values = [{seed: value for seed, value in of_seed.items() if math.isfinite(value)} for of_seed in values]
-    common = set.intersection(*map(set, values)) if values else set()
-    return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
+    return mean_of_common([{s: value for s, value in own.items() if math.isfinite(value)} for own in values])
 
 
 def value_of(record: RunRecord, metric: str) -> float:

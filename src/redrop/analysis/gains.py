@@ -8,7 +8,7 @@ from redrop.analysis.collect import Group
 from redrop.analysis.reported import AVERAGE
 from redrop.analysis.scoring import SCORE, points
 from redrop.analysis.settings import study_spec
-from redrop.analysis.stats import Interval, paired_differences, t_interval
+from redrop.analysis.stats import Interval, mean_of_common, paired_differences, t_interval
 from redrop.errors import ConfigError
 from redrop.spec import RunSpec
 from redrop.study import Protocol, Study
@@ -30,9 +30,7 @@ def scores(group: Group, metric: str = SCORE) -> dict[int, float]:
 
 def average_scores(groups: Sequence[Group]) -> dict[int, float]:
     """Seed -> mean over the tasks, for the seeds that have every one of them."""
-    values = [scores(group) for group in groups]
-    common = set.intersection(*map(set, values)) if values else set()
-    return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
+    return mean_of_common([scores(group) for group in groups])
 
 
 def average_or_task(groups: Sequence[Group], name: str) -> dict[int, float]:

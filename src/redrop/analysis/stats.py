@@ -75,6 +75,12 @@ def paired_differences(first: Mapping[int, float], second: Mapping[int, float]) 
     return {seed: value for seed, value in differences.items() if math.isfinite(value)}
 
 
+def mean_of_common(values: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """Seed -> mean over the tasks (or whatever else ``values`` are of), for the seeds that have every one."""
+    common = set.intersection(*map(set, values)) if values else set()
+    return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
+
+
 def probability_of_improvement(first: Sequence[float], second: Sequence[float]) -> float:
     """How often a random run of ``first`` has the lower value than one of ``second``; ties count half.
 

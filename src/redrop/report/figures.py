@@ -22,13 +22,8 @@ from redrop.report.study_views import View
 class ShownFigure:
     """A figure for the page."""
 
+    entry: PlannedFigure
     anchor: str
-    stem: str
-    kind: str
-    protocol: str | None
-    """None: all of the study's."""
-    task: str | None
-    sweep: str | None
     caption: str
     image: str
     """A data address; empty where there is nothing to draw."""
@@ -72,17 +67,8 @@ def _is_there(place: Path, stem: str) -> bool:
 def _shown(folder: ResultsFolder, view: View, entry: PlannedFigure, files: Path) -> ShownFigure:
     caption = (files / f"{entry.stem}.txt").read_text(encoding="utf-8").strip()
     image = "" if NOTHING_DRAWN in caption else data_address((files / f"{entry.stem}.svg").read_bytes())
-    return ShownFigure(
-        f"figure-{view.study.part}-{entry.stem}",
-        entry.stem,
-        entry.figure,
-        entry.protocol,
-        entry.task,
-        entry.sweep,
-        caption,
-        image,
-        folder.relative(view.place / "figures" / f"{entry.stem}.csv"),
-    )
+    numbers = folder.relative(view.place / "figures" / f"{entry.stem}.csv")
+    return ShownFigure(entry, f"figure-{view.study.part}-{entry.stem}", caption, image, numbers)
 
 
 def data_address(svg: bytes) -> str:

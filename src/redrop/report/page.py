@@ -201,15 +201,15 @@ def claim_figures(chapter: Chapter, judged: Judged) -> list[ShownFigure]:
         images = [figure for figure in one.figures if figure.image]
         drawn += images
         if one.view.study.part == judged.claim.part:
-            found += [figure for figure in images if figure.protocol is None]  # of all claims there
+            found += [figure for figure in images if figure.entry.protocol is None]  # of all claims there
     for judgement in judged.judgements:
         run = [one for one in judgement.comparisons if one.interval.n]
         named = {config for one in run for config in (one.config, one.than)}
         sweeps = study.protocol(judgement.protocol).sweeps
         for figure in drawn:
-            if figure.protocol != judgement.protocol or figure.task not in (None, judgement.task):
+            if figure.entry.protocol != judgement.protocol or figure.entry.task not in (None, judgement.task):
                 continue
-            if figure.sweep and named and named <= set(sweeps[figure.sweep].configs):
+            if figure.entry.sweep and named and named <= set(sweeps[figure.entry.sweep].configs):
                 found.append(figure)
     return list(dict.fromkeys(found))
 
