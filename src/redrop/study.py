@@ -307,7 +307,7 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
 
 def _check_presented(raw: dict[str, Any], path: Path) -> None:
     """Refuse tables and figures that do not exist now, not after all runs are trained."""
-    from redrop.analysis.names import FIGURES, TABLES
+    from redrop.presented import FIGURES, TABLES
 
     for view in (raw, *raw.get("parts", {}).values()):
         for key, known in (("tables", TABLES), ("figures", FIGURES)):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redrop.checks import check_name
-from redrop.errors import ConfigError
 from redrop.layout import ResultsLayout
 from redrop.verbs.shared import AddVerb, config_options, read_plan, results_folder, results_option
 
@@ -66,8 +65,8 @@ def present(arguments: argparse.Namespace) -> None:
 def build(arguments: argparse.Namespace) -> None:
     """Build runs.csv, tables and figures of every study of the config, and the page, from the runs so far."""
     from redrop.analysis import build as building
+    from redrop.report.known_configs import name_of
     from redrop.report.page import write_page
-    from redrop.report.recognise import name_of
     from redrop.study import project_folder
 
     plan, project = read_plan(arguments), arguments.project or project_folder()
@@ -85,8 +84,7 @@ def build(arguments: argparse.Namespace) -> None:
 
 def claims(arguments: argparse.Namespace) -> None:
     """Say of every claim in config/claims.yaml whether it held in the runs that there are."""
-    from redrop.analysis.claims import NOT_RUN, judge, published_verdict
-    from redrop.analysis.tables.claims import own_claims
+    from redrop.analysis.claims import NOT_RUN, judge, own_claims, published_verdict
 
     plan = read_plan(arguments)
     results, study = load_results(arguments, plan), plan.studies[arguments.study]
@@ -119,26 +117,10 @@ def restore(arguments: argparse.Namespace) -> None:
     print(f"{new} runs copied to {ResultsLayout(results).runs(arguments.study).path}")
 
 
-def readme(arguments: argparse.Namespace) -> None:
-    """Make the README's marked blocks anew from what is published."""
-    from redrop.analysis.readme import fill
-    from redrop.record import write_text
-    from redrop.study import load_study, project_folder
-
-    project = arguments.project or project_folder()
-    study = load_study(project / "config" / "studies" / "residual.yaml", project)
-    path = project / "README.md"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not text in UTF-8 ({error}); save it as UTF-8") from error
-    write_text(path, fill(text, project / "results" / "published", study))
-
-
 def report(arguments: argparse.Namespace) -> None:
     """Write one page about all runs in a results folder: verdicts, tables, figures, cost, provenance."""
+    from redrop.report.known_configs import name_of
     from redrop.report.page import write_page
-    from redrop.report.recognise import name_of
     from redrop.study import project_folder
 
     project, plan, given = arguments.project or project_folder(), None, None
@@ -187,9 +169,6 @@ def add(verb: AddVerb) -> None:
         "--published", type=Path, default=Path("results/published"), help="default: %(default)s"
     )
     results_option(made)
-
-    made = verb("readme", readme)
-    made.add_argument("--project", type=Path, help="the folder with config/ and README.md")
 
     made = verb("report", report)
     made.add_argument(
