@@ -68,6 +68,15 @@ def test_stratified_resamples_seeds_within_a_task() -> None:
     assert found.p == pytest.approx(as_far, abs=4 * math.sqrt(as_far * (1 - as_far) / 4000))
 
 
+def test_stratified_is_rliables() -> None:
+    """rliable.library.get_interval_estimates({"a": x}, lambda s: np.array([s.mean()]), reps=5000) gives 0.8168,
+    0.4822 to 1.1214: x has a row a seed and a column a task."""
+    x = np.random.default_rng(0).normal(1.0, 1.0, (5, 4))
+    found = stratified(x.T.tolist(), 5000)
+    assert found.estimate == pytest.approx(0.81682, abs=1e-5)
+    assert (found.low, found.high) == pytest.approx((0.482, 1.121), abs=0.04)
+
+
 def test_p_is_never_below_one_of_all_resamples() -> None:
     """No resample as far away: 1 / (99 + 1); half of them: (1 + 50) / 101."""
     found = summarised(5.0, np.full(99, 5.0) + np.linspace(-1, 1, 99))
