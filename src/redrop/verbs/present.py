@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,15 @@ def collect(arguments: argparse.Namespace) -> None:
         folder = layout.runs(arguments.study if plan is None else plan.studies[arguments.study].name).path
     results = build.collect(folder, wanted, arguments.out)
     print(f"{arguments.out}: {len(results.records)} runs")
+    say_damaged(results)
     if results.left_out:
         print(f"{results.left_out} other runs in {folder} belong to no row of this config: left out")
+
+
+def say_damaged(results: Results) -> None:
+    """Name the damaged runs that are left out, on standard error."""
+    for fault in results.faults:
+        print(f"left out: {fault}", file=sys.stderr)
 
 
 def load_results(arguments: argparse.Namespace, plan: Plan) -> Results:
@@ -43,6 +51,7 @@ def load_results(arguments: argparse.Namespace, plan: Plan) -> Results:
     wanted = None if arguments.all_runs else set(plan.specs[arguments.study])
     study = plan.studies[arguments.study].name
     results = build.load(results_folder(arguments, plan).runs(study).path, wanted).of_study(study)
+    say_damaged(results)
     if results.left_out:
         print(f"{results.left_out} runs of other settings are left out (--all-runs takes all)")
     return results
@@ -75,6 +84,7 @@ def build(arguments: argparse.Namespace) -> None:
         folder, place = layout.runs(study.name).path, layout.part(part)
         results = building.collect(folder, set(plan.specs[part]), place / "runs.csv")
         print(f"{place}: {len(results.records)} of {len(plan.specs[part])} runs")
+        say_damaged(results)
         asked = plan.tasks(part)
         building.build_tables(results, study, place / "tables", plan.label, protocols=asked)
         building.build_figures(results, study, place / "figures", plan.label, protocols=asked)
@@ -130,7 +140,8 @@ def report(arguments: argparse.Namespace) -> None:
     counts = write_page(results_folder(arguments, plan).path, arguments.out, project, given)
     missing = f", {counts['missing']} asked for are missing" if counts["missing"] else ""
     diverged = f", {counts['diverged']} diverged" if counts["diverged"] else ""
-    print(f"{arguments.out}: {counts['found']} runs{missing}{diverged}")
+    damaged = f", {counts['damaged']} damaged ones are left out (see there)" if counts["damaged"] else ""
+    print(f"{arguments.out}: {counts['found']} runs{missing}{diverged}{damaged}")
 
 
 def add(verb: AddVerb) -> None:
