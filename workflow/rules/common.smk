@@ -13,6 +13,7 @@ from redrop.record import CURVE, METRICS
 from redrop.runtime import gpu
 from redrop.runtime.alive import hold
 from redrop.runtime.pool import Pool
+from redrop.runtime.profiles import job_memory_mb
 from redrop.study import read_yaml, resolve
 from snakemake.exceptions import WorkflowError
 
