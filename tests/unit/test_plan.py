@@ -16,7 +16,7 @@ from redrop.models.sizes import SHAPES
 from redrop.record import read_json
 from redrop.runtime import plan as planning
 from redrop.runtime.profiles import read_profile
-from redrop.runtime.rates import MEASURED, Device, from_table, matmul_rate, seconds_of
+from redrop.runtime.rates import MEASURED, RatedDevice, from_table, matmul_rate, seconds_of
 from redrop.runtime.work import Work, encoder_layer, work_of
 from redrop.spec import RunSpec
 from redrop.study import Plan, resolve
@@ -25,7 +25,7 @@ from redrop.view.plan_view import blocks
 from redrop.view.screen import plain
 from support import PROJECT, small_spec, spec_of
 
-CORE = Device("a core", "cpu", 2, 100e9, 100e9, "made up")
+CORE = RatedDevice("a core", "cpu", 2, 100e9, 100e9, "made up")
 PUBLISHED = PROJECT / "results" / "published"
 
 
@@ -114,7 +114,7 @@ def test_a_run_of_two_studies_is_counted_once(tmp_path: Path) -> None:
 def test_a_run_of_a_pack_takes_as_long_as_the_pack(tmp_path: Path) -> None:
     """On an accelerator; a CPU trains runs one by one."""
 
-    def estimate(seeds: int, device: Device) -> planning.StudyPlan:
+    def estimate(seeds: int, device: RatedDevice) -> planning.StudyPlan:
         config = only(
             "residual", protocols=["matched"], configs=["skip1-0"], corpora=["tiny_shakespeare"],
             seeds=list(range(seeds)),
@@ -143,7 +143,7 @@ def test_evaluation_and_epochs_enter(tmp_path: Path) -> None:
 def test_published_runs_took_about_as_long_as_estimated(protocol: str) -> None:
     """At the matrix rate that the benchmarks found on the machine of the published runs."""
     rate = 1e9 * read_json(PUBLISHED / "benchmarks" / "step.json")["matmul_gflops"]
-    device = Device("theirs", "cpu", 2, rate, rate, "measured")
+    device = RatedDevice("theirs", "cpu", 2, rate, rate, "measured")
     ratios = []
     for path in (PUBLISHED / "residual" / "runs").glob(f"{protocol}-*/provenance.json"):
         cost, spec = read_json(path), RunSpec.from_json((path.parent / "spec.json").read_text())
@@ -185,7 +185,7 @@ def test_seconds_by_hand() -> None:
 
 def test_on_a_cpu_bf16_makes_products_faster_and_nothing_else() -> None:
     work = replace(work_of(small_spec(), 12, Path("none")), width=384)
-    device, share = Device("a core", "cpu", 2, 100e9, 200e9, "made up"), MEASURED["paper B"]
+    device, share = RatedDevice("a core", "cpu", 2, 100e9, 200e9, "made up"), MEASURED["paper B"]
     products = work.training.operations / 100e9
     rest = products * (1 / share.share - 1) * 128 / 384
     half, single = (

@@ -80,3 +80,22 @@ def test_the_environments_name_the_same_packages(project: Path) -> None:
     aliases = {"matplotlib-base": "matplotlib", "seaborn-base": "seaborn", "snakemake-minimal": "snakemake"}
     missing = {name_of(r) for r in metadata["dependencies"]} - {aliases.get(n, n) for n in listed}
     assert not missing, f"environment.yml lacks {missing}"
+
+
+LONGEST = 400
+TOO_LONG = {  # still to be divided
+    "data/glue.py",
+    "data/summarization.py",
+    "runtime/doctor.py",
+    "runtime/plan.py",
+    "study.py",
+}
+
+
+def test_no_module_is_longer_than_a_reader_can_hold(project: Path) -> None:
+    package = project / "src/redrop"
+    lengths = {
+        path.relative_to(package).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in package.rglob("*.py")
+    }
+    assert {name for name, length in lengths.items() if length > LONGEST} <= TOO_LONG

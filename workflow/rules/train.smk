@@ -27,7 +27,7 @@ rule train:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: (2000 if wildcards.study == "residual" else 12000) * attempt,
+        mem_mb=lambda wildcards, attempt: job_memory_mb(wildcards.study) * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
         gpu=gpus,
         jobs_per_gpu=config["jobs_per_gpu"],

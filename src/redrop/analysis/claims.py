@@ -34,7 +34,7 @@ from redrop.analysis.stats import (
 from redrop.checks import check_choice, suggest
 from redrop.errors import ConfigError
 from redrop.record import RunRecord
-from redrop.study import Study, check_schema, project_folder, read_yaml
+from redrop.study import Study, check_schema, read_yaml
 
 DERIVED = {"landscape_rise": flatness.rise}
 """Metric that is not recorded -> how it is worked out."""
@@ -292,10 +292,9 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
 
 
 def project_claims(study: Study) -> list[Claim]:
-    """The claims of config/claims.yaml, of all parts; none where there is no such file."""
-    project = project_folder()
-    path = project / "config" / "claims.yaml"
-    return read_claims(path, study, project) if path.exists() else []
+    """The claims of the project's config/claims.yaml, of all parts; none where there is no such file."""
+    path = study.root / "config" / "claims.yaml"
+    return read_claims(path, study, study.root) if path.exists() else []
 
 
 def own_claims(study: Study) -> list[Claim]:

@@ -24,16 +24,13 @@ from redrop.data.downloads import downloaded
 from redrop.data.sources import MIRROR_SUMS
 from redrop.models.sources import RELEASED
 from redrop.runtime import nvml
-from redrop.runtime.profiles import Profile
+from redrop.runtime.profiles import Profile, job_memory_mb
 from redrop.study import Plan
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 PYTHONS = ((3, 11), (3, 14))
 """The first Python that will do, and the first that will not; as pyproject.toml says."""
 SNAKEMAKES = ((9, 16), (10,))
-MEM_MB = {"residual": 2000}
-"""Study -> memory that rule train asks for, as workflow/rules/train.smk has it."""
-MEM_MB_OTHERS = 12_000
 TIMEOUT_S = 20.0
 NETWORK_TIMEOUT_S = 5.0
 INSTALL = "python -m pip install -r requirements.lock"
@@ -140,7 +137,7 @@ def check_memory(total_mb: int | None, studies: Sequence[str], at_once: int | No
     """Whether the memory that the training jobs ask for is there, for as many as run at once."""
     if total_mb is None:
         return Check("memory", WARNING, "this machine does not say how much it has", "look it up: free -m")
-    need = max((MEM_MB.get(study, MEM_MB_OTHERS) for study in studies), default=0)
+    need = max(map(job_memory_mb, studies), default=0)
     said = f"{total_mb:,} MB"
     if not local:
         return Check("memory", OK, f"{said} here; the jobs' {need:,} MB are for the cluster to find")
@@ -362,7 +359,7 @@ def examine(plan: Plan, project: Path, profile: Profile | None = None) -> list[C
     on_slurm = executor == "slurm"
     estimate = planning.make(plan, list(plan.specs), profile=profile)
     mirror = os.environ.get("REDROP_MIRROR") or plan.mirror
-    left = [study.name.split("_")[0] for study in estimate.studies if study.left]
+    left = [plan.studies[study.name].name for study in estimate.studies if study.left]
     checks = [
         check_python(),
         check_torch(driver, on_cluster=executor not in (None, "local")),

@@ -21,7 +21,7 @@ from redrop.models.sources import RELEASED, TOY
 from redrop.places import Places, model_folder
 from redrop.runtime.pool import PACK_ON_ACCELERATOR
 from redrop.runtime.profiles import Profile
-from redrop.runtime.rates import ASSUMED, DECODING, MEASURED, Device, Seconds, cores, seconds_of
+from redrop.runtime.rates import ASSUMED, DECODING, MEASURED, RatedDevice, Seconds, cores, seconds_of
 from redrop.runtime.work import RunWork, iterations_of, reported_pairs, unknown, work_of
 from redrop.spec import RunSpec
 from redrop.study import Plan
@@ -56,7 +56,7 @@ class StudyPlan:
     """What a study, or a part of one, asks for."""
 
     name: str
-    device: Device | None
+    device: RatedDevice | None
     runs: int = 0
     finished: int = 0
     shared: int = 0
@@ -123,7 +123,7 @@ class Estimate:
     """Data sets and models that need no download."""
     disk: dict[str, int]
     """What -> bytes, of what is known."""
-    device: Device | None
+    device: RatedDevice | None
     at_once: int | None
     """Runs trained at the same time; None: a cluster decides."""
     profile: Profile | None
@@ -143,7 +143,7 @@ class Estimate:
 
 
 def make(
-    plan: Plan, names: Sequence[str], device: Device | None = None, profile: Profile | None = None
+    plan: Plan, names: Sequence[str], device: RatedDevice | None = None, profile: Profile | None = None
 ) -> Estimate:
     """What studies ``names`` of a config ask for; hours on ``device``, in time by ``profile``."""
     places = Places(plan.results / "data", plan.results / "models")
@@ -172,7 +172,7 @@ def make(
     )
 
 
-def _study(name: str, plan: Plan, device: Device | None, places: Places, seen: set[str]) -> StudyPlan:
+def _study(name: str, plan: Plan, device: RatedDevice | None, places: Places, seen: set[str]) -> StudyPlan:
     """One study's; ``seen``: runs of those before it, to which its own are added."""
     study, specs = StudyPlan(name, device), plan.specs[name]
     layout = ResultsLayout(plan.results)
@@ -202,7 +202,7 @@ def _study(name: str, plan: Plan, device: Device | None, places: Places, seen: s
     return study
 
 
-def _at_once(profile: Profile | None, device: Device | None) -> int | None:
+def _at_once(profile: Profile | None, device: RatedDevice | None) -> int | None:
     """Runs at the same time: as the profile says, else as many as there are devices."""
     count = cores() if device is None else device.count
     if profile is None:

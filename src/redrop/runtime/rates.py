@@ -31,7 +31,7 @@ TERA = 1e12
 
 
 @dataclass(frozen=True)
-class Device:
+class RatedDevice:
     """What runs are computed on."""
 
     name: str
@@ -109,7 +109,7 @@ class Seconds:
         return self.training + self.evaluation + self.decoding
 
 
-def seconds_of(work: RunWork, device: Device, of_paper_a: bool) -> Seconds:
+def seconds_of(work: RunWork, device: RatedDevice, of_paper_a: bool) -> Seconds:
     """The time that a run takes on a device."""
     share = utilisation(device.kind, of_paper_a)
     rest = 1.0 / share.at(work.width) - 1.0  # what is no product, in times of the products
@@ -149,17 +149,17 @@ def matmul_rate(device: str = "cpu", seconds: float = 0.5, precision: str = "fp3
         torch.set_num_threads(threads)
 
 
-def calibrate() -> Device:
+def calibrate() -> RatedDevice:
     """This machine's device, its rate measured now: about a second."""
     import torch
 
     if not torch.cuda.is_available():
         fp32, half = (matmul_rate("cpu", 0.5, precision) for precision in ("fp32", "bf16"))
-        return Device(device_name("cpu"), "cpu", cores(), fp32, half, "measured now, one thread")
+        return RatedDevice(device_name("cpu"), "cpu", cores(), fp32, half, "measured now, one thread")
     torch.backends.cuda.matmul.allow_tf32 = True
     size, cuda = (8192, 8192, 8192), torch.device("cuda")
     fp32, half = (_timed_product(size, cuda, kind, 0.5) for kind in (torch.float32, torch.bfloat16))
-    return Device(device_name("cuda"), "cuda", torch.cuda.device_count(), fp32, half, "measured now")
+    return RatedDevice(device_name("cuda"), "cuda", torch.cuda.device_count(), fp32, half, "measured now")
 
 
 def _timed_product(size: tuple[int, int, int], device: Any, kind: Any, seconds: float) -> float:
@@ -190,7 +190,7 @@ def read_table(project: Path) -> list[dict[str, str]]:
         raise ConfigError(f"{project / TABLE}: cannot be read ({error.strerror}); pass --project") from error
 
 
-def from_table(project: Path, name: str | None = None) -> Device:
+def from_table(project: Path, name: str | None = None) -> RatedDevice:
     """A device by config/devices.csv: the one that ``name`` contains or is, or this machine's.
 
     Raises ``ConfigError`` with the known names. The longest name that fits is taken, so ``NVIDIA H100 PCIe``
@@ -213,4 +213,4 @@ def from_table(project: Path, name: str | None = None) -> Device:
     count = len(gpus) if gpus else cores() if row["kind"] == "cpu" else 1
     fp32, half = float(row["fp32"]) * TERA, float(row["half"]) * TERA
     shown = wanted if wanted.lower() != "cpu" else "a core"
-    return Device(shown, row["kind"], count, fp32, half, f"{TABLE}: {row['source']}")
+    return RatedDevice(shown, row["kind"], count, fp32, half, f"{TABLE}: {row['source']}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def find_run(text: str, folders: Sequence[Path]) -> Found:
     try:
         return _found(_one(text, places), places)
     except KeyError:
-        places = {run: [place] for run, place in asked_for(folders).items()} | places
+        places = {run: [place] for run, place in _asked_for(folders).items()} | places
     try:
         return _found(_one(text, places), places)
     except KeyError:
@@ -63,14 +63,18 @@ def find_run(text: str, folders: Sequence[Path]) -> Found:
         raise RecordError(f"{text}: no folder, and no run in {where} whose name begins so{hint}") from None
 
 
-def asked_for(folders: Iterable[Path]) -> dict[str, tuple[Path, Path]]:
-    """Runs that a workflow was asked for: id -> the folder that it would have, and the results folder."""
+def asked_for(results: Path) -> Iterator[RunSpec]:
+    """Runs that a workflow was asked for, finished or not."""
+    for path in sorted((results / "pool").glob(f"*/{WANTED}")):
+        yield from map(RunSpec.from_json, path.read_text(encoding="utf-8").splitlines())
+
+
+def _asked_for(folders: Iterable[Path]) -> dict[str, tuple[Path, Path]]:
+    """The same: id -> the folder that it would have, and the results folder."""
     found: dict[str, tuple[Path, Path]] = {}
     for results in folders:
-        for path in sorted((results / "pool").glob(f"*/{WANTED}")):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                spec = RunSpec.from_json(line)
-                found.setdefault(spec.run, (results / "runs" / spec.study / spec.run, results))
+        for spec in asked_for(results):
+            found.setdefault(spec.run, (ResultsLayout(results).runs(spec.study).of(spec), results))
     return found
 
 

@@ -20,10 +20,9 @@ from redrop.record import (
     read_json,
     read_record,
 )
-from redrop.runtime.pool import WANTED
 from redrop.spec import RunSpec
 from redrop.study import Setting, Study, load_study, project_folder
-from redrop.view.find import Found
+from redrop.view.find import Found, asked_for
 from redrop.view.numbers import duration, several, size
 from redrop.view.pace import measure
 from redrop.view.screen import Block, Column, Line, Table
@@ -70,11 +69,9 @@ def _unfinished_spec(found: Found) -> RunSpec:
     path = found.folder / SPEC
     if path.exists():
         return RunSpec.from_dict(read_json(path))
-    for wanted in sorted(found.results.glob(f"pool/*/{WANTED}")) if found.results else []:
-        for line in wanted.read_text(encoding="utf-8").splitlines():
-            spec = RunSpec.from_json(line)
-            if spec.run == found.run:
-                return spec
+    for spec in asked_for(found.results) if found.results else ():
+        if spec.run == found.run:
+            return spec
     raise RecordError(f"{found.folder}: neither {METRICS} nor {SPEC} is there, and no workflow asked for it")
 
 
