@@ -74,14 +74,7 @@ same-bytes: setup
 	python tests/soak/same_bytes.py --before $(BEFORE)
 
 report: setup
-	for study in $$(redrop plan --config $(CONFIG) --names); do \
-	  redrop collect --config $(CONFIG) --study $$study --out results/$$study/runs.csv && \
-	  redrop table --config $(CONFIG) --study $$study --out results/$$study/tables && \
-	  redrop figure --config $(CONFIG) --study $$study --out results/$$study/figures || exit 1; \
-	done
-	redrop report --config $(CONFIG) --out results/report.html
-	@echo
-	@echo "The report: $(CURDIR)/results/report.html"
+	redrop build --config "$(CONFIG)"
 
 clean-demo:
 	rm -rf results/demo

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from redrop import data
 from redrop.data.text_pairs import Codec, Pairs, SymbolCodec, TextPairs
 from redrop.models.generation import build_transformer, load_generator
 from redrop.objectives.generation import PairBatch
-from redrop.runtime.trainers import ready_data, summaries, translations
+from redrop.runtime.trainers import summaries, translations
 from redrop.spec import RunSpec
 from redrop.spec_generation import (
     GenerationEvaluationSpec,
@@ -132,7 +133,7 @@ def data_root() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="redrop-toys-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in ("toy_translation", "toy_summaries"):
-        ready_data(name, folder)
+        data.ready(name, folder)
     return folder
 
 
@@ -140,9 +141,8 @@ def data_root() -> Path:
 def toy(task: str) -> TextPairs:
     """A toy task, encoded; nobody changes it."""
     spec = generation_spec(data__task=task)
-    prepared = data_root() / spec.data.data_set
-    _, pairs = (translations if spec.data.translates else summaries)(spec, prepared, None)
-    return pairs
+    loaded = data.load(spec.data.data_set, data_root())
+    return (translations if spec.data.translates else summaries)(spec, loaded, None)
 
 
 def some(pairs: Pairs, count: int) -> Pairs:

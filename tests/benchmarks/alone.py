@@ -21,7 +21,7 @@ import torch
 
 from redrop.data import fetch, load, prepare
 from redrop.record import PROVENANCE, write_json
-from redrop.runtime.provenance import device_name
+from redrop.runtime.environment import device_name
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec
 from redrop.training.single import SingleTrainer

@@ -55,7 +55,7 @@ def test_a_full_disk_while_a_checkpoint_is_written(stopped: Place) -> None:
         assert word in line
     assert contents(place.root) == before
     main(place.train())
-    assert json.loads((place.root / "out/provenance.json").read_text())["iterations"] < 12
+    assert json.loads((place.root / "out/provenance.json").read_text())["last_process"]["iterations"] < 12
 
 
 @pytest.mark.parametrize(("limit", "name"), [(200, "curve.jsonl"), (1500, "metrics.json")])

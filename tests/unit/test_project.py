@@ -10,25 +10,11 @@ import pytest
 import yaml
 
 from redrop.analysis.build import load
-from redrop.analysis.readme import fill
-from redrop.errors import RecordError
 from redrop.record import CURVE, METRICS, read_curve, read_json, read_record
 from redrop.runtime.plan import iterations_of
 from redrop.spec import RunSpec
-from redrop.study import Study
 
 RUNS = sorted(Path(__file__).parents[2].glob("results/published/*/runs/*"))
-
-
-def test_the_readme_says_what_is_published(project: Path, residual: Study) -> None:
-    text = (project / "README.md").read_text()
-    assert fill(text, project / "results/published", residual) == text, "run `redrop readme`"
-
-
-def test_an_unknown_or_open_block_is_refused(project: Path, residual: Study) -> None:
-    for text in ("<!-- begin nothing -->\n<!-- end nothing -->", "<!-- begin kills -->\n"):
-        with pytest.raises(RecordError, match=r"block '(nothing|kills)'"):
-            fill(text, project / "results/published", residual)
 
 
 def test_the_readmes_links_lead_somewhere(project: Path) -> None:

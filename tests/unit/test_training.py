@@ -19,7 +19,6 @@ from redrop.errors import DataError
 from redrop.evaluation.language_model import mean_loss
 from redrop.models.residual_gpt import build, without_dropout
 from redrop.record import metrics_document
-from redrop.runtime.trainers import corpus_record
 from redrop.spec import RunSpec
 from redrop.training.character_lane import Evaluation
 from redrop.training.lane import Outcome
@@ -37,7 +36,7 @@ def run(spec: RunSpec, corpus: Corpus, **options: object) -> Outcome:
 
 
 def document(spec: RunSpec, corpus: Corpus, outcome: Outcome) -> bytes:
-    made = metrics_document(spec, outcome.status, outcome.reason, corpus_record(corpus), outcome.metrics)
+    made = metrics_document(spec, outcome.status, outcome.reason, corpus.content, outcome.metrics)
     return json.dumps(made, sort_keys=True).encode()
 
 

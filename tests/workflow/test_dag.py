@@ -305,6 +305,23 @@ def test_a_diverged_run_blocks_nothing(folder: Path, project: Path) -> None:
     assert "diverged" in table
 
 
+def test_the_users_pythonpath_reaches_the_jobs(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind this checkout's own package."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/sitecustomize.py").write_text(
+        "import os, sys\n"
+        "with open(os.environ['SEEN'], 'a') as seen:\n"
+        "    print(*sys.orig_argv, os.environ['PYTHONPATH'], file=seen)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "own"))
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    snakemake(project, tmp_path, config_of(), "--", "results/downloads/python_docs/source.json")
+    seen = [line for line in (tmp_path / "seen").read_text().splitlines() if "-m redrop fetch" in line]
+    assert [line.split()[-1] for line in seen] == [f"{project / 'src'}:{tmp_path / 'own'}"]
+
+
 def test_a_refused_config_is_one_clear_line(project: Path, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"model\.n_layr.*did you mean 'model\.n_layer'"):
         jobs(project, tmp_path, config_of(settings={"model.n_layr": 2}))

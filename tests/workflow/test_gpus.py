@@ -115,8 +115,8 @@ def test_as_many_jobs_at_a_time_as_there_are_gpus(project: Path, prepared: Path,
     shutil.copy(project / "Snakefile", copy)
     rule = copy / "workflow/rules/train.smk"
     text = rule.read_text()
-    assert text.count("python -m redrop train") == 1
-    rule.write_text(text.replace("python -m redrop train", f"python {HERE}/train_on_fake_gpu.py train"))
+    assert text.count("python -P -m redrop train") == 1
+    rule.write_text(text.replace("python -P -m redrop train", f"python {HERE}/train_on_fake_gpu.py train"))
     words = ["--cores", "4", "--until", "train"]
     printed = snakemake(copy, folder, *words, gpus="a,b", EVENTS=str(events))
     assert provided(printed) == 2

@@ -135,7 +135,7 @@ class FineTuner(TwoPassTrainer):
             row["val_loss" + suffix] = loss
             if math.isfinite(loss):
                 row |= {
-                    name + suffix: value for name, value in scores(self.task.name, logits, labels).items()
+                    name + suffix: value for name, value in scores(self.task.task, logits, labels).items()
                 }
         return [row]
 
