@@ -54,7 +54,7 @@ def tried(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert second == "cat results/try/glue/tables/scores.md"
     program, *words = first.split()
     assert program == "snakemake"
-    environment = os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(copy / "src")}
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", *words], cwd=copy, env=environment, capture_output=True, text=True
     )
