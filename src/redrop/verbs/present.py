@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.checks import check_name
+from redrop.checks import check_name, suggest
 from redrop.errors import ConfigError
+from redrop.layout import names_in
 from redrop.verbs.shared import AddVerb, config_options, read_plan, results_folder
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ def collect(arguments: argparse.Namespace) -> None:
         wanted = {run for name in names for run in plan.specs[name]}
     if arguments.study:
         folder = folder / (arguments.study if wanted is None else plan.studies[arguments.study].name)
+    if arguments.study and wanted is None and not folder.is_dir():
+        known = names_in(folder.parent)
+        raise ConfigError(
+            f"--study: {arguments.study!r} has no runs in {folder.parent} (there: {', '.join(sorted(known))})"
+            + suggest(arguments.study, known)
+        )
     results = build.collect(folder, wanted, arguments.out)
     print(f"{arguments.out}: {len(results.records)} runs")
     if results.left_out:
