@@ -188,6 +188,8 @@ class Study:
     figures: tuple[str, ...] = ()
     part: str = ""
     """What the config calls it: the study's own name, or ``<study>_<part>`` with tables of its own."""
+    root: Path = Path()
+    """The project that it was read from, with its claims and reported figures."""
     parts: tuple[str, ...] = ()
     """The parts with tables and figures of their own, without the study's name before them."""
 
@@ -302,12 +304,12 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
         name, view = f"{name}_{view_name}", views[view_name]
     tables, figures = tuple(view["tables"]), tuple(view["figures"])
     parts = tuple(raw.get("parts", ()))
-    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, parts)
+    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, root, parts)
 
 
 def _check_presented(raw: dict[str, Any], path: Path) -> None:
     """Refuse tables and figures that do not exist now, not after all runs are trained."""
-    from redrop.analysis.names import FIGURES, TABLES
+    from redrop.presented import FIGURES, TABLES
 
     for view in (raw, *raw.get("parts", {}).values()):
         for key, known in (("tables", TABLES), ("figures", FIGURES)):

@@ -71,9 +71,12 @@ def test_a_data_set_is_one_file(project: Path, tmp_path: Path) -> None:
     mirror = make_mirror(tmp_path / "mirror", {"my_corpus/text.txt": text.encode()})
     touched, output = follow(project, "docs/add-a-data-set.md", tmp_path / "copy", mirror)
     assert touched == ["src/redrop/data/sets/corpus/my_corpus.py"]
-    assert "4 runs on my_corpus" in output
+    assert "2 runs on my_corpus" in output
+    assert re.search(
+        r"^residual,matched,skip1-0\.1,ce,my_corpus,.*,val_loss_last,", output, flags=re.MULTILINE
+    )
     found = runs(tmp_path / "copy")
-    assert [run["spec"]["data"]["corpus"] for run in found] == ["my_corpus"] * 4
+    assert [run["spec"]["data"]["corpus"] for run in found] == ["my_corpus"] * 2
     assert {run["data"]["edition"] for run in found} == {"v1"}
     assert {run["data"]["train_characters"] for run in found} == {18_000}
     assert {run["data"]["vocab_size"] for run in found} == {len(set(text))}

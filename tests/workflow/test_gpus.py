@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+import warm_snakemake
 from redrop.errors import ConfigError
 from redrop.verbs.shared import read_config
 
@@ -52,14 +53,13 @@ def snakemake(
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")]
     command += ["--workflow-profile", str(project / "profiles/default"), "--configfile", "config.yaml"]
     places = {"REDROP_GPUS": gpus, "REDROP_LOCKS": str(folder / "locks"), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [*command, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | places | more,
-    )
+    command, environment = [*command, *words], os.environ | places | more
+    if "--dry-run" in words:
+        done = warm_snakemake.run(command[3:], folder, environment)
+    else:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, env=environment
+        )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from redrop.checks import parse_json
 from redrop.errors import ConfigError
+from redrop.layout import ResultsLayout
 
 if TYPE_CHECKING:
     from redrop.study import Plan
@@ -43,13 +44,24 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
     return plan
 
 
-def results_folder(arguments: argparse.Namespace) -> Path:
-    """--results; a folder without runs is a beginning, but one that is not there is a mistake."""
-    if not arguments.results.is_dir():
-        raise ConfigError(
-            f"--results: {arguments.results} is no folder; give the one that runs were written to"
-        )
-    return arguments.results
+def results_folder(arguments: argparse.Namespace, plan: Plan | None = None) -> ResultsLayout:
+    """--results, else the folder of the config; raises ``ConfigError`` where it is not there.
+
+    A folder without runs is a beginning, but one that is not there is a mistake.
+    """
+    folder = arguments.results
+    if folder is None:
+        folder = Path("results") if plan is None else plan.results
+    if not folder.is_dir():
+        raise ConfigError(f"--results: {folder} is no folder; give the one that runs were written to")
+    return ResultsLayout(folder)
+
+
+def results_option(made: argparse.ArgumentParser) -> None:
+    """--results of a verb that reads runs."""
+    made.add_argument(
+        "--results", type=Path, metavar="FOLDER", help="default: the results folder of the config"
+    )
 
 
 def config_options(made: argparse.ArgumentParser, default: Any) -> None:

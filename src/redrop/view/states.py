@@ -83,8 +83,6 @@ def study_states(study: str, specs: Iterable[RunSpec], results: Path) -> StudySt
     layout = ResultsLayout(results)
     held = held_locks(layout.pool(study))
     folders = layout.runs(study)
-    if not folders.path.is_dir():
-        folders = RunFolders(results / "runs")  # as in a folder of published runs of one study
     there = (names_in(folder) for folder in (layout.pool(study), folders.path, layout.logs(study)))
     seen = _Seen(layout, study, folders, held or {}, *there)
     runs = [seen.state(spec) for spec in specs]

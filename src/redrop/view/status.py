@@ -117,8 +117,10 @@ def read_status(plan: Plan, results: Path, study: str | None = None) -> Status:
     names = [plan.studies[study].name] if study else list(plan.runs)
     found = plan.runs if study is None else {names[0]: plan.specs[study]}
     studies = [study_states(name, found[name].values(), results) for name in names]
-    asked = {run for specs in plan.runs.values() for run in specs}
-    others = sum(folder.name not in asked for folder in ResultsLayout(results).run_folders())
+    layout = ResultsLayout(results)
+    folders = {name: layout.runs(name) for name in plan.runs}
+    asked = {folders[spec.study].of(spec).name for specs in plan.runs.values() for spec in specs.values()}
+    others = sum(folder.name not in asked for folder in layout.run_folders())
     pace = measure(run for each in studies for run in each.runs)
     return Status(results, studies, others, pace, time.time())
 

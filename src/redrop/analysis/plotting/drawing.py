@@ -14,7 +14,7 @@ Row = dict[str, Any]
 """One plotted number (or a mean with its band) in long form, by column."""
 
 
-class Drawn(NamedTuple):
+class Drawing(NamedTuple):
     """A figure with what stands beside it."""
 
     figure: Figure

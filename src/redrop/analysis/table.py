@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd
+
+WRAP = 30
+"""A column of words with cells longer than this wraps."""
+
+
+class Cell(NamedTuple):
+    """A cell's text and the numbers of its footnotes."""
+
+    column: str
+    text: str
+    notes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,25 @@ class Table:
     """(row, column) -> numbers of its footnotes, from 1."""
     text_columns: frozenset[str]
     """Columns of words; the others are aligned as numbers."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Their names."""
+        return list(self.frame.columns)
+
+    @property
+    def wide(self) -> set[str]:
+        """Columns of words that wrap."""
+        return {c for c in self.text_columns if max(map(len, self.frame[c]), default=0) > WRAP}
+
+    def by_section(self) -> list[tuple[str, list[list[Cell]]]]:
+        """(heading, its rows), in order."""
+        rows = [
+            [Cell(column, text, self.marks.get((number, column), ())) for column, text in row.items()]
+            for number, row in enumerate(self.frame.to_dict("records"))
+        ]
+        headed = groupby(zip(self.sections, rows, strict=True), key=lambda row: row[0])
+        return [(heading, [row for _, row in own]) for heading, own in headed]
 
 
 @dataclass

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.analysis.collect import Results
-from redrop.analysis.names import Protocols
+from redrop.analysis.study_results import Protocols
 from redrop.data import is_generated
 from redrop.report.folder import OWN, ResultsFolder
-from redrop.report.recognise import Asked, recognise
+from redrop.report.known_configs import Asked, recognise
 from redrop.study import Plan, Study, load_part
 
 TOY_LABEL = "TOY DATA: not a result"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 OVERFITTING_RISE = 0.02
 """How far, relative to the best, the last validation loss must lie above it."""
 
-LATE_PART = 0.1
-"""The part of the iterations that counts as the end of a run."""
+LATE_SHARE = 0.1
+"""The share of the iterations that counts as the end of a run."""
 
 LATE_DROP = 0.01
 """A validation loss that falls by more than this share over the late part has not converged."""
@@ -83,7 +83,7 @@ def at(curve: pd.DataFrame, iteration: float) -> float:
 
 def late_drop(curve: pd.DataFrame, budget: int) -> float:
     """Relative fall of the validation loss over the last tenth of the iterations."""
-    before = at(curve, (1.0 - LATE_PART) * budget)
+    before = at(curve, (1.0 - LATE_SHARE) * budget)
     return (before - at(curve, budget)) / before
 
 

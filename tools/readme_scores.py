@@ -8,25 +8,26 @@ import numpy as np
 
 from redrop.analysis.build import load
 from redrop.analysis.collect import Results
-from redrop.analysis.paired import average_scores, gain, passes_of
-from redrop.analysis.paired import scores as task_scores
+from redrop.analysis.gains import average_scores, gain, passes_of
+from redrop.analysis.gains import scores as task_scores
+from redrop.analysis.reported import AVERAGE
 from redrop.analysis.scoring import SHOWN, in_order
+from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, summarise
-from redrop.analysis.tables.chance import chance
+from redrop.analysis.tables import chance
 from redrop.analysis.tables.scores import show_gain
 from redrop.study import Study
 
 NAMES = {"ce": "plain", "rdrop": "R-Drop", "lrdrop": "LR-Drop"}
 METHODS = tuple(NAMES)
 GLUE_HEADER = ["", "n", "chance", "plain", "standard errors above", *("R-Drop − plain", "LR-Drop − plain")]
-AVERAGE = "average"
 
 
 def glue_rows(published: Path, study: Study, protocol: str) -> list[list[str]]:
     """A row a task, and one for their average: plain fine-tuning beside chance, gains of both methods."""
     results = load(published / study.name / "runs")
     tasks = in_order(results.protocols(study.name).get(protocol, []))
-    beside = chance(results, study, protocols={protocol: tasks}).frame.set_index("Task")
+    beside = chance.build(StudyResults(results, study, protocols={protocol: tasks})).frame.set_index("Task")
     rows = []
     for task, values in method_scores(results, study, protocol, tasks).items():
         known = task in beside.index

@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from redrop.analysis.collect import Group, Results
-from redrop.analysis.figures.style import thousands
+from redrop.analysis.plotting.style import thousands
 from redrop.analysis.settings import flat, show, study_spec
-from redrop.study import Study, Sweep
+from redrop.analysis.study_results import StudyResults
+from redrop.study import Sweep
 
 REACH = 5.0
 """An axis reaches this many times as far from its lowest value as the median series does; what lies
@@ -26,7 +27,7 @@ STRUCTURE = ("schedule.iterations", "schedule.stop_at", "model.n_layer")
 
 
 @dataclass(frozen=True)
-class Series:
+class Configuration:
     """One configuration of a sweep."""
 
     config: str
@@ -34,7 +35,7 @@ class Series:
     settings: dict[str, Any]
     rate: float | None
     """None: the sweep is over no rate."""
-    odd: str
+    deviation: str
     """How its budget or depth differs from most of the sweep's; empty: it does not."""
 
     @property
@@ -45,7 +46,7 @@ class Series:
     @property
     def name(self) -> str:
         """What a legend calls it."""
-        return f"{self.short_name} ({self.odd})" if self.odd else self.short_name
+        return f"{self.short_name} ({self.deviation})" if self.deviation else self.short_name
 
     @property
     def budget(self) -> int:
@@ -54,37 +55,36 @@ class Series:
         return self.settings["schedule.iterations"] if stop is None else stop
 
 
-def sweep_series(results: Results, study: Study, protocol: str, task: str, sweep: Sweep) -> list[Series]:
+def sweep_configurations(data: StudyResults, protocol: str, task: str, sweep: Sweep) -> list[Configuration]:
     """The sweep's configurations, run or not, by rate if there is one, else as in the study."""
-    found: list[tuple[Group, dict[str, Any]]] = []
-    for config in sweep.configs:
-        group = results.group(study.name, protocol, config, task)
-        spec = group.spec or study_spec(study, protocol, config, task)
-        found.append((group, flat(spec)))
-    voters = [settings for group, settings in found if group.records] or [settings for _, settings in found]
-    common = {key: Counter(settings[key] for settings in voters).most_common(1)[0][0] for key in STRUCTURE}
-    series = []
-    for group, settings in found:
-        rate = settings[sweep.rate] if sweep.rate else None
-        series.append(Series(group.config, group, settings, rate, _odd(settings, common)))
+    groups = [data.group(protocol, config, task) for config in sweep.configs]
+    settings = [flat(group.spec or study_spec(data.study, protocol, group.config, task)) for group in groups]
+    voters = [own for group, own in zip(groups, settings, strict=True) if group.records] or settings
+    common = {key: Counter(own[key] for own in voters).most_common(1)[0][0] for key in STRUCTURE}
+    found = [
+        Configuration(
+            group.config, group, own, own[sweep.rate] if sweep.rate else None, _deviation(own, common)
+        )
+        for group, own in zip(groups, settings, strict=True)
+    ]
     if sweep.rate:
-        series.sort(key=lambda one: math.inf if one.rate is None else one.rate)
-    return series
+        found.sort(key=lambda one: math.inf if one.rate is None else one.rate)
+    return found
 
 
-def _odd(settings: dict[str, Any], common: dict[str, Any]) -> str:
-    parts = []
+def _deviation(settings: dict[str, Any], common: dict[str, Any]) -> str:
+    differences = []
     if settings["model.n_layer"] != common["model.n_layer"]:
-        parts.append(f"{settings['model.n_layer']} pairs")
+        differences.append(f"{settings['model.n_layer']} pairs")
     if settings["schedule.iterations"] != common["schedule.iterations"]:
-        parts.append(f"{thousands(settings['schedule.iterations'])} it.")
+        differences.append(f"{thousands(settings['schedule.iterations'])} it.")
     if settings["schedule.stop_at"] != common["schedule.stop_at"]:
         stop = settings["schedule.stop_at"]
-        parts.append("whole schedule" if stop is None else f"stopped at {thousands(stop)}")
-    return ", ".join(parts)
+        differences.append("whole schedule" if stop is None else f"stopped at {thousands(stop)}")
+    return ", ".join(differences)
 
 
-def common_budget(series: Sequence[Series]) -> int:
+def common_budget(series: Sequence[Configuration]) -> int:
     """The number of iterations that most of the series have."""
     run = [one.budget for one in series if one.group.records]
     return Counter(run or [one.budget for one in series]).most_common(1)[0][0]
@@ -104,30 +104,3 @@ def reach(ranges: Sequence[tuple[float, float]]) -> float:
     low = min(lowest for lowest, _ in ranges)
     limit = low + REACH * (statistics.median(highest for _, highest in ranges) - low)
     return max([highest for lowest, highest in ranges if lowest <= limit], default=limit)
-
-
-def seeds_text(groups: Sequence[Group]) -> str:
-    """``n = 5 seeds``, or ``n = 3 to 5 seeds`` where configurations differ."""
-    counts = [len(group.done) for group in groups if group.done]
-    if not counts:
-        return "no finished run"
-    low, high = min(counts), max(counts)
-    if low != high:
-        return f"n = {low} to {high} seeds"
-    return f"n = {low} seed" + ("s" if low > 1 else "")
-
-
-def budget_text(groups: Sequence[Group]) -> str:
-    """``, budget 5,000 iterations`` of what was run; empty without a run."""
-    budgets = sorted({group.spec.schedule.last_iteration for group in groups if group.done})
-    return f", budget {', '.join(map(show, budgets))} iterations" if budgets else ""
-
-
-def absent_text(groups: Sequence[Group]) -> str:
-    """A sentence on what is not drawn, or empty."""
-    absent = [group.config for group in groups if not group.records]
-    fewer = [f"{group.config} ({group.missing})" for group in groups if group.records and group.missing]
-    diverged = [f"{group.config} ({len(group.diverged)})" for group in groups if group.diverged]
-    text = f" No finished run: {', '.join(absent)}." if absent else ""
-    text += f" Runs missing: {', '.join(fewer)}." if fewer else ""
-    return text + (f" Diverged runs, in no mean: {', '.join(diverged)}." if diverged else "")

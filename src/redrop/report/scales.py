@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from redrop.analysis.claims import budget, model_size
 from redrop.analysis.collect import Group
 from redrop.analysis.scoring import in_order
-from redrop.analysis.sections import corpora
-from redrop.report.views import StudyRuns
+from redrop.analysis.study_results import StudyResults
+from redrop.report.study_views import StudyRuns
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Scale:
     """Runs of one protocol on one text or task."""
 
     study: str
@@ -34,13 +34,13 @@ class Evidence:
         return str(low) if low == high else f"{low} to {high}"
 
 
-def evidence(runs: StudyRuns) -> list[Evidence]:
+def scales_run(runs: StudyRuns) -> list[Scale]:
     """A line for each protocol and task that has runs."""
-    found: list[Evidence] = []
+    found: list[Scale] = []
     study, results = runs.study, runs.results
     if not results.records:
         return found
-    for protocol, tasks in corpora(results, study, None).items():
+    for protocol, tasks in StudyResults(results, study).tasks().items():
         for task in in_order(tasks):
             configs = results.configs(study.name, protocol, task)
             found.append(
@@ -54,9 +54,9 @@ def evidence(runs: StudyRuns) -> list[Evidence]:
     return found
 
 
-def _line(study: str, protocol: str, task: str, groups: list[Group]) -> Evidence:
+def _line(study: str, protocol: str, task: str, groups: list[Group]) -> Scale:
     counts = [len(group.done) for group in groups]
-    return Evidence(
+    return Scale(
         study,
         protocol,
         task,
@@ -70,7 +70,7 @@ def _line(study: str, protocol: str, task: str, groups: list[Group]) -> Evidence
     )
 
 
-def scales(lines: list[Evidence]) -> list[str]:
+def scale_lines(lines: list[Scale]) -> list[str]:
     """Lines for a reader; texts or tasks on which a protocol was run alike share one."""
     alike: dict[tuple[str, str, str, int, str], list[str]] = {}
     for line in lines:

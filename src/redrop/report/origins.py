@@ -1,14 +1,14 @@
-"""What the runs' own files say of where, from what and at what cost they were made."""
+"""Where, from what and at what cost runs were made, as their own files say."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from redrop.analysis.collect import Results
+from redrop.analysis.run_costs import median
 from redrop.provenance import Provenance, read_provenance
 from redrop.record import RunRecord
 
@@ -16,26 +16,11 @@ UNKNOWN = "not recorded"
 
 
 @dataclass(frozen=True)
-class Made:
+class Run:
     """A run and its provenance; an empty one where there is none."""
 
     record: RunRecord
     provenance: Provenance
-
-    @property
-    def seconds(self) -> float:
-        """Training and evaluation together, NaN where it is not recorded."""
-        return self.provenance.total_seconds
-
-    @property
-    def milliseconds(self) -> float:
-        """Of an update."""
-        return self.provenance.milliseconds
-
-    @property
-    def megabytes(self) -> float:
-        """Peak memory: of the accelerator where there is one, else of the process."""
-        return self.provenance.peak_megabytes
 
     @property
     def device(self) -> str:
@@ -51,9 +36,9 @@ class Made:
         return git["commit"][:12] + (" with local changes" if git.get("dirty") else "")
 
 
-def made(results: Results) -> list[Made]:
+def runs_of(results: Results) -> list[Run]:
     """Every run with its provenance."""
-    return [Made(record, read_provenance(record.folder) or Provenance()) for record in results.records]
+    return [Run(record, read_provenance(record.folder) or Provenance()) for record in results.records]
 
 
 @dataclass(frozen=True)
@@ -72,40 +57,30 @@ class Spent:
     megabytes: float
 
 
-def spent(runs: list[Made]) -> list[Spent]:
+def spent(runs: list[Run]) -> list[Spent]:
     """One line a protocol, task and device; NaN where nothing is recorded."""
-    groups: dict[tuple[str, str, str], list[Made]] = {}
+    groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         spec = run.record.spec
         groups.setdefault((spec.protocol, spec.task, run.device), []).append(run)
-
-    def known(values: list[float]) -> list[float]:
-        return [value for value in values if math.isfinite(value)]
-
-    def median(values: list[float]) -> float:
-        return statistics.median(known(values)) if known(values) else math.nan
-
     lines = []
-    for (protocol, task, device), own in groups.items():
-        seconds = [run.seconds for run in own]
-        total = sum(known(seconds)) / 3600 if known(seconds) else math.nan
-        speed = median([run.milliseconds for run in own])
+    for place, own in groups.items():
+        seconds = [run.provenance.total_seconds for run in own]
+        known = [value for value in seconds if math.isfinite(value)]
         lines.append(
             Spent(
-                protocol,
-                task,
-                device,
+                *place,
                 len(own),
-                total,
-                median(seconds) / 60,
-                speed,
-                median([run.megabytes for run in own]),
+                sum(known) / 3600 if known else math.nan,
+                median(known) / 60,
+                median(run.provenance.milliseconds for run in own),
+                median(run.provenance.peak_megabytes for run in own),
             )
         )
     return lines
 
 
-def facts(runs: list[Made]) -> list[tuple[str, str, int]]:
+def facts(runs: list[Run]) -> list[tuple[str, str, int]]:
     """(what, value, in how many runs): commits, devices, versions, data with checksums."""
     found: dict[str, Counter[str]] = {}
 

@@ -26,17 +26,17 @@ def picture(comparison: Comparison) -> str:
         return f"{WIDTH / 2 + value / limit * (WIDTH / 2 - MARGIN):.1f}"
 
     middle, interval = HEIGHT // 2, comparison.interval
-    parts = [f'<line class="zero" x1="{WIDTH // 2}" x2="{WIDTH // 2}" y1="0" y2="{HEIGHT}"/>']
+    shapes = [f'<line class="zero" x1="{WIDTH // 2}" x2="{WIDTH // 2}" y1="0" y2="{HEIGHT}"/>']
     if math.isfinite(interval.low):
         ends = f'x1="{x(interval.low)}" x2="{x(interval.high)}"'
-        parts.append(f'<line class="interval" {ends} y1="{middle}" y2="{middle}"/>')
-    parts += [
+        shapes.append(f'<line class="interval" {ends} y1="{middle}" y2="{middle}"/>')
+    shapes += [
         f'<circle class="seed" cx="{x(value)}" cy="{middle}" r="1.8"/>'
         for value in comparison.differences.values()
     ]
     if interval.n:
-        parts.append(f'<circle class="mean" cx="{x(interval.mean)}" cy="{middle}" r="3.6"/>')
+        shapes.append(f'<circle class="mean" cx="{x(interval.mean)}" cy="{middle}" r="3.6"/>')
     return (
         f'<svg class="difference" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'aria-hidden="true" focusable="false">{"".join(parts)}</svg>'
+        f'aria-hidden="true" focusable="false">{"".join(shapes)}</svg>'
     )

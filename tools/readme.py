@@ -4,26 +4,34 @@
     whatever was generated last time
     <!-- end NAME -->
 
-A test compares the README with what this module makes, so the two cannot disagree.
+``python tools/readme.py`` makes them anew. A test compares the README with what this makes, so the two cannot
+disagree.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from readme_scores import GENERATION_HEADER, GLUE_HEADER, at_equal_passes, generation_rows, glue_rows
+from redrop.analysis.build import find_reported, load
+from redrop.analysis.claims import project_claims
+from redrop.analysis.collect import Results
+from redrop.analysis.registry import build_table
+from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, MINUS
 from redrop.checks import suggest
-from redrop.errors import RecordError
-from redrop.record import read_json
+from redrop.errors import ConfigError, RecordError, RedropError, naming
+from redrop.record import read_json, write_text
+from redrop.report.origins import runs_of
+from redrop.report.papers import PAPERS
+from redrop.report.verdicts import SIGNS, Judged, counted, judge_all
 from redrop.study import Study, load_part, project_folder
-
-if TYPE_CHECKING:
-    from redrop.report.verdicts import Judged
 
 SMALL_ENCODER = "minilm"
 """The protocol of paper A's GLUE study that a CPU can run."""
@@ -41,10 +49,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def replication(published: Path, study: Study) -> str:
     """Our losses beside the authors', for every published configuration."""
-    from redrop.analysis.build import find_reported, load
-    from redrop.analysis.tables.replication import replication as build
-
-    made = build(load(published / study.name / "runs"), study, find_reported(study, None))
+    runs = load(published / study.name / "runs")
+    made = build_table("replication", StudyResults(runs, study, find_reported(study, None)))
     titles = {
         "Configuration": "configuration",
         "Skip-1": "skip-1",
@@ -219,8 +225,6 @@ def generation(published: Path, study: Study) -> str:
 
 def small_glue(published: Path, study: Study) -> str:
     """Scores of the small encoder: plain fine-tuning beside chance, and the gains of both methods."""
-    from redrop.analysis.readme_scores import GLUE_HEADER, glue_rows
-
     rows = glue_rows(published, load_part("glue", project_folder()), SMALL_ENCODER)
     return f"{table(GLUE_HEADER, rows)}\n{hours(published, 'glue')}"
 
@@ -236,8 +240,6 @@ def small_summaries(published: Path, study: Study) -> str:
 
 
 def _generation(published: Path, name: str) -> str:
-    from redrop.analysis.readme_scores import GENERATION_HEADER, at_equal_passes, generation_rows
-
     asked = published, load_part(name, project_folder()), SMALL_TRANSFORMER
     text = table(GENERATION_HEADER, generation_rows(*asked))
     return f"{text}\n{at_equal_passes(*asked)}{hours(published, name)}"
@@ -245,11 +247,9 @@ def _generation(published: Path, name: str) -> str:
 
 def hours(published: Path, name: str) -> str:
     """What all published runs of a study took, trials included; each ran on one thread."""
-    from redrop.analysis.collect import Results
-    from redrop.report.provenance import made
-
-    runs = made(Results.load(published / name / "runs"))
-    total = sum(run.seconds for run in runs if math.isfinite(run.seconds)) / 3600
+    runs = runs_of(load(published / name / "runs"))
+    seconds = [run.provenance.total_seconds for run in runs]
+    total = sum(filter(math.isfinite, seconds)) / 3600
     devices = ", ".join(sorted({run.device for run in runs}))
     subject = f"{len(runs)} published runs, trials included," if len(runs) != 1 else "The published run"
     return f"{subject} took {total:.1f} core-hours ({devices}).\n"
@@ -271,8 +271,6 @@ def claims(published: Path, study: Study) -> str:
 
 
 def _claims(published: Path, names: Iterable[str]) -> str:
-    from redrop.report.verdicts import SIGNS
-
     lines = ["| claim | | verdict here | judged at |", "| --- | --- | --- | --- |"]
     for one in judged(published, names):
         shown = f"{SIGNS[one.here]} {one.here}"
@@ -282,9 +280,6 @@ def _claims(published: Path, names: Iterable[str]) -> str:
 
 def verdicts(published: Path, study: Study) -> str:
     """How many claims of each paper held, as published and at the scales that were run."""
-    from redrop.report.papers import PAPERS
-    from redrop.report.verdicts import counted
-
     lines = ["| | | as published | at the scales run here |", "| --- | ---: | --- | --- |"]
     for paper in PAPERS:
         every = judged(published, paper.studies)
@@ -297,14 +292,10 @@ def verdicts(published: Path, study: Study) -> str:
 
 def judged(published: Path, names: Iterable[str]) -> list[Judged]:
     """The claims about some studies, judged on their published runs."""
-    from redrop.analysis.collect import Results
-    from redrop.analysis.tables.claims import project_claims
-    from redrop.report.verdicts import judge_all
-
     found = []
     for name in names:
         part, folder = load_part(name, project_folder()), published / name / "runs"
-        results = Results.load(folder) if folder.is_dir() else Results([])
+        results = load(folder) if folder.is_dir() else Results([])
         found += judge_all(results, part, project_claims(part))
     return found
 
@@ -348,3 +339,28 @@ def fill(text: str, published: Path, study: Study) -> str:
             ) from error
         text = pattern.sub(lambda found, block=block: found[1] + block + found[2], text)
     return text
+
+
+def write(project: Path) -> None:
+    """Make the blocks of a project's README anew."""
+    path = project / "README.md"
+    try:
+        with naming(path):
+            text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not text in UTF-8 ({error}); save it as UTF-8") from error
+    write_text(path, fill(text, project / "results" / "published", load_part("residual", project)))
+
+
+def main() -> None:
+    """The command line."""
+    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    options.add_argument("--project", type=Path, help="the folder with config/ and README.md")
+    try:
+        write(options.parse_args().project or project_folder())
+    except RedropError as error:
+        sys.exit(f"{sys.argv[0]}: {error}")
+
+
+if __name__ == "__main__":
+    main()

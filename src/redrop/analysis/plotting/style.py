@@ -59,11 +59,7 @@ RC: dict[str, Any] = {
 }
 """Text stays text in svg, so that it can be searched, copied and read aloud."""
 
-METADATA = {
-    "svg": {"Date": None},
-    "pdf": {"CreationDate": None, "ModDate": None},
-    "png": {"Software": None},
-}
+METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None, "ModDate": None}, "png": {"Software": None}}
 """Nothing in a file says when or by which version it was drawn."""
 
 PNG_DPI = 200
@@ -100,11 +96,7 @@ def new_figure(width: float, height: float) -> Figure:
 def look(index: int) -> dict[str, Any]:
     """Colour, line style and marker of the index-th series; no two of the first 40 are alike."""
     colour = PALETTE[index % len(PALETTE)]
-    return {
-        "color": colour,
-        "linestyle": LINES[index % len(LINES)],
-        "marker": MARKERS[index % len(MARKERS)],
-    }
+    return {"color": colour, "linestyle": LINES[index % len(LINES)], "marker": MARKERS[index % len(MARKERS)]}
 
 
 def thousands(value: float, _position: int | None = None) -> str:
