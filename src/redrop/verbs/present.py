@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.checks import check_name
-from redrop.layout import ResultsLayout
+from redrop.checks import check_name, suggest
+from redrop.errors import ConfigError
+from redrop.layout import ResultsLayout, names_in
 from redrop.verbs.shared import AddVerb, config_options, read_plan, results_folder, results_option
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ def collect(arguments: argparse.Namespace) -> None:
     folder = layout.path / "runs"
     if arguments.study:
         folder = layout.runs(arguments.study if plan is None else plan.studies[arguments.study].name).path
+    if arguments.study and plan is None and not folder.is_dir():
+        known = names_in(folder.parent)
+        raise ConfigError(
+            f"--study: {arguments.study!r} has no runs in {folder.parent} (there: {', '.join(sorted(known))})"
+            + suggest(arguments.study, known)
+        )
     results = build.collect(folder, wanted, arguments.out)
     print(f"{arguments.out}: {len(results.records)} runs")
     say_damaged(results)
