@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from finetune_support import CPU, LRDROP, RDROP, glue_spec, tuner
+from redrop.data.batches import epoch_batches
 from redrop.data.glue import hold_out, load_task
 from redrop.data.tokens import Tokens
 from redrop.errors import ConfigError
@@ -22,11 +23,10 @@ from redrop.evaluation.glue import scores
 from redrop.models.pretrained import TOY_SIZES
 from redrop.objectives.doubled import Terms
 from redrop.objectives.rdrop import output_consistency
-from redrop.training.batches import epoch_batches
+from redrop.streams import GlobalStream
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.finetune_lane import learning_rate, updates_of
 from redrop.training.loop import Stopped, drive
-from redrop.training.streams import GlobalStream
 
 
 @pytest.fixture(scope="module")

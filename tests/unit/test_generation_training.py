@@ -32,6 +32,7 @@ from generation_support import (
     toy,
     trainer_of,
 )
+from redrop.data.batches import epoch_token_batches, token_batches
 from redrop.data.text_pairs import Pairs, TextPairs
 from redrop.errors import ConfigError
 from redrop.evaluation import summarization
@@ -41,7 +42,6 @@ from redrop.runtime.launch import Workplace, run
 from redrop.runtime.trainers import translations
 from redrop.spec import RunSpec
 from redrop.training import loop
-from redrop.training.batches import epoch_token_batches, token_batches
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.generation import PREDICTIONS, STORE, GenerationTrainer, predictions_file
 from redrop.training.generation_lane import learning_rate

@@ -16,12 +16,12 @@ from redrop.data.corpus import Corpus
 from redrop.models.residual_gpt import build
 from redrop.record import read_curve, write_curve
 from redrop.spec import EngineSpec, RunSpec
+from redrop.streams import MaskStream, NumpyStream
 from redrop.study import merge_config, read_yaml, resolve
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.gradients import part_of
 from redrop.training.loop import Stopped, drive
 from redrop.training.single import SingleTrainer, train
-from redrop.training.streams import MaskStream, NumpyStream
 from redrop.training.sweep import SweepTrainer
 from support import small_spec
 

@@ -14,11 +14,11 @@ from redrop.errors import ConfigError
 from redrop.models.residual_gpt import build
 from redrop.models.residual_pack import PackMasks, ResidualPack, lane_losses
 from redrop.spec import EngineSpec, RunSpec
+from redrop.streams import MaskStream
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.lane import Outcome
 from redrop.training.loop import Stopped, drive
 from redrop.training.single import train
-from redrop.training.streams import MaskStream
 from redrop.training.sweep import SweepTrainer
 from support import small_spec
 

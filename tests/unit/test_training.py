@@ -21,12 +21,12 @@ from redrop.models.residual_gpt import build, without_dropout
 from redrop.record import metrics_document
 from redrop.runtime.trainers import corpus_record
 from redrop.spec import RunSpec
+from redrop.streams import NumpyStream
 from redrop.training.character_lane import Evaluation
 from redrop.training.lane import Outcome
 from redrop.training.loop import Stopped
 from redrop.training.schedule import learning_rate
 from redrop.training.single import SingleTrainer, make_optimiser, train
-from redrop.training.streams import NumpyStream
 from support import small_spec, spec_of
 
 CPU = torch.device("cpu")

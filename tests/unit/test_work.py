@@ -25,8 +25,8 @@ from redrop.data.lengths import CORPORA, GLUE, PAIRS
 from redrop.models.residual_gpt import build
 from redrop.models.sizes import SHAPES, Shape, read_shape
 from redrop.runtime.work import encoder_layer, pair_pass, residual_pass, work_of
+from redrop.streams import MaskStream
 from redrop.study import load_study, make_spec
-from redrop.training.streams import MaskStream
 from support import PROJECT, spec_of
 
 

@@ -22,7 +22,7 @@ from redrop.errors import ConfigError
 from redrop.models.pretrained import LOCAL, quiet, readable, refuse_random
 from redrop.models.sources import TOY
 from redrop.spec_generation import GeneratorSpec, TransformerSpec
-from redrop.training.streams import derive_seed
+from redrop.streams import derive_seed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

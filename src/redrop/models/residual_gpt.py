@@ -26,7 +26,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from redrop.spec import ResidualGPTSpec
-from redrop.training.streams import MaskStream, derive_seed
+from redrop.streams import MaskStream, derive_seed
 
 
 def inverted_dropout(x: torch.Tensor, rate: float, masks: MaskStream | None) -> torch.Tensor:

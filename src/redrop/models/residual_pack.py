@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from redrop.errors import ConfigError
 from redrop.models.residual_gpt import build
 from redrop.spec import ResidualGPTSpec
-from redrop.training.streams import MaskStream
+from redrop.streams import MaskStream
 
 RATES = tuple(f.name for f in dataclasses.fields(ResidualGPTSpec) if f.name.endswith("_dropout"))
 FREE = (*RATES, "initialisation", "initialisation_seed")

@@ -13,9 +13,9 @@ from redrop.errors import DataError
 from redrop.evaluation.language_model import split_windows, spread_windows
 from redrop.record import Metric
 from redrop.spec import RunSpec
+from redrop.streams import MaskStream, NumpyStream
 from redrop.training.lane import Lane
 from redrop.training.schedule import learning_rate
-from redrop.training.streams import MaskStream, NumpyStream
 
 TRAIN_SAMPLE = 4
 """The training loss is measured on one window for every so many validation windows."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from redrop.data.batches import batches_an_epoch, epoch_batches
 from redrop.data.glue import Split, TaskData, hold_out
 from redrop.data.tokens import Tokens, cached_tokens
 from redrop.errors import ConfigError
@@ -19,10 +20,9 @@ from redrop.models.pretrained import load_encoder, load_tokenizer
 from redrop.objectives.cross_entropy import task_losses
 from redrop.objectives.doubled import Terms, terms_of
 from redrop.spec import RunSpec
-from redrop.training.batches import batches_an_epoch, epoch_batches
+from redrop.streams import NumpyStream
 from redrop.training.finetune_lane import FineTuneLane, updates_of
 from redrop.training.finished import measure_finished
-from redrop.training.streams import NumpyStream
 from redrop.training.two_pass import TwoPassTrainer
 
 

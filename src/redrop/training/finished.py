@@ -18,7 +18,7 @@ from redrop.evaluation.glue import BINS, calibration_error
 from redrop.evaluation.landscape import RADIUS, landscape_slice
 from redrop.objectives.cross_entropy import task_losses
 from redrop.record import Metric
-from redrop.training.streams import derive_seed
+from redrop.streams import derive_seed
 
 if TYPE_CHECKING:
     from redrop.training.finetune import FineTuner

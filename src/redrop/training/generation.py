@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from redrop.data.batches import epoch_token_batches, token_batches
 from redrop.data.text_pairs import Pairs, TextPairs
 from redrop.errors import ConfigError
 from redrop.evaluation.decoding import decode
@@ -24,7 +25,6 @@ from redrop.models.generation import positions_of
 from redrop.objectives.doubled import Terms
 from redrop.objectives.generation import PairBatch, generation_terms, smoothed_cross_entropy
 from redrop.spec import RunSpec
-from redrop.training.batches import epoch_token_batches, token_batches
 from redrop.training.generation_lane import GenerationLane
 from redrop.training.two_pass import TwoPassTrainer
 

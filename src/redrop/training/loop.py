@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from tqdm import tqdm
 
-from redrop.runtime.provenance import peak_memory_bytes
+from redrop.memory import peak_memory_bytes
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.lane import Lane, Outcome
 

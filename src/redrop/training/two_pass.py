@@ -14,9 +14,9 @@ from redrop.models.attention import TAP
 from redrop.models.pretrained import compute_layers_again
 from redrop.objectives.doubled import Terms
 from redrop.spec import RunSpec
+from redrop.streams import GlobalStream
 from redrop.training.lane import Lane
 from redrop.training.single import make_optimiser
-from redrop.training.streams import GlobalStream
 
 HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Precision -> what the model computes in under autocast."""
