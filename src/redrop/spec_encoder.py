@@ -12,7 +12,8 @@ from typing import ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
 from redrop.errors import ConfigError
-from redrop.methods import METHODS, WEIGHTS
+from redrop.methods import METHODS, WEIGHTS, weights_of
+from redrop.schedules import SCHEDULES
 
 REDUCTIONS = ("mean", "sum")
 LAYERS = re.compile(r"all|last|\d+|\d+-\d+")
@@ -112,7 +113,7 @@ class ConsistencySpec:
         check_choice("objective.name", self.name, METHODS)
         for key in WEIGHTS:
             check_range(f"objective.{key}", getattr(self, key), 0.0)
-            if key not in METHODS[self.name].weights and getattr(self, key):
+            if key not in weights_of(self.name) and getattr(self, key):
                 raise ConfigError(
                     f"objective.{key}: {getattr(self, key)!r}, but {self.name} has no such term; give 0"
                 )
@@ -133,6 +134,9 @@ class ConsistencySpec:
 class FineTuneScheduleSpec:
     """How long, in what batches, at which learning rate."""
 
+    RISES_FROM: ClassVar = 1
+    """The warm-up's first update has so many of its steps, as fairseq's."""
+
     epochs: float | None
     """Times that the training set is gone through; null where ``updates`` says how long."""
     updates: int | None
@@ -144,7 +148,7 @@ class FineTuneScheduleSpec:
     bucket_batches: int
     """Batches are cut from so many batches' worth of shuffled examples, sorted by length; 1: not sorted."""
     shape: str
-    """``linear``: from ``learning_rate`` to 0 (fairseq's polynomial decay of power 1); ``constant``."""
+    """How the learning rate goes on after the warm-up; see ``redrop.schedules``."""
     learning_rate: float
     """The highest learning rate."""
     warmup: float
@@ -171,10 +175,14 @@ class FineTuneScheduleSpec:
                 f"schedule.accumulation: {self.accumulation} does not divide "
                 f"schedule.batch_size ({self.batch_size})"
             )
-        check_choice("schedule.shape", self.shape, ("linear", "constant"))
+        check_choice("schedule.shape", self.shape, SCHEDULES)
         check_choice("schedule.precision", self.precision, ("fp32", "bf16", "fp16"))
         check_range("schedule.learning_rate", self.learning_rate, 0.0)
         check_range("schedule.warmup", self.warmup, 0.0)
+
+    def warmup_updates(self, updates: int) -> int:
+        """Updates of the warm-up, of ``updates`` in all."""
+        return int(self.warmup if self.warmup >= 1 else self.warmup * updates)
 
     def updates_on(self, examples: int) -> int:
         """Optimiser updates of the whole run on a training set of that size."""

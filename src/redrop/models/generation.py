@@ -45,8 +45,11 @@ TOY_SIZES = {
 }
 
 
-def build_transformer(spec: TransformerSpec, codec: Codec, seed: int) -> PreTrainedModel:
-    """The Transformer with random weights, drawn from the run's own stream (see ``draw_weights``)."""
+def build_transformer(spec: TransformerSpec, folder: Path | None, codec: Codec, seed: int) -> PreTrainedModel:
+    """The Transformer with random weights, drawn from the run's own stream (see ``draw_weights``).
+
+    ``folder``: of a released model, as ``load_generator`` has one; here there is none.
+    """
     from transformers import MarianConfig, MarianMTModel
 
     config = MarianConfig(

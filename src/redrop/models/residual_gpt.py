@@ -25,7 +25,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from redrop.spec import ResidualGPTSpec
+from redrop.spec_language_model import ResidualGPTSpec
 from redrop.streams import MaskStream, derive_seed
 
 

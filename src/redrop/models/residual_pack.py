@@ -19,10 +19,11 @@ import torch.nn.functional as F
 
 from redrop.errors import ConfigError
 from redrop.models.residual_gpt import build
-from redrop.spec import ResidualGPTSpec
+from redrop.spec_language_model import ResidualGPTSpec
 from redrop.streams import MaskStream
 
 RATES = tuple(f.name for f in dataclasses.fields(ResidualGPTSpec) if f.name.endswith("_dropout"))
+STREAMS = ("pre-norm", "normalised")
 FREE = (*RATES, "initialisation", "initialisation_seed")
 """Settings in which the models of a pack may differ (but a skip is there for all of them or for none)."""
 
@@ -202,7 +203,7 @@ class ResidualPack:
         return x * masks.draw(x.shape[1:], rates, inverted=False, device=x.device)
 
 
-def lane_losses(logits_MNV: torch.Tensor, targets_MBT: torch.Tensor) -> torch.Tensor:
+def model_losses(logits_MNV: torch.Tensor, targets_MBT: torch.Tensor) -> torch.Tensor:
     """Mean cross entropy of each model over its own batch, nats a character: (M,)."""
     M, N, V = logits_MNV.shape
     losses = F.cross_entropy(logits_MNV.view(M * N, V), targets_MBT.reshape(M * N), reduction="none")

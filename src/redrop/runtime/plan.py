@@ -16,6 +16,7 @@ from typing import Any
 
 from redrop.data.downloads import downloaded, in_mirror, size_of
 from redrop.data.lengths import CORPORA, PAIRS
+from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.models.sizes import SHAPES, shape_of
 from redrop.models.sources import RELEASED, TOY, folder_name
 from redrop.places import Places, model_folder
@@ -41,11 +42,9 @@ EXAMPLE_BYTES, TOKEN_BYTES = 16, 4
 
 def iterations_of(spec: RunSpec) -> int:
     """Updates of a run; for one that is given in epochs, by the official size of its training set."""
-    if spec.model.name == "residual_gpt":
-        return spec.schedule.last_iteration
-    if spec.model.name != "encoder":
-        return spec.schedule.updates
-    return spec.schedule.updates_on(examples_of(spec))
+    if spec.kind.reads == EXAMPLES:
+        return spec.schedule.updates_on(examples_of(spec))
+    return spec.schedule.last_iteration
 
 
 @dataclass
@@ -162,7 +161,7 @@ def _time(study: StudyPlan, specs: list[RunSpec], device: Device, places: Places
         if work is None:
             study.unknown.add(unknown(spec, places.models))
             continue
-        seconds = seconds_of(work, device, spec.engine.name, spec.model.name != "residual_gpt")
+        seconds = seconds_of(work, device, spec.engine.name, spec.kind.reads != WINDOWS)
         lanes = filled[spec.run]
         study.hours += lanes * seconds.total / 3600
         study.evaluation_hours += lanes * (seconds.evaluation + seconds.decoding) / 3600
@@ -270,9 +269,9 @@ def _disk(
 
 def _prediction_bytes(spec: RunSpec) -> int:
     """Of a run's predictions."""
-    if spec.model.name == "residual_gpt":
+    if spec.kind.reads == WINDOWS:
         return 0
-    if spec.model.name == "encoder":
+    if spec.kind.reads == EXAMPLES:
         from redrop.data.glue_tasks import TASKS
 
         task = TASKS[spec.task]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import torch
 
-from redrop.spec import ResidualGPTSpec
+from redrop.spec_language_model import ResidualGPTSpec
 
 PREFIX = "grad_norm_"
 EMBEDDING, HEAD = f"{PREFIX}embedding", f"{PREFIX}head"

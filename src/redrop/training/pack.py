@@ -1,9 +1,8 @@
-"""The sweep trainer: a pack of runs that share architecture, schedule and evaluation, in one program.
+"""The trainer of a pack: runs that share architecture, schedule and evaluation, as one batched program.
 
 The runs may differ in dropout rates, seed, initialisation and text. Each has its own streams, its own
-gradient norm and its own end; a pack with fewer runs than lanes is filled up with copies of its first, so
-a run gives the same bytes alone and in any company. It gives the same curve as the single-run trainer up
-to float32 rounding, because both draw the same numbers from the same streams.
+gradient norm and its own end, so on a CPU it gives the same bytes in any company. It gives the same curve
+as the trainer of one run up to float32 rounding, because both draw the same numbers from the same streams.
 """
 
 from __future__ import annotations
@@ -18,56 +17,71 @@ import torch.nn.functional as F
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
-from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, lane_losses
+from redrop.methods import passes_of
+from redrop.models.residual_pack import STREAMS, PackMasks, ResidualPack, architecture, model_losses
+from redrop.optimisers import adamw
+from redrop.record import Metric
 from redrop.spec import RunSpec
-from redrop.training.character_lane import CharacterLane
 from redrop.training.gradients import norms
 from redrop.training.graphs import GraphedStep
-from redrop.training.schedule import learning_rate
+from redrop.training.language_model import Sampling
+from redrop.training.run import Run
+
+
+def why_not_packed(spec: RunSpec) -> str | None:
+    """Why a run cannot be trained in a pack; None where it can."""
+    if spec.kind.pack is None:
+        return f"model.name: a {spec.model.name} is trained alone"
+    if spec.optimiser.name != "adamw":
+        return f"optimiser.name: a pack's updates are adamw's, not {spec.optimiser.name}'s"
+    if passes_of(spec.objective.name) > 1 or spec.objective.name != "ce":
+        return f"objective.name: a pack minimises ce alone, not {spec.objective.name}"
+    if spec.model.residual_stream not in STREAMS:
+        return f"model.residual_stream: {spec.model.residual_stream!r} has no packed form"
+    return None
+
+
+def can_be_packed(spec: RunSpec) -> bool:
+    """Whether runs of its kind can be trained together."""
+    return why_not_packed(spec) is None
 
 
 def pack_key(spec: RunSpec) -> tuple[Any, ...]:
     """What runs must have in common to be trained together, besides the size of their vocabulary."""
-    shared = (spec.objective, spec.optimiser, spec.schedule, spec.evaluation, spec.engine)
+    shared = (spec.objective, spec.optimiser, spec.schedule, spec.evaluation)
     return (*shared, architecture(spec.model))
 
 
-class SweepTrainer:
-    """State of a pack in training; ``redrop.training.loop.Trainer`` says what its parts are."""
+class PackTrainer:
+    """State of a pack in training; ``redrop.training.loop.Training`` says what its parts are."""
 
     def __init__(self, specs: Sequence[RunSpec], corpora: Sequence[Corpus], device: torch.device) -> None:
-        size = specs[0].engine.lanes
+        for spec in specs:
+            if (reason := why_not_packed(spec)) is not None:
+                raise ConfigError(reason)
         if len({pack_key(spec) for spec in specs}) != 1 or len({c.vocab_size for c in corpora}) != 1:
             raise ConfigError(f"these runs cannot be one pack: {', '.join(spec.run for spec in specs)}")
-        if len(specs) > size:
-            raise ConfigError(f"engine.lanes is {size}, too few for {len(specs)} runs")
         self.device = device
         self.spec = specs[0]
-        self.lanes = [
-            CharacterLane(spec, corpus, device) for spec, corpus in zip(specs, corpora, strict=True)
-        ]
-        fillers = [CharacterLane(specs[0], corpora[0], device) for _ in range(size - len(specs))]
-        self.models = [*self.lanes, *fillers]
+        schedule, evaluation = self.spec.schedule, self.spec.evaluation
+        self.runs = [Run(spec, schedule.iterations) for spec in specs]
+        self.models = [Sampling(spec, corpus, device) for spec, corpus in zip(specs, corpora, strict=True)]
         self.pack = ResidualPack(
-            [lane.spec.model for lane in self.models],
-            corpora[0].vocab_size,
-            [lane.spec.seed for lane in self.models],
-            device,
+            [spec.model for spec in specs], corpora[0].vocab_size, [spec.seed for spec in specs], device
         )
-        self.masks = PackMasks([lane.masks for lane in self.models])
+        self.masks = PackMasks([model.masks for model in self.models])
         self.moments = [torch.zeros_like(self.pack.buffer) for _ in range(2)]
         self.optimiser = self._make_optimiser()
-        self._clipped_M = torch.ones(size, device=self.device)
+        self._clipped_M = torch.ones(len(specs), device=self.device)
         """What the last update's gradients were multiplied by; lies still, because a CUDA graph writes it."""
         self._updated = False
         """Whether an update was made here, so that there is a gradient to look at."""
         self._update = self._make_update()
         self.iteration = 0
-        schedule, evaluation = self.spec.schedule, self.spec.evaluation
         self.last_iteration, self.evaluate_every = schedule.last_iteration, evaluation.every
 
-    def _make_optimiser(self) -> torch.optim.AdamW:
-        """AdamW over the whole buffer: elementwise, so every lane is updated as if it were alone."""
+    def _make_optimiser(self) -> torch.optim.Optimizer:
+        """AdamW over the whole buffer: elementwise, so every model is updated as if it were alone."""
         spec, pack = self.spec.optimiser, self.pack
         decayed = len(pack.buffer) if spec.decay == "all" else pack.n_matrix
         groups = [
@@ -76,12 +90,10 @@ class SweepTrainer:
         ]
         parts = [slice(None, decayed), slice(decayed, None)]
         on_cuda = self.device.type == "cuda"
-        optimiser = torch.optim.AdamW(
+        optimiser = adamw.make(
             groups,
+            spec,
             lr=torch.zeros((), device=self.device) if on_cuda else 0.0,  # a graph reads it where it lies
-            betas=(spec.beta1, spec.beta2),
-            eps=spec.eps,
-            fused=True,
             capturable=on_cuda,
         )
         # The first steps run before the capture, of which torch would warn.
@@ -96,14 +108,14 @@ class SweepTrainer:
 
     def _make_update(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """``_compute``, on CUDA as one graph."""
-        streams = [lane.masks for lane in self.models]
+        streams = [model.masks for model in self.models]
         return GraphedStep(self._compute, streams) if self.device.type == "cuda" else self._compute
 
     def step(self) -> torch.Tensor:
         """Make one update of every model; returns their losses, (models,) on the device."""
-        starts = [lane.next_starts() for lane in self.models]
-        x_MBT, y_MBT = self._take([lane.corpus.train for lane in self.models], starts)
-        rate = learning_rate(self.spec.schedule, self.iteration)
+        starts = [model.next_starts() for model in self.models]
+        x_MBT, y_MBT = self._take([model.corpus.train for model in self.models], starts)
+        rate = self.runs[0].learning_rate(self.iteration)
         for group in self.optimiser.param_groups:
             if isinstance(group["lr"], torch.Tensor):
                 group["lr"].fill_(rate)
@@ -119,7 +131,7 @@ class SweepTrainer:
         spec = self.spec
         bf16 = spec.schedule.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            losses_M = lane_losses(self.pack(x_MBT, self.masks), y_MBT)
+            losses_M = model_losses(self.pack(x_MBT, self.masks), y_MBT)
         self.pack.gradient.zero_()
         losses_M.sum().backward()
         if spec.optimiser.clip_norm is not None:
@@ -151,16 +163,15 @@ class SweepTrainer:
     @torch.no_grad()
     def losses(self) -> list[dict[str, float]]:
         """Losses without dropout, nats a character, of every run; norms of its last update's gradient."""
-        parts = [list(lane.evaluation.parts()) for lane in self.lanes]
-        parts += [parts[0]] * (len(self.models) - len(self.lanes))
-        rows: list[dict[str, float]] = [{} for _ in self.lanes]
+        parts = [list(model.evaluation.parts()) for model in self.models]
+        rows: list[dict[str, float]] = [{} for _ in self.models]
         for same in zip(*parts, strict=True):
             means = self._mean_losses([tokens for _, tokens, _ in same], [starts for _, _, starts in same])
-            for row, mean in zip(rows, means, strict=False):
+            for row, mean in zip(rows, means, strict=True):
                 row[same[0][0]] = mean
         if self._updated:
             gradients = self.pack.views(self.pack.gradient)
-            for row, found in zip(rows, norms(gradients, self._clipped_M, self.spec.model), strict=False):
+            for row, found in zip(rows, norms(gradients, self._clipped_M, self.spec.model), strict=True):
                 row.update(found)
         return rows
 
@@ -186,27 +197,34 @@ class SweepTrainer:
     def finish(self) -> None:
         """Nothing is left to measure."""
 
-    def state(self, lane: int) -> dict[str, Any]:
+    def metrics(self) -> list[dict[str, Metric]]:
+        """Losses at the end and at their best."""
+        both = zip(self.models, self.runs, strict=True)
+        return [model.evaluation.metrics(run.curve) for model, run in both]
+
+    def state(self, number: int = 0) -> dict[str, Any]:
         """Everything that the rest of one run depends on."""
         buffers = (self.pack.buffer, *self.moments)
         return {
             "tensors": [
-                {name: view[lane].clone() for name, view in self.pack.views(buffer).items()}
+                {name: view[number].clone() for name, view in self.pack.views(buffer).items()}
                 for buffer in buffers
             ],
             "iteration": self.iteration,
-            **self.lanes[lane].state(),
+            "task": self.models[number].state(),
+            **self.runs[number].state(),
         }
 
     @torch.no_grad()
-    def restore(self, lane: int, state: dict[str, Any]) -> None:
+    def restore(self, number: int, state: dict[str, Any]) -> None:
         """The inverse of ``state``; all runs of a pack must be restored from one iteration."""
         for buffer, stored in zip((self.pack.buffer, *self.moments), state["tensors"], strict=True):
             for name, view in self.pack.views(buffer).items():
-                view[lane].copy_(stored[name])
+                view[number].copy_(stored[name])
         self.iteration = state["iteration"]
         for values in self.optimiser.state.values():
             values["step"].fill_(self.iteration)
-        self.lanes[lane].restore(state)
+        self.models[number].restore(state["task"])
+        self.runs[number].restore(state)
         self._updated = False  # the gradients are not those of the update before
         self._update = self._make_update()
