@@ -59,7 +59,6 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "gradient_checkpointing": False,
     },
     "evaluation": {"batch_size": 64, "inconsistency_passes": 0, "landscape_points": 0},
-    "engine": {"name": "single", "lanes": 1},
 }
 LRDROP = {
     "objective__name": "lrdrop",

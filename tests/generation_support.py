@@ -90,7 +90,6 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "no_repeat": 0,
         "batch_tokens": 400,
     },
-    "engine": {"name": "single", "lanes": 1},
 }
 RDROP = {"objective__name": "rdrop", "objective__gamma": 1.0}
 LRDROP = {

@@ -24,8 +24,6 @@ SMALL: dict[str, Any] = {
     "schedule.batch_size": 4,
     "schedule.warmup": 2,
     "evaluation.every": 5,
-    "engine.name": "single",
-    "engine.lanes": 1,
 }
 
 

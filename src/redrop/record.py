@@ -21,7 +21,7 @@ from typing import Any
 
 from redrop.atomic import replacing
 from redrop.errors import ConfigError, RecordError, storage_error
-from redrop.spec import RunSpec
+from redrop.spec import RunSpec, id_of
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,8 @@ class Metric:
 class RunRecord:
     """A finished run as read from its folder."""
 
+    run: str
+    """Its id, as it was given; an earlier version's may differ from ``spec.run``, see ``redrop.settings``."""
     spec: RunSpec
     status: str
     reason: str | None
@@ -111,11 +113,6 @@ class RunRecord:
     folder: Path
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the run's other files, by name; empty in an older record."""
-
-    @property
-    def run(self) -> str:
-        """The run's id."""
-        return self.spec.run
 
     def value(self, metric: str) -> float:
         """The metric's value, NaN where the run has none."""
@@ -163,10 +160,10 @@ def read_record(folder: Path) -> RunRecord:
     document = read_json(path)
     try:
         spec = RunSpec.from_dict(document["spec"])
-        if document["run"] != spec.run:
+        if document["run"] != (own := id_of(document["spec"])):
             raise RecordError(
                 f"{path}: says it is run {document['run']!r} but its settings are those of "
-                f"{spec.run!r}; it was edited, or written by another version: {REMEDY}"
+                f"{own!r}; it was edited: {REMEDY}"
             )
         if document["status"] not in (DONE, DIVERGED):
             raise RecordError(f"{path}: unknown status {document['status']!r}; {REMEDY}")
@@ -180,7 +177,14 @@ def read_record(folder: Path) -> RunRecord:
         if "sha256" in document and checksum(document) != document["sha256"]:
             raise ValueError("its checksum is wrong: it was edited, or a part of it changed on the disk")
         return RunRecord(
-            spec, document["status"], document["reason"], document["data"], metrics, Path(folder), files
+            run=own,
+            spec=spec,
+            status=document["status"],
+            reason=document["reason"],
+            data=document["data"],
+            metrics=metrics,
+            folder=Path(folder),
+            files=files,
         )
     except KeyError as error:
         raise RecordError(f"{path}: not a run's metrics (no {error}); {REMEDY}") from error
@@ -238,13 +242,13 @@ def curve_text(rows: Iterable[dict[str, Any]]) -> str:
     return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
 
 
-def is_recorded(folder: Path, run: str) -> bool:
-    """Whether ``folder`` holds the record of ``run``; raises ``RecordError`` if it holds another run's."""
+def is_recorded(folder: Path, spec: RunSpec) -> bool:
+    """Whether ``folder`` holds the record of ``spec``; raises ``RecordError`` if it holds another run's."""
     if not (folder / METRICS).exists():
         return False
     found = read_record(folder)
-    if found.run != run:
-        raise RecordError(f"{folder}: holds run {found.run}, not {run}; use another folder")
+    if found.spec != spec:
+        raise RecordError(f"{folder}: holds run {found.run}, not {spec.run}; use another folder")
     log.info("%s: already there", folder / METRICS)
     return True
 

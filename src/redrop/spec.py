@@ -9,17 +9,14 @@ This module is read by the Snakefile in every job: standard library only.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
-import math
-import types
-import typing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from redrop.checks import check_choice, check_name, check_range, parse_json, suggest
+from redrop import settings
+from redrop.checks import check_choice, check_name, check_range, parse_json
 from redrop.errors import ConfigError
 from redrop.kinds import KINDS, Kind
 from redrop.optimisers import OPTIMISERS
@@ -56,25 +53,11 @@ class OptimiserSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineSpec:
-    """Which trainer computes the run: results are bitwise reproducible within one engine."""
-
-    name: str = "single"
-    """``single``: one model, ``redrop.training.single``; ``sweep``: several, ``redrop.training.sweep``."""
-    lanes: int = 1
-    """Models trained together; a pack with fewer runs is filled up, so a run alone gives the same bytes."""
-
-    def __post_init__(self) -> None:
-        check_choice("engine.name", self.name, ("single", "sweep"))
-        if self.name == "single":
-            check_range("engine.lanes", self.lanes, 1, 1)
-        else:
-            check_range("engine.lanes", self.lanes, 2)
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One training run, complete."""
+
+    RETIRED: ClassVar = {"engine": {"lanes": 1, "name": "single"}}
+    """``engine`` said how a run was computed, alone or in a pack: that is in its provenance."""
 
     study: str
     """The study that asked for it."""
@@ -90,16 +73,11 @@ class RunSpec:
     optimiser: OptimiserSpec
     schedule: Any
     evaluation: Any
-    engine: EngineSpec
 
     def __post_init__(self) -> None:
         for key in ("study", "protocol", "config"):
             check_name(key, getattr(self, key))
         check_range("seed", self.seed, 0, 2**63 - 1)
-        if self.model.name != "residual_gpt" and self.engine.name != "single":
-            raise ConfigError(
-                f"engine.name: {self.engine.name!r}; this kind of model is trained alone, give 'single'"
-            )
         self.kind.check(self)
 
     @property
@@ -120,11 +98,11 @@ class RunSpec:
     @functools.cached_property
     def hash8(self) -> str:
         """First eight hex digits of the SHA-256 of the canonical JSON."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+        return _hash8(self.to_json())
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, for JSON."""
-        return dataclasses.asdict(self)
+        """Nested plain values, for JSON: what the id is made of."""
+        return settings.to_dict(self)
 
     def to_json(self) -> str:
         """Canonical form: sorted keys, no spaces."""
@@ -132,7 +110,7 @@ class RunSpec:
 
     @functools.cached_property
     def _json(self) -> str:  # the hash is made of it, and Snakemake is given it
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _canonical(self.to_dict())
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunSpec:
@@ -144,7 +122,7 @@ class RunSpec:
         if not isinstance(name, str):
             raise ConfigError(f"model.name: {name!r} is not a str")
         check_choice("model.name", name, KINDS)
-        return _build(cls, values, "", KINDS[name].KIND.sections)
+        return settings.build(cls, values, choose=KINDS[name].KIND.sections)
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
@@ -152,51 +130,18 @@ class RunSpec:
         return cls.from_dict(parse_json(text, "the run spec"))
 
 
-_hints = functools.cache(typing.get_type_hints)  # a config has thousands of specs
+def id_of(values: dict[str, Any]) -> str:
+    """The id of a run by its settings as they are written down, whatever version wrote them.
+
+    A record from before a setting was added or retired has the id that it was given then.
+    """
+    task = RunSpec.from_dict(values).task
+    return f"{values['protocol']}-{values['config']}-{task}-s{values['seed']}-{_hash8(_canonical(values))}"
 
 
-def _build(cls: type, values: Any, prefix: str, choose: dict[str, type] | None = None) -> Any:
-    """Build dataclass ``cls`` from a mapping, checking keys and types by its annotations."""
-    where = prefix.rstrip(".") or "run spec"
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: {values!r} is not a mapping of settings")
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    for key in values:
-        if key not in fields:
-            names = ", ".join(prefix + name for name in fields)
-            hint = suggest(key, fields)
-            raise ConfigError(f"{prefix}{key}: unknown setting (known: {names}){hint}")
-    hints = _hints(cls)
-    made = {}
-    for key, field in fields.items():
-        if key not in values:
-            if field.default is dataclasses.MISSING:
-                raise ConfigError(f"{prefix}{key}: missing")
-            continue
-        kind = (choose or {}).get(key, hints[key])
-        if dataclasses.is_dataclass(kind):
-            made[key] = _build(kind, values[key], f"{prefix}{key}.")
-        else:
-            made[key] = _coerce(f"{prefix}{key}", values[key], kind)
-    return cls(**made)
+def _canonical(values: dict[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _coerce(key: str, value: Any, kind: Any) -> Any:
-    """Return ``value`` as ``kind`` (so that 0 and 0.0 give one hash), or refuse it."""
-    if isinstance(kind, types.UnionType):
-        if value is None:
-            return None
-        kind = next(part for part in typing.get_args(kind) if part is not type(None))
-        if value is not None and not isinstance(value, (int, float, str)):
-            raise ConfigError(f"{key}: {value!r} is not a {kind.__name__} or null")
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if number and not (math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63):
-        shown = value if isinstance(value, float) else "a number of so many digits"
-        raise ConfigError(f"{key}: {shown} is out of range; it must be finite, and below 2**63 if whole")
-    if kind is float and number:
-        return float(value) + 0.0  # -0.0 is 0.0
-    if kind is int and number and float(value).is_integer() and abs(value) < 2**63:
-        return int(value)
-    if kind in (bool, str) and isinstance(value, kind):
-        return value
-    raise ConfigError(f"{key}: {value!r} is not a {kind.__name__}")
+def _hash8(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -325,7 +325,8 @@ def make_spec(
     settings = {key: setting.value for key, setting in part.settings.items()}
     settings |= {key: setting.value for key, setting in part.tasks.get(task, {}).items()}
     settings |= {key: setting.value for key, setting in part.rows[config].items()}
-    unknown = [key for key in override if key not in settings]
+    retired = tuple(f"{section}." for section in RunSpec.RETIRED)
+    unknown = [key for key in override if key not in settings and not key.startswith(retired)]
     if unknown:
         raise ConfigError(
             f"study {study.name}: unknown setting {unknown[0]!r} (known: {', '.join(settings)})"

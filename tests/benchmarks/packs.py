@@ -32,17 +32,16 @@ VARIANTS = {"nanoGPT-style": 1, "single run": 1, "pack of 4": 4, "pack of 20": 2
 CORPUS_LENGTH = 1_000_000
 
 
-def spec_of(lanes: int) -> RunSpec:
+def spec_of_authors() -> RunSpec:
     """The authors' skip-1 run at rate 0.025."""
     study = load_study(PROJECT / "config/studies/residual.yaml", PROJECT)
-    engine = {"engine.name": "single" if lanes == 1 else "sweep", "engine.lanes": lanes}
-    return make_spec(study, "authors", "a2r025", "tiny_shakespeare", 0, engine)
+    return make_spec(study, "authors", "a2r025", "tiny_shakespeare", 0, {})
 
 
 def stepper(name: str, device: torch.device) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
     """The variant's step, and its evaluation if it has one."""
     lanes = VARIANTS[name]
-    spec, corpus = spec_of(lanes), corpus_of(65, CORPUS_LENGTH)
+    spec, corpus = spec_of_authors(), corpus_of(65, CORPUS_LENGTH)
     if name == "nanoGPT-style":
         return plain_step(spec, corpus, device), None
     trainer = (
@@ -121,7 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     begin = time.perf_counter()
     by_cores = {cores: together(cores, options.rounds) for cores in (1, 2)}
-    spec = spec_of(1)
+    spec = spec_of_authors()
     gflop = step_gflop(spec)
     rows = []
     for cores, found in by_cores.items():

@@ -40,8 +40,6 @@ STUDY = {
         "model.block_size": 32,
         "schedule.iterations": ITERATIONS,
         "evaluation.every": ITERATIONS,
-        "engine.name": "single",
-        "engine.lanes": 1,
     },
 }
 SHORT = STUDY | {"seeds": [2], "settings": STUDY["settings"] | {"schedule.iterations": 20}}

@@ -37,7 +37,7 @@ def curve_heads(out: Path, work: Path) -> bool:
     lines, worst = ["config,iteration,val_loss,authors_val_loss,difference"], 0.0
     running = []
     for config in HEADS:
-        override = {"schedule.stop_at": max(ITERATIONS), "engine.name": "single", "engine.lanes": 1}
+        override = {"schedule.stop_at": max(ITERATIONS)}
         spec = make_spec(study, "authors", config, "tiny_shakespeare", 1337, override)
         folder = work / "heads" / config
         subprocess.run(train_command(spec.to_json(), folder, work / "data"), check=True)

@@ -83,8 +83,6 @@ CHARACTERS = partial(
     schedule__iterations=200,
     evaluation__every=50,
     evaluation__sampled_batches=4,
-    engine__name="single",
-    engine__lanes=1,
 )
 GLUE = partial(spec_of, "glue", "toy", "lrdrop", "toy_pairs", schedule__epochs=2.0)
 DECODES = {"schedule__updates": 10, "evaluation__every": 5, "evaluation__beam": 5}

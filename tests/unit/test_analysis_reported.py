@@ -80,7 +80,7 @@ def test_only_a_run_at_their_size_on_their_corpus_is_comparable(
 ) -> None:
     values = spec_of("a2r025", **settings).to_dict()
     spec = RunSpec.from_dict(values | {"data": {"corpus": corpus}})
-    record = RunRecord(spec, DONE, None, {}, {}, Path())
+    record = RunRecord(spec.run, spec, DONE, None, {}, {}, Path())
     assert comparable(record, overrides(STUDY, spec)) is verdict
 
 

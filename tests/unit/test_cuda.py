@@ -4,7 +4,6 @@ and fine-tuning there gives those of the CPU."""
 from __future__ import annotations
 
 import copy
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import torch
 
 from finetune_support import LRDROP, RDROP, glue_spec, tuner
 from redrop.data.corpus import Corpus
-from redrop.spec import EngineSpec
 from redrop.training.graphs import WARM_UP, GraphedStep
 from redrop.training.loop import drive
 from redrop.training.single import train
@@ -22,7 +20,7 @@ from support import small_spec
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
-SETTINGS = {"engine__name": "sweep", "engine__lanes": 4, "schedule__iterations": 12, "evaluation__every": 3}
+SETTINGS = {"schedule__iterations": 12, "evaluation__every": 3}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -56,7 +54,7 @@ def test_a_graphed_pack_goes_on_from_its_state(toy_corpus: Corpus) -> None:
 def test_curves_are_those_of_the_single_trainer_there_too(toy_corpus: Corpus) -> None:
     spec = small_spec("a2r025", "authors", 1, **SETTINGS)
     cuda = torch.device("cuda")
-    alone = train(dataclasses.replace(spec, engine=EngineSpec()), toy_corpus, device=cuda, progress=False)
+    alone = train(spec, toy_corpus, device=cuda, progress=False)
     (packed,) = drive(SweepTrainer([spec], [toy_corpus], cuda), progress=False)
     for ours, theirs in zip(packed.curve, alone.curve, strict=True):
         assert ours == pytest.approx(theirs, abs=5e-3)

@@ -526,7 +526,6 @@ def test_limits_that_leave_nothing_are_refused() -> None:
         ({"evaluation__no_repeat": -1}, r"evaluation\.no_repeat: -1 is out of range"),
         ({"evaluation__max_ratio": -1.0}, r"evaluation\.max_ratio: -1\.0 is out of range"),
         ({"evaluation__length": 3}, r"evaluation\.length: unknown setting .*did you mean 'min_length'"),
-        ({"engine__name": "sweep", "engine__lanes": 2}, r"engine\.name: 'sweep'; .* give 'single'"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_remedy(settings: dict[str, Any], message: str) -> None:

@@ -504,10 +504,10 @@ def test_who_waits_for_a_device_collects_what_was_trained_along(data: Path, tmp_
 
 def test_no_device_is_held_while_others_train_what_there_is(data: Path, tmp_path: Path) -> None:
     out, pool = tmp_path / "runs" / small_spec().run, Pool(tmp_path / "pool", tmp_path / "runs")
-    claim = pool.claim(small_spec().run)
+    lock = pool.lock(small_spec().run)
     with training(tmp_path, train_words(out, data, "--pool", str(pool.folder))) as process:
         assert process.stderr.readline() == "waiting: other jobs train what there is to train\n"
         with held(A):
-            claim.release()  # the other one was killed
+            lock.release()  # the other one was killed
             assert process.stderr.readline() == "waiting: all GPUs are in use: a\n"
         assert process.stderr.read().strip() == "torch sees a"

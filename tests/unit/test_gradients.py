@@ -1,4 +1,4 @@
-"""Norms of gradients in a curve: against plain autograd, unclipped, in both engines, through a resume."""
+"""Norms of gradients in a curve: against plain autograd, unclipped, alone and packed, through a resume."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from redrop.data.corpus import Corpus
 from redrop.models.residual_gpt import build
 from redrop.record import read_curve, write_curve
-from redrop.spec import EngineSpec, RunSpec
+from redrop.spec import RunSpec
 from redrop.streams import MaskStream, NumpyStream
 from redrop.study import merge_config, read_yaml, resolve
 from redrop.training.checkpoint import Checkpoint
@@ -34,14 +34,8 @@ CONFIGS = [
 ]
 
 
-def trainer_of(spec: RunSpec, corpus: Corpus) -> SingleTrainer | SweepTrainer:
-    if spec.engine.name == "single":
-        return SingleTrainer(spec, corpus, CPU)
-    return SweepTrainer([spec], [corpus], CPU)
-
-
-def packed(spec: RunSpec) -> RunSpec:
-    return dataclasses.replace(spec, engine=EngineSpec(name="sweep", lanes=4))
+def trainer_of(spec: RunSpec, corpus: Corpus, packed: bool = False) -> SingleTrainer | SweepTrainer:
+    return SweepTrainer([spec], [corpus], CPU) if packed else SingleTrainer(spec, corpus, CPU)
 
 
 def norms_of(row: dict[str, float]) -> dict[str, float]:
@@ -71,16 +65,15 @@ def by_hand(spec: RunSpec, corpus: Corpus) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("engine", ["single", "sweep"])
+@pytest.mark.parametrize("packed", [False, True], ids=["alone", "packed"])
 @pytest.mark.parametrize(("config", "protocol"), CONFIGS)
 def test_norms_are_those_of_plain_autograd(
-    config: str, protocol: str, engine: str, toy_corpus: Corpus
+    config: str, protocol: str, packed: bool, toy_corpus: Corpus
 ) -> None:
     """Also where the update clipped the gradient, and where a rate of 1 leaves parts without one."""
     limit = {"optimiser__clip_norm": 1e-2}
     spec = small_spec(config, protocol, model__n_layer=4, **limit)
-    spec = packed(spec) if engine == "sweep" else spec
-    trainer = trainer_of(spec, toy_corpus)
+    trainer = trainer_of(spec, toy_corpus, packed)
     assert norms_of(trainer.losses()[0]) == {}
     trainer.step()
     expected = by_hand(spec, toy_corpus)
@@ -90,10 +83,10 @@ def test_norms_are_those_of_plain_autograd(
 
 def test_an_update_that_is_not_clipped_is_left_as_it_is(toy_corpus: Corpus) -> None:
     spec = small_spec("res1-0", "notebook")
-    for one in (spec, packed(spec)):
-        trainer = trainer_of(one, toy_corpus)
+    for packed in (False, True):
+        trainer = trainer_of(spec, toy_corpus, packed)
         trainer.step()
-        assert norms_of(trainer.losses()[0]) == pytest.approx(by_hand(one, toy_corpus), rel=1e-5)
+        assert norms_of(trainer.losses()[0]) == pytest.approx(by_hand(spec, toy_corpus), rel=1e-5)
 
 
 def test_every_parameter_is_counted_once_and_layers_are_pairs() -> None:
@@ -109,25 +102,24 @@ def test_every_parameter_is_counted_once_and_layers_are_pairs() -> None:
         assert len({parts.count(f"grad_norm_layer_{n}") for n in range(1, layers + 1)}) == 1
 
 
-@pytest.mark.parametrize("engine", ["single", "sweep"])
+@pytest.mark.parametrize("packed", [False, True], ids=["alone", "packed"])
 @pytest.mark.parametrize("calls", [1, 5, 6, 7, 13])
 def test_a_resumed_run_has_the_same_curve_file(
-    calls: int, engine: str, toy_corpus: Corpus, tmp_path: Path
+    calls: int, packed: bool, toy_corpus: Corpus, tmp_path: Path
 ) -> None:
     """Stopped before, at and after an evaluation (iteration 5), and at the last one (12)."""
     spec = small_spec()
-    spec = packed(spec) if engine == "sweep" else spec
-    (straight,) = drive(trainer_of(spec, toy_corpus), progress=False)
+    (straight,) = drive(trainer_of(spec, toy_corpus, packed), progress=False)
     checkpoint = Checkpoint(tmp_path / "checkpoint", spec.run)
     count = iter(range(1, 99))
     with pytest.raises(Stopped):
         drive(
-            trainer_of(spec, toy_corpus),
+            trainer_of(spec, toy_corpus, packed),
             checkpoints=[checkpoint],
             should_stop=lambda: next(count) >= calls,
             progress=False,
         )
-    trainer = trainer_of(spec, toy_corpus)
+    trainer = trainer_of(spec, toy_corpus, packed)
     trainer.restore(0, checkpoint.load())
     (resumed,) = drive(trainer, progress=False)
     for name, outcome in (("straight", straight), ("resumed", resumed)):
@@ -167,5 +159,5 @@ def test_the_seed_of_the_norms_is_no_seed_of_the_notebook(project: Path) -> None
 def test_training_alone_and_packed_agree(toy_corpus: Corpus) -> None:
     spec = small_spec("res2-0.25", "notebook")
     alone = train(spec, toy_corpus, progress=False).curve[-1]
-    (outcome,) = drive(trainer_of(packed(spec), toy_corpus), progress=False)
+    (outcome,) = drive(trainer_of(spec, toy_corpus, packed=True), progress=False)
     assert norms_of(outcome.curve[-1]) == pytest.approx(norms_of(alone), rel=1e-3)

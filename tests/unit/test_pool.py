@@ -20,7 +20,7 @@ from redrop.cli import main
 from redrop.data.corpus import prepare_corpus, toy_text
 from redrop.errors import DataError
 from redrop.places import Places
-from redrop.record import METRICS, read_record
+from redrop.record import METRICS, read_curve, read_record
 from redrop.runtime import launch
 from redrop.runtime.launch import Workplace, checkpoint_of, run
 from redrop.runtime.pool import Pool
@@ -33,7 +33,7 @@ def never() -> bool:
 
 
 def sweep_specs(count: int = 5, **settings: object) -> list[RunSpec]:
-    return [small_spec(seed=i, engine__name="sweep", engine__lanes=4, **settings) for i in range(count)]
+    return [small_spec(seed=i, **settings) for i in range(count)]
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def workplace(tmp_path: Path) -> Workplace:
         places=Places(tmp_path / "data", tmp_path / "models"),
         checkpoints=tmp_path / "checkpoints",
         device=torch.device("cpu"),
+        pack=4,
     )
 
 
@@ -72,8 +73,10 @@ def test_a_job_takes_others_along_and_their_jobs_collect_them(
     for spec in specs:
         assert run(spec, out=pool.runs / spec.run, workplace=workplace, pool=pool)
         assert read_record(pool.runs / spec.run).run == spec.run
-        assert run(spec, out=tmp_path / "alone" / spec.run, workplace=workplace)
-        assert contents(tmp_path / "alone" / spec.run) == contents(pool.runs / spec.run)
+        alone = tmp_path / "alone" / spec.run
+        assert run(spec, out=alone, workplace=replace(workplace, pack=1))
+        for ours, theirs in zip(read_curve(pool.runs / spec.run), read_curve(alone), strict=True):
+            assert ours == pytest.approx(theirs, abs=2e-4)
     assert [path.name for path in pool.folder.iterdir() if path.is_dir()] == []
     assert not list(workplace.checkpoints.glob("*/*"))
 
@@ -81,10 +84,9 @@ def test_a_job_takes_others_along_and_their_jobs_collect_them(
 def test_only_what_fits_is_taken_along(pool: Pool, workplace: Workplace) -> None:
     leader = sweep_specs(1)[0]
     others = [
-        small_spec("a2r2_4", engine__name="sweep", engine__lanes=4),
-        small_spec(seed=3),
-        small_spec(seed=4, engine__name="sweep", engine__lanes=2),
-        small_spec(seed=5, engine__name="sweep", engine__lanes=4, schedule__iterations=13),
+        small_spec("a2r2_4"),
+        small_spec(seed=3, schedule__batch_size=5),
+        small_spec(seed=5, schedule__iterations=13),
         RunSpec.from_dict(leader.to_dict() | {"data": {"corpus": "wikitext2"}}),
     ]
     pool.write_wanted([leader, *others])
@@ -117,9 +119,9 @@ def test_a_run_that_another_process_trains_is_waited_for(pool: Pool, workplace: 
     """Meanwhile the job trains what is left to do."""
     mine, other = sweep_specs(2)
     pool.write_wanted([mine, other])
-    claim = pool.claim(mine.run)
-    assert claim is not None
-    assert pool.claim(mine.run) is None
+    lock = pool.lock(mine.run)
+    assert lock is not None
+    assert pool.lock(mine.run) is None
     job = threading.Thread(
         target=run, args=(mine,), kwargs={"out": pool.runs / mine.run, "workplace": workplace, "pool": pool}
     )
@@ -127,7 +129,7 @@ def test_a_run_that_another_process_trains_is_waited_for(pool: Pool, workplace: 
     while not pool.finished(other.run):
         assert job.is_alive()
     assert not pool.finished(mine.run)
-    claim.release()
+    lock.release()
     job.join()
     assert read_record(pool.runs / mine.run).run == mine.run
     assert (pool.place(other.run) / METRICS).exists()
@@ -154,11 +156,11 @@ def test_two_processes_may_be_given_the_same_run(
 def test_being_asked_to_stop_ends_the_wait(pool: Pool, workplace: Workplace) -> None:
     (mine,) = sweep_specs(1)
     pool.write_wanted([mine])
-    claim = pool.claim(mine.run)
-    assert claim is not None
+    lock = pool.lock(mine.run)
+    assert lock is not None
     asked = iter([False, False, True, True, True])
     assert pool.lead(mine, lambda _: True, lambda: next(asked)) is None
-    claim.release()
+    lock.release()
 
 
 def test_a_damaged_record_in_the_pool_is_trained_again(pool: Pool, workplace: Workplace) -> None:
@@ -178,12 +180,14 @@ def test_a_pack_goes_on_where_a_killed_process_left_it(
     """The first process is killed in the middle; a member's own job then leads the rest of the pack."""
     specs = sweep_specs(3, schedule__iterations=200)
     pool.write_wanted(specs)
-    straight = tmp_path / "straight"
+    undisturbed = Pool(tmp_path / "undisturbed pool", runs=tmp_path / "undisturbed")
+    undisturbed.write_wanted(specs)
+    elsewhere = replace(workplace, checkpoints=tmp_path / "elsewhere")
     for spec in specs:
-        assert run(spec, out=straight / spec.run, workplace=workplace)
+        assert run(spec, out=undisturbed.runs / spec.run, workplace=elsewhere, pool=undisturbed)
     words = ["train", "--spec", specs[0].to_json(), "--out", str(pool.runs / specs[0].run)]
     words += ["--data", str(workplace.places.data), "--checkpoints", str(workplace.checkpoints)]
-    words += ["--pool", str(pool.folder), "--device", "cpu", "--checkpoint-every", "0"]
+    words += ["--pool", str(pool.folder), "--device", "cpu", "--checkpoint-every", "0", "--pack", "4"]
     process = subprocess.Popen(
         [sys.executable, "-m", "redrop", *words], stderr=subprocess.DEVNULL, env=os.environ
     )
@@ -194,7 +198,7 @@ def test_a_pack_goes_on_where_a_killed_process_left_it(
     process.wait()
     for spec in (specs[2], specs[0], specs[1]):
         assert run(spec, out=pool.runs / spec.run, workplace=workplace, pool=pool)
-        assert contents(pool.runs / spec.run) == contents(straight / spec.run)
+        assert contents(pool.runs / spec.run) == contents(undisturbed.runs / spec.run)
     provenance = json.loads((pool.runs / specs[2].run / "provenance.json").read_text())
     assert provenance["iterations"] < 200
 
@@ -267,3 +271,14 @@ def test_checkpoints_that_a_killed_process_left_go_with_the_run(
     words = ["train", "--spec", second.to_json(), "--out", str(pool.runs / second.run)]
     main([*words, "--pool", str(pool.folder), "--checkpoints", str(workplace.checkpoints)])
     assert list(workplace.checkpoints.iterdir()) == []
+
+
+def test_a_cpu_trains_runs_one_by_one(pool: Pool, workplace: Workplace) -> None:
+    """With the plain trainer, one after another in one process."""
+    specs = sweep_specs(3)
+    pool.write_wanted(specs)
+    words = ["train", "--spec", specs[0].to_json(), "--out", str(pool.runs / specs[0].run), "--device", "cpu"]
+    words += ["--data", str(workplace.places.data), "--checkpoints", str(workplace.checkpoints)]
+    main([*words, "--pool", str(pool.folder)])
+    places = [pool.runs / specs[0].run, pool.place(specs[1].run), pool.place(specs[2].run)]
+    assert [trained_together(place) for place in places] == [1, 1, 1]

@@ -82,7 +82,6 @@ def test_the_folder_name_has_configuration_corpus_seed_and_hash() -> None:
         ("evaluation", "every", 0, ["evaluation.every"]),
         ("data", "corpus", "../etc/passwd", ["data.corpus", "../etc/passwd"]),
         ("data", "corpus", "a; rm -rf", ["data.corpus"]),
-        ("engine", "lanes", 4, ["engine.lanes"]),
     ],
 )
 def test_a_bad_setting_is_named(section: str, key: str, value: object, words: list[str]) -> None:

@@ -48,14 +48,14 @@ def hold(results: Path) -> Iterator[Callable[[RunSpec], int]]:
     claims = []
 
     def take(spec: RunSpec) -> int:
-        claim = pool.claim(spec.run)
-        assert claim is not None
-        claims.append(claim)
+        lock = pool.lock(spec.run)
+        assert lock is not None
+        claims.append(lock)
         return os.getpid()
 
     yield take
-    for claim in claims:
-        claim.release()
+    for lock in claims:
+        lock.release()
 
 
 def look(results: Path, specs: list[RunSpec] = SPECS) -> Status:

@@ -13,7 +13,7 @@ from redrop.data.corpus import Corpus, prepare_corpus, toy_text
 from redrop.errors import ConfigError
 from redrop.models.residual_gpt import build
 from redrop.models.residual_pack import PackMasks, ResidualPack, lane_losses
-from redrop.spec import EngineSpec, RunSpec
+from redrop.spec import RunSpec
 from redrop.streams import MaskStream
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.lane import Outcome
@@ -35,12 +35,6 @@ VARIANTS = [
     ("attention-only", "matched", {}),
     ("a2r025", "authors", {"model__embedding_dropout": 1.0, "model__attention_dropout": 1.0}),
 ]
-
-
-def sweep_spec(
-    config: str = "a2r025", protocol: str = "authors", seed: int = 1, lanes: int = 4, **settings: object
-) -> RunSpec:
-    return small_spec(config, protocol, seed, engine__name="sweep", engine__lanes=lanes, **settings)
 
 
 def run_pack(specs: list[RunSpec], corpora: Corpus | list[Corpus], **options: object) -> list[Outcome]:
@@ -75,39 +69,39 @@ def test_losses_and_gradients_are_those_of_the_single_model(
 
 @pytest.mark.parametrize(("config", "protocol"), [("a2r2_4", "authors"), ("res2-0.25", "notebook")])
 def test_curves_are_those_of_the_single_trainer(config: str, protocol: str, toy_corpus: Corpus) -> None:
-    spec = sweep_spec(config, protocol, schedule__iterations=40, evaluation__every=10)
-    alone = train(dataclasses.replace(spec, engine=EngineSpec()), toy_corpus, progress=False)
+    spec = small_spec(config, protocol, schedule__iterations=40, evaluation__every=10)
+    alone = train(spec, toy_corpus, progress=False)
     (packed,) = run_pack([spec], toy_corpus)
     for ours, theirs in zip(packed.curve, alone.curve, strict=True):
         assert ours == pytest.approx(theirs, abs=2e-4)
 
 
 def test_a_run_does_not_depend_on_its_company(toy_corpus: Corpus) -> None:
-    """Alone, with other rates and seeds, in another place: the same bytes."""
-    spec = sweep_spec()
-    (alone,) = run_pack([spec], toy_corpus)
-    others = [sweep_spec("a2r5", seed=7), sweep_spec("skip1-1", "matched"), sweep_spec("drop-0", "matched")]
+    """With other rates and seeds, in another place: the same bytes."""
+    spec = small_spec()
+    alone = run_pack([spec, spec], toy_corpus)[0]
+    others = [small_spec("a2r5", seed=7), small_spec("skip1-1", "matched"), small_spec("drop-0", "matched")]
     others = [dataclasses.replace(other, schedule=spec.schedule) for other in others]
     for pack in ([spec, *others], [others[0], spec], [others[2], others[1], others[0], spec]):
         assert run_pack(pack, toy_corpus)[pack.index(spec)].curve == alone.curve
     changed = dataclasses.replace(spec, model=dataclasses.replace(spec.model, skip1_dropout=0.3))
-    assert run_pack([changed], toy_corpus)[0].curve != alone.curve
+    assert run_pack([changed, spec], toy_corpus)[0].curve != alone.curve
 
 
 def test_a_run_does_not_depend_on_the_texts_of_others(toy_corpus: Corpus, tmp_path: Path) -> None:
-    spec = sweep_spec()
-    (alone,) = run_pack([spec], toy_corpus)
+    spec = small_spec()
+    alone = run_pack([spec, spec], toy_corpus)[0]
     text = toy_text(9000, 5)
     other = prepare_corpus(text, tmp_path / "other", name="other", origin="generated", edition="toy")
     assert other.vocab_size == toy_corpus.vocab_size
     assert len(other.val) != len(toy_corpus.val)
-    together = run_pack([spec, sweep_spec(seed=2)], [toy_corpus, other])
+    together = run_pack([spec, small_spec(seed=2)], [toy_corpus, other])
     assert together[0].curve == alone.curve
 
 
 def test_a_diverging_run_spoils_no_other(toy_corpus: Corpus) -> None:
-    healthy, sick = sweep_spec(), sweep_spec(seed=9)
-    (alone,) = run_pack([healthy], toy_corpus)
+    healthy, sick = small_spec(), small_spec(seed=9)
+    alone = run_pack([healthy, healthy], toy_corpus)[0]
     trainer = SweepTrainer([sick, healthy], [toy_corpus] * 2, CPU)
     with torch.no_grad():
         trainer.pack.parameters["wte.weight"][0] = torch.inf
@@ -124,8 +118,8 @@ def stop_after(calls: int) -> Callable[[], bool]:
 
 @pytest.mark.parametrize("calls", [1, 7, 12])
 def test_a_killed_pack_goes_on_to_the_same_bytes(calls: int, toy_corpus: Corpus, tmp_path: Path) -> None:
-    """Also when its runs go on in another order and with a filler in the place of one."""
-    specs = [sweep_spec("a2r025"), sweep_spec("a2r5", seed=3), sweep_spec("a2r1", seed=4)]
+    """Also when its runs go on in another order and without one of them."""
+    specs = [small_spec("a2r025"), small_spec("a2r5", seed=3), small_spec("a2r1", seed=4)]
     straight = run_pack(specs, toy_corpus)
     checkpoints = [Checkpoint(tmp_path / spec.run, spec.run) for spec in specs]
     with pytest.raises(Stopped):
@@ -141,10 +135,6 @@ def test_a_killed_pack_goes_on_to_the_same_bytes(calls: int, toy_corpus: Corpus,
 
 
 def test_runs_that_do_not_fit_together_are_refused(toy_corpus: Corpus) -> None:
-    for other in (sweep_spec("a2r2_4"), sweep_spec(schedule__iterations=9), sweep_spec(lanes=2)):
-        with pytest.raises(ConfigError, match=r"cannot be one pack|too few"):
-            SweepTrainer([sweep_spec(), other], [toy_corpus] * 2, CPU)
-    with pytest.raises(ConfigError, match=r"engine\.lanes is 4, too few for 5"):
-        SweepTrainer([sweep_spec(seed=i) for i in range(5)], [toy_corpus] * 5, CPU)
-    with pytest.raises(ConfigError, match=r"engine\.lanes"):
-        EngineSpec(name="single", lanes=2)
+    for other in (small_spec("a2r2_4"), small_spec(schedule__iterations=9), small_spec(model__n_layer=4)):
+        with pytest.raises(ConfigError, match="cannot be one pack"):
+            SweepTrainer([small_spec(), other], [toy_corpus] * 2, CPU)

@@ -25,8 +25,6 @@ SETTINGS = {
     "model.block_size": 256,
     "schedule.iterations": 2,
     "evaluation.every": 2,
-    "engine.name": "single",
-    "engine.lanes": 1,
 }
 RUNS = 4
 CONFIG = {

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 from redrop.errors import ConfigError
+from redrop.layout import ResultsLayout
 from redrop.models.sources import folder_name
 from redrop.places import Places, model_folder
+from redrop.record import CURVE, METRICS
 from redrop.runtime import gpu
 from redrop.runtime.alive import hold
 from redrop.runtime.pool import Pool
@@ -29,13 +31,20 @@ shell.prefix(
     f"export PYTHONPATH={shlex.quote(str(PROJECT / 'src'))}; "
     + (f"export PATH={shlex.quote(str(OWN_PYTHON))}:$PATH; " if OWN_PYTHON else "")
 )
-RESULTS = PLAN.results.as_posix()
+LAYOUT = ResultsLayout(PLAN.results)
+RESULTS = LAYOUT.path.as_posix()
 if GPUS and "gpu" not in workflow.global_resources:  # else --resources gpu=N has been given
     workflow.global_resources["gpu"] = GPUS * config["jobs_per_gpu"]
     workflow.resourcescope(gpu="local")  # they are this machine's: no limit to jobs that run elsewhere
 
 
-RUNS = PLAN.runs
+FOLDERS = {study: LAYOUT.runs(study) for study in PLAN.runs}
+"""Study -> the folders of its runs: a run that an earlier version recorded keeps its folder."""
+RUNS = {
+    study: {FOLDERS[study].of(spec).name: spec for spec in specs.values()}
+    for study, specs in PLAN.runs.items()
+}
+"""Study -> folder name -> spec."""
 
 
 wildcard_constraints:
@@ -56,12 +65,12 @@ def prepared_data(wildcards):
 
     Otherwise a new run, for which the data must be prepared anew, would make every old run look outdated.
     """
-    if Path(f"{RESULTS}/runs/{wildcards.study}/{wildcards.run}/metrics.json").exists():
+    if (FOLDERS[wildcards.study].path / wildcards.run / METRICS).exists():
         return []
     spec = RUNS[wildcards.study].get(wildcards.run)
     if spec is None:
         return []
-    model = model_folder(spec, Places(Path(f"{RESULTS}/data"), Path(f"{RESULTS}/models")))
+    model = model_folder(spec, Places(LAYOUT.data, LAYOUT.models))
     needed = [f"{RESULTS}/data/{spec.data.data_set}/meta.json"]
     return needed if model is None else [*needed, f"{model.as_posix()}/source.json"]
 
@@ -96,9 +105,9 @@ def model_words(wildcards):
 def run_files(wildcards):
     """Metrics and curves of every run of a study or part."""
     return [
-        f"{RESULTS}/runs/{spec.study}/{run}/{file}"
-        for run, spec in PLAN.specs[wildcards.part].items()
-        for file in ("metrics.json", "curve.jsonl")
+        (FOLDERS[spec.study].of(spec) / file).as_posix()
+        for spec in PLAN.specs[wildcards.part].values()
+        for file in (METRICS, CURVE)
     ]
 
 
@@ -110,7 +119,7 @@ def study_runs(wildcards):
 def presented(wildcards=None):
     """Tables and figures of every study and part of the config."""
     return [
-        f"{RESULTS}/{part}/{name}"
+        (LAYOUT.part(part) / name).as_posix()
         for part, study in PLAN.studies.items()
         for name in ("tables", "figures")
         if getattr(study, name)
@@ -124,9 +133,9 @@ def study_targets(part):
     between files which look up to date, as a new run does where its memory (.snakemake/) is gone.
     """
     specs, study = PLAN.specs[part], PLAN.studies[part]
-    runs = [f"{RESULTS}/runs/{spec.study}/{run}/metrics.json" for run, spec in specs.items()]
-    folders = [name for name in ("tables", "figures") if getattr(study, name)]
-    return [*runs, f"{RESULTS}/{part}/runs.csv", *(f"{RESULTS}/{part}/{name}" for name in folders)]
+    runs = [(FOLDERS[spec.study].of(spec) / METRICS).as_posix() for spec in specs.values()]
+    folders = ["runs.csv", *(name for name in ("tables", "figures") if getattr(study, name))]
+    return [*runs, *((LAYOUT.part(part) / name).as_posix() for name in folders)]
 
 
 def targets_of(part):

@@ -6,8 +6,8 @@ onstart:
     if workflow.local_exec:
         print(gpus_line(), file=sys.stderr)
     for study, specs in RUNS.items():
-        pool = Pool(Path(f"{RESULTS}/pool/{study}"), runs=Path(f"{RESULTS}/runs/{study}"))
-        pool.write_wanted(list(specs.values()))
+        pool = Pool(LAYOUT.pool(study), runs=FOLDERS[study].path)
+        pool.write_wanted([spec for spec in specs.values() if not FOLDERS[study].is_finished(spec)])
 
 
 rule train:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from redrop.analysis.settings import difference, flat
 from redrop.analysis.summary import Summary, summarise
 from redrop.errors import RecordError
+from redrop.layout import RUN_SUFFIX
 from redrop.record import (
     CURVE,
     DIVERGED,
@@ -51,12 +51,9 @@ COLUMNS = [
 ]
 """Columns of runs.csv, in order."""
 
-RUN_SUFFIX = re.compile(r"-s\d+-[0-9a-f]{8}$")
-"""The end of a run id: seed and hash."""
-
-HARMLESS = ("engine.", "evaluation.")
-"""Settings in which averaged seeds may differ: who computed them, how often was looked."""
-HARMLESS_IN_DECODING = ("engine.", "evaluation.batch_tokens")
+HARMLESS = ("evaluation.",)
+"""Settings in which averaged seeds may differ: how often was looked."""
+HARMLESS_IN_DECODING = ("evaluation.batch_tokens",)
 """The same where outputs are searched for: how decides what is found."""
 
 Key = tuple[str, str, str, str]
@@ -118,10 +115,12 @@ class Results:
 
     def __post_init__(self) -> None:
         self.records = sorted(self.records, key=_order)
+        found: set[str] = set()
         for record in self.records:
             self._ids[record.run] = record
+            found.add(record.spec.run)
             self._groups.setdefault(_key(record), []).append(record)
-        absent = (self.wanted or frozenset()) - self._ids.keys()
+        absent = (self.wanted or frozenset()) - found
         self._missing.update(RUN_SUFFIX.sub("", run) for run in absent)
 
     @classmethod
@@ -137,11 +136,14 @@ class Results:
         left_out = 0
         for path in find_runs(Path(folder)):
             record = read_record(path)
-            run = record.run
+            run = record.spec.run
             if wanted is not None and run not in wanted:
                 left_out += 1
             elif run not in kept:
                 kept[run] = record
+            elif kept[run].run != record.run:  # recorded by an earlier version, too: today's counts
+                left_out += 1
+                kept[run] = min(kept[run], record, key=lambda one: one.run != run)
             elif not same_result(kept[run], record):
                 raise RecordError(
                     f"{kept[run].folder} and {path} hold the same run with different results; "

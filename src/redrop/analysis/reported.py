@@ -22,7 +22,7 @@ GAIN = "gain"
 AVERAGE = "average"
 """In place of a task: the mean over a study's tasks."""
 
-FREE = ("engine.", "evaluation.", "schedule.precision")
+FREE = ("evaluation.", "schedule.precision")
 """Settings in which a run may differ from its row and still be compared with the authors' figure:
 they say how it is computed and measured, not what is trained (the authors used bf16, the study
 fp32)."""

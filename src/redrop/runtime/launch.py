@@ -27,13 +27,13 @@ from redrop.record import (
     write_json,
 )
 from redrop.runtime import gpu
-from redrop.runtime.pool import Claim, Pool
+from redrop.runtime.pool import Pool, RunLock
 from redrop.runtime.provenance import provenance
 from redrop.spec import RunSpec
 from redrop.training.assembly import make_trainer
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.loop import Stopped, drive, single_thread
-from redrop.training.pack import pack_key
+from redrop.training.pack import can_be_packed, pack_key
 from redrop.training.run import Outcome
 from redrop.training.sources import Source
 
@@ -93,6 +93,8 @@ class Workplace:
     checkpoints: Path
     """Checkpoints, a folder a run."""
     device: torch.device
+    pack: int = 1
+    """Most language models that are trained as one batched program; 1: each alone, by the plain trainer."""
     checkpoint_seconds: float = 60.0
     should_stop: Callable[[], bool] = lambda: False
 
@@ -104,7 +106,7 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
     already holds this run's record is left as it is; one that holds another run's is refused with
     ``RecordError``.
     """
-    if is_recorded(out, spec.run):
+    if is_recorded(out, spec):
         checkpoint_of(spec, workplace).delete()  # what a process killed just after it had written them left
         if pool is not None:
             shutil.rmtree(pool.place(spec.run), ignore_errors=True)  # likewise
@@ -123,9 +125,9 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
     def suitable(other: RunSpec) -> bool:
         return other.run not in failed and is_prepared(other, workplace.places)
 
-    def attempt(leader: RunSpec, claim: Claim) -> None:
+    def attempt(leader: RunSpec, lock: RunLock) -> None:
         try:
-            train_pack(leader, claim, workplace, pool)
+            train_pack(leader, lock, workplace, pool)
         except Exception:
             if leader.run == spec.run:
                 raise
@@ -147,7 +149,7 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
         if workplace.should_stop():
             return False
     while time.monotonic() - begin < KEEP_GOING_SECONDS and not workplace.should_stop():
-        lead = pool.unclaimed(suitable)
+        lead = pool.unlocked(suitable)
         if lead is None:
             break
         attempt(*lead)
@@ -155,20 +157,21 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
     return collected() or (out / METRICS).exists()
 
 
-def train_pack(leader: RunSpec, claim: Claim, workplace: Workplace, pool: Pool) -> bool:
-    """Train ``leader`` and what fits beside it; False if stopped. Gives the claims back in any case."""
-    room = leader.engine.lanes - 1
+def train_pack(leader: RunSpec, lock: RunLock, workplace: Workplace, pool: Pool) -> bool:
+    """Train ``leader`` and what fits beside it; False if stopped. Gives the locks back in any case."""
+    room = workplace.pack - 1 if can_be_packed(leader) else 0
     along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
     try:
         return train_together([leader, *(spec for spec, _ in along)], workplace, pool.place)
     finally:
-        for held in (claim, *(held for _, held in along)):
+        for held in (lock, *(held for _, held in along)):
             held.release()
 
 
 def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:
     """Whether ``other`` can go along in a pack of ``leader``: same shape, same iteration so far."""
-    if pack_key(leader) != pack_key(other) or not is_prepared(other, workplace.places):
+    same_shape = can_be_packed(other) and pack_key(leader) == pack_key(other)
+    if not same_shape or not is_prepared(other, workplace.places):
         return False
     folders = [workplace.places.data / spec.data.data_set for spec in (leader, other)]
     symbols = [read_json(folder / "meta.json")["vocab"] for folder in folders]
@@ -189,7 +192,8 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
     kept = [number for number in range(len(specs)) if reached[number] == reached[0]]
     specs, stored = ([part[number] for number in kept] for part in (specs, stored))
     scratch = workplace.checkpoints / specs[0].run
-    trainer, sources = make_trainer(specs, workplace.places, workplace.device, scratch)
+    packed = workplace.pack > 1 and can_be_packed(specs[0])
+    trainer, sources = make_trainer(specs, workplace.places, workplace.device, scratch, packed=packed)
     for number, state in enumerate(stored):
         if state is not None:
             try:

@@ -6,7 +6,6 @@ Finished runs are subtracted. Every figure says what it rests on: counts are exa
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -15,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from redrop.data.downloads import downloaded, in_mirror, size_of
-from redrop.data.lengths import CORPORA, PAIRS
+from redrop.data.lengths import PAIRS
 from redrop.kinds import EXAMPLES, WINDOWS
+from redrop.layout import ResultsLayout
 from redrop.models.sizes import SHAPES, shape_of
 from redrop.models.sources import RELEASED, TOY, folder_name
 from redrop.places import Places, model_folder
-from redrop.record import METRICS
+from redrop.runtime.pool import PACK_ON_ACCELERATOR
 from redrop.runtime.profiles import Profile
 from redrop.runtime.rates import ASSUMED, DECODING, MEASURED, Device, cores, seconds_of
 from redrop.runtime.work import examples_of, unknown, work_of
@@ -129,7 +129,7 @@ def make(
         jobs=_jobs(plan, names, left, places),
         downloads=downloads,
         here=here,
-        disk=_disk(left, downloads, places, at_once),
+        disk=_disk(left, downloads, places, at_once, device),
         device=device,
         at_once=at_once,
         profile=profile,
@@ -139,12 +139,14 @@ def make(
 def _count(study: StudyPlan, specs: dict[str, RunSpec], results: Path, seen: set[str]) -> list[RunSpec]:
     """Fill in what is counted; returns the runs that are left to this study."""
     left = []
+    layout = ResultsLayout(results)
+    folders = {name: layout.runs(name) for name in {spec.study for spec in specs.values()}}
     for run, spec in specs.items():
         study.runs += 1
         study.tasks[f"{spec.protocol} on {spec.task}"] += 1
         if run in seen:
             study.shared += 1
-        elif (results / "runs" / spec.study / run / METRICS).exists():
+        elif folders[spec.study].is_finished(spec):
             study.finished += 1
         else:
             left.append(spec)
@@ -155,43 +157,23 @@ def _count(study: StudyPlan, specs: dict[str, RunSpec], results: Path, seen: set
 
 def _time(study: StudyPlan, specs: list[RunSpec], device: Device, places: Places) -> None:
     """Fill in the hours."""
-    filled = _filled_packs(specs)
+    pack = min(pack_size(device), len(specs))
     for spec in specs:
-        work = work_of(spec, iterations_of(spec), places.models)
+        together = pack if spec.kind.pack else 1
+        work = work_of(spec, iterations_of(spec), places.models, together)
         if work is None:
             study.unknown.add(unknown(spec, places.models))
             continue
-        seconds = seconds_of(work, device, spec.engine.name, spec.kind.reads != WINDOWS)
-        lanes = filled[spec.run]
-        study.hours += lanes * seconds.total / 3600
-        study.evaluation_hours += lanes * (seconds.evaluation + seconds.decoding) / 3600
-        # The run's share is a lane of a pack, but it takes as long as the whole pack.
-        study.longest = max(study.longest, spec.engine.lanes * seconds.total / 3600)
+        seconds = seconds_of(work, device, spec.kind.reads != WINDOWS)
+        study.hours += seconds.total / 3600
+        study.evaluation_hours += (seconds.evaluation + seconds.decoding) / 3600
+        # Its share of a pack is the run's, but it takes as long as the whole pack.
+        study.longest = max(study.longest, together * seconds.total / 3600)
 
 
-def _filled_packs(specs: list[RunSpec]) -> dict[str, float]:
-    """Run -> lanes that are computed for it: more than one where a pack is filled up with copies."""
-    groups: dict[tuple[Any, ...], list[RunSpec]] = {}
-    for spec in specs:
-        groups.setdefault(_pack(spec), []).append(spec)
-    found = {}
-    for group in groups.values():
-        lanes = group[0].engine.lanes
-        share = lanes * math.ceil(len(group) / lanes) / len(group)
-        found |= dict.fromkeys((spec.run for spec in group), share)
-    return found
-
-
-def _pack(spec: RunSpec) -> tuple[Any, ...]:
-    """What runs have in common that are trained together: all but rates, seed and text."""
-    if spec.engine.lanes == 1:
-        return (spec.run,)
-    model = {
-        key: None if value is None else 0.0 if key.endswith("_dropout") else value
-        for key, value in vars(spec.model).items()
-    }
-    symbols = CORPORA[spec.task].symbols if spec.task in CORPORA else spec.task
-    return (spec.optimiser, spec.schedule, spec.evaluation, spec.engine, symbols, *model.items())
+def pack_size(device: Device | None) -> int:
+    """Language models that are trained together on such a device."""
+    return PACK_ON_ACCELERATOR if device is not None and device.kind == "cuda" else 1
 
 
 def _at_once(profile: Profile | None, device: Device | None) -> int | None:
@@ -237,25 +219,30 @@ def _downloads(specs: list[RunSpec], plan: Plan, places: Places) -> tuple[dict[s
 
 
 def _disk(
-    specs: list[RunSpec], downloads: dict[str, int | None], places: Places, at_once: int | None
+    specs: list[RunSpec],
+    downloads: dict[str, int | None],
+    places: Places,
+    at_once: int | None,
+    device: Device | None,
 ) -> dict[str, int]:
     """Bytes of what will be written, where they are known."""
     _, models = _needs(specs)
-    checkpoints, predictions, weights = [], 0, 0  # checkpoints: bytes of a run's, and lanes beside it
+    checkpoints, predictions, weights = [], 0, 0  # checkpoints: bytes of a run's, and runs of a pack
     for spec in specs:
         work = work_of(spec, iterations_of(spec), places.models)
         if work is None:
             continue
         # Weights and AdamW's two moments; and the best weights so far, where those are reported.
         copies = 3 + (getattr(spec.evaluation, "report", "") == "best")
-        checkpoints.append((COPIES * copies * FLOAT * work.parameters, spec.engine.lanes))
+        together = pack_size(device) if spec.kind.pack else 1
+        checkpoints.append((COPIES * copies * FLOAT * work.parameters, together))
         predictions += _prediction_bytes(spec)
     for name, spec in models.items():
         shape = shape_of(spec, places.models)
         if shape is not None and not Path(name).is_dir():
             weights += FLOAT * shape.parameters
     jobs = len(checkpoints) if at_once is None else at_once
-    packs = sorted((size * lanes for size, lanes in checkpoints), reverse=True)
+    packs = sorted((size * together for size, together in checkpoints), reverse=True)
     data = sum(size or 0 for name, size in downloads.items() if name not in models)
     return {
         "results": RUN_BYTES * len(specs),

@@ -33,9 +33,11 @@ log = logging.getLogger(__name__)
 
 WANTED = "wanted.jsonl"
 POLL_SECONDS = 0.5
+PACK_ON_ACCELERATOR = 20
+"""Language models trained together: small ones leave an accelerator idle. A CPU is as fast on each alone."""
 
 
-class Claim:
+class RunLock:
     """The right to train a run, held until it is released or the process ends."""
 
     def __init__(self, file: IO[str]) -> None:
@@ -74,7 +76,7 @@ class Pool:
         """Whether the run's record waits in the pool or is in its own folder, where it goes from here."""
         return any((folder / run / METRICS).exists() for folder in (self.folder, self.runs))
 
-    def claim(self, run: str) -> Claim | None:
+    def lock(self, run: str) -> RunLock | None:
         """The right to train ``run``, unless another process has it."""
         with naming(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +86,7 @@ class Pool:
         except BlockingIOError:
             file.close()
             return None
-        return Claim(file)
+        return RunLock(file)
 
     def place(self, run: str) -> Path:
         """Where a finished run's record is written until its job collects it."""
@@ -100,7 +102,7 @@ class Pool:
             return False
         try:
             found = check_whole(stored)
-            if found.run != spec.run:
+            if found.spec != spec:
                 raise RecordError(f"{stored}: holds another run")
         except RecordError as error:
             log.warning("%s; it is deleted and the run trained again", error)
@@ -122,13 +124,13 @@ class Pool:
         spec: RunSpec,
         suitable: Callable[[RunSpec], bool],
         should_stop: Callable[[], bool],
-    ) -> tuple[RunSpec, Claim] | None:
+    ) -> tuple[RunSpec, RunLock] | None:
         """A run to train now: ``spec``; or, while another process trains that, one that nobody trains.
 
         With nothing to do it waits. None: ``spec`` is finished, or ``should_stop()``.
         """
         while not should_stop() and not self.finished(spec.run):
-            found = self._claim_unfinished(spec) or self.unclaimed(suitable)
+            found = self._lock_unfinished(spec) or self.unlocked(suitable)
             if found is not None:
                 return found
             time.sleep(POLL_SECONDS)
@@ -136,27 +138,27 @@ class Pool:
 
     def has_work(self, spec: RunSpec, suitable: Callable[[RunSpec], bool]) -> bool:
         """Whether ``lead`` would find a run at present."""
-        found = self._claim_unfinished(spec) or self.unclaimed(suitable)
+        found = self._lock_unfinished(spec) or self.unlocked(suitable)
         if found is not None:
             found[1].release()
         return found is not None
 
-    def unclaimed(self, suitable: Callable[[RunSpec], bool]) -> tuple[RunSpec, Claim] | None:
+    def unlocked(self, suitable: Callable[[RunSpec], bool]) -> tuple[RunSpec, RunLock] | None:
         """The first unfinished run that is ``suitable`` and that nobody trains, if there is one."""
         candidates = (spec for spec in self.wanted() if suitable(spec))
-        return next((found for spec in candidates if (found := self._claim_unfinished(spec))), None)
+        return next((found for spec in candidates if (found := self._lock_unfinished(spec))), None)
 
-    def _claim_unfinished(self, spec: RunSpec) -> tuple[RunSpec, Claim] | None:
-        claim = self.claim(spec.run)
-        if claim is not None and self.finished(spec.run):
-            claim.release()
+    def _lock_unfinished(self, spec: RunSpec) -> tuple[RunSpec, RunLock] | None:
+        lock = self.lock(spec.run)
+        if lock is not None and self.finished(spec.run):
+            lock.release()
             return None
-        return None if claim is None else (spec, claim)
+        return None if lock is None else (spec, lock)
 
     def companions(
         self, leader: RunSpec, suitable: Callable[[RunSpec], bool], count: int
-    ) -> list[tuple[RunSpec, Claim]]:
+    ) -> list[tuple[RunSpec, RunLock]]:
         """Up to ``count`` other unfinished runs that are ``suitable`` and that nobody trains."""
         others = (spec for spec in self.wanted() if spec.run != leader.run and suitable(spec))
-        claimed = (found for spec in others if (found := self._claim_unfinished(spec)))
-        return list(itertools.islice(claimed, count))
+        locked = (found for spec in others if (found := self._lock_unfinished(spec)))
+        return list(itertools.islice(locked, count))

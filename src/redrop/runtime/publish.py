@@ -13,6 +13,7 @@ from pathlib import Path
 from redrop.atomic import replacing
 from redrop.checks import check_name
 from redrop.errors import ConfigError, RecordError
+from redrop.layout import ResultsLayout, RunFolders
 from redrop.record import CURVE, METRICS, PROVENANCE, SPEC, check_whole, read_record, same_result
 from redrop.study import Plan, Study
 
@@ -41,6 +42,17 @@ def copy_run(source: Path, target: Path) -> bool:
     return True
 
 
+def copy_runs(sources: list[Path], target: Path) -> int:
+    """Copy runs to a folder of runs, those that it does not have yet under another id; how many were new."""
+    there = RunFolders(target)
+    new = 0
+    for source in sources:
+        found = there.of(read_record(source).spec)
+        if found.name == source.name or not (found / METRICS).exists():
+            new += copy_run(source, target / source.name)
+    return new
+
+
 def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]:
     """Copy the finished runs that the config asks for to ``target``, and rebuild what is made of them.
 
@@ -51,25 +63,26 @@ def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]
 
     if plan.label is not None:
         raise ConfigError(f"label: {plan.label!r} marks what is not a result, so it is not published")
-    asked = [results / "runs" / study.name / run for run in plan.specs[study.part]]
+    own = ResultsLayout(results).runs(study.name)
+    asked = [own.of(spec) for spec in plan.specs[study.part].values()]
     there = [folder for folder in asked if (folder / METRICS).exists()]
-    new = sum(copy_run(folder, target / "runs" / folder.name) for folder in there)
+    new = copy_runs(there, target / "runs")
     log.info("%s: %d of %d runs are finished, %d of them new here", target, len(there), len(asked), new)
     if "significance" in study.tables:
         from redrop.analysis.tables.significance import store
 
         store(
-            build.load(results / "runs", {folder.name for folder in there}, study.name),
+            build.load(results / "runs", set(plan.specs[study.part]), study.name),
             study,
             target / "runs",
         )
     found = build.collect(target / "runs", None, target / "runs.csv")
-    own = target if study.part == study.name else target / study.part
+    place = target if study.part == study.name else target / study.part
     if study.parts:  # cells of one part never stand in the table of another
         found = build.load(target / "runs", set(plan.specs[study.part]))
-    paths = build.build_tables(found, study, own / "tables", None)
+    paths = build.build_tables(found, study, place / "tables", None)
     # The authors' recorded curves are not ours to publish.
-    paths += build.build_figures(found, study, own / "figures", None, recorded=False)
+    paths += build.build_figures(found, study, place / "figures", None, recorded=False)
     return [target / "runs.csv", *paths]
 
 
@@ -79,4 +92,4 @@ def restore(study: str, published: Path, results: Path) -> int:
     runs = sorted(path.parent for path in (published / study / "runs").glob(f"*/{METRICS}"))
     if not runs:
         raise ConfigError(f"{published / study}: holds no published runs; name another study or --published")
-    return sum(copy_run(run, results / "runs" / study / run.name) for run in runs)
+    return copy_runs(runs, ResultsLayout(results).runs(study).path)

@@ -73,16 +73,14 @@ MEASURED = {
     # Shares: results/published/benchmarks, of the two-core rows of packs.json, and of passes.json (plain,
     # eager) over the rate in step.json. Calls: processor time of the demo's toy runs, of two layers. Updates:
     # that of minilm on batches of one example; paper B's are in its shares.
-    "single": Utilisation(0.388, 128, 1.0e-3, 0.5e-3, 0.0, "benchmarks/packs.json, single run"),
-    "sweep": Utilisation(0.424, 128, 1.0e-3, 0.5e-3, 0.0, "benchmarks/packs.json, pack of 4"),
+    "paper B": Utilisation(0.388, 128, 1.0e-3, 0.5e-3, 0.0, "benchmarks/packs.json, single run"),
     "paper A": Utilisation(0.764, 384, 2.5e-3, 1.0e-3, 2.7e-9, "benchmarks/passes.json, plain"),
 }
 """Kind of run -> its utilisation on a CPU."""
 ASSUMED = {
     # CUDA graphs make one call of a whole step; released models are called layer by layer.
     # Updates: 36 bytes a parameter, at 1.5 TB a second.
-    "single": Utilisation(0.4, 1024, 0.1e-3, 0.5e-3, 0.0, "assumed"),
-    "sweep": Utilisation(0.4, 1024, 0.1e-3, 0.5e-3, 0.0, "assumed"),
+    "paper B": Utilisation(0.4, 1024, 0.1e-3, 0.5e-3, 0.0, "assumed"),
     "paper A": Utilisation(0.4, 1024, 1.5e-3, 0.5e-3, 2.4e-11, "assumed"),
 }
 """Kind of run -> its utilisation on a GPU: assumptions."""
@@ -90,9 +88,9 @@ DECODING = 2.0
 """How many times longer a search takes than its passes alone: products of few rows, beams that are sorted."""
 
 
-def utilisation(kind: str, engine: str, of_paper_a: bool) -> Utilisation:
+def utilisation(kind: str, of_paper_a: bool) -> Utilisation:
     """The utilisation of a run by a trainer on a kind of device."""
-    return (MEASURED if kind == "cpu" else ASSUMED)["paper A" if of_paper_a else engine]
+    return (MEASURED if kind == "cpu" else ASSUMED)["paper A" if of_paper_a else "paper B"]
 
 
 @dataclass(frozen=True)
@@ -109,9 +107,9 @@ class Seconds:
         return self.training + self.evaluation + self.decoding
 
 
-def seconds_of(work: RunWork, device: Device, engine: str, of_paper_a: bool) -> Seconds:
+def seconds_of(work: RunWork, device: Device, of_paper_a: bool) -> Seconds:
     """The time that a run takes on a device."""
-    share = utilisation(device.kind, engine, of_paper_a)
+    share = utilisation(device.kind, of_paper_a)
     rest = 1.0 / share.at(work.width) - 1.0  # what is no product, in times of the products
 
     def time_of(part: Work, call: float, precision: str) -> float:

@@ -93,15 +93,16 @@ def pair_pass(shape: Shape, source: float, target: float) -> float:
     return encoder + target * (decoder + 2 * shape.width * shape.vocabulary)
 
 
-def work_of(spec: RunSpec, updates: int, models: Path) -> RunWork | None:
+def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork | None:
     """The work of a run of so many updates; None where ``unknown`` names something.
 
-    ``models``: the folder of fetched models, whose configurations are read.
+    ``models``: the folder of fetched models, whose configurations are read. ``pack``: language models that
+    are trained together.
     """
     if unknown(spec, models) is not None:
         return None
     of_kind = {WINDOWS: _language_model, EXAMPLES: _encoder, TEXT_PAIRS: _encoder_decoder}
-    return of_kind[spec.kind.reads](spec, updates, shape_of(spec, models))
+    return of_kind[spec.kind.reads](spec, updates, shape_of(spec, models), pack)
 
 
 def unknown(spec: RunSpec, models: Path) -> str | None:
@@ -125,15 +126,15 @@ def residual_pass(spec: RunSpec, shape: Shape) -> float:
     return layers + 2 * shape.width * shape.vocabulary
 
 
-def _language_model(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
+def _language_model(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
     m, s, e = spec.model, spec.schedule, spec.evaluation
     corpus = CORPORA[spec.task]
     character = residual_pass(spec, shape)
-    # A pack makes one call of each layer for all of its lanes.
-    step = Work(s.batch_size * m.block_size * character, m.n_layer / spec.engine.lanes)
+    # A pack makes one call of each layer for all of its models.
+    step = Work(s.batch_size * m.block_size * character, m.n_layer / pack)
     scored = (1 + TRAIN_SAMPLE) * corpus.val + 2 * e.sampled_batches * s.batch_size * m.block_size
     batches = scored / (m.block_size * 16)  # as many windows a pass as on a CPU
-    once = Work(scored * character, m.n_layer * batches / spec.engine.lanes)
+    once = Work(scored * character, m.n_layer * batches / pack)
     return RunWork(
         training=_trained(spec, step).times(updates),
         evaluation=once.times(1 + math.ceil(updates / e.every)),
@@ -145,7 +146,7 @@ def _language_model(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
     )
 
 
-def _encoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
+def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
     from redrop.data.glue_tasks import TASKS
 
     s, e = spec.schedule, spec.evaluation
@@ -186,7 +187,7 @@ def examples_of(spec: RunSpec) -> int:
     return math.ceil(spec.data.train_fraction * rows)
 
 
-def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
+def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
     s, e = spec.schedule, spec.evaluation
     texts = PAIRS[spec.data.data_set]
     source = min(texts.source, spec.data.max_source)

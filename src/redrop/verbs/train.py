@@ -13,7 +13,7 @@ from redrop.errors import ConfigError, storage_error
 from redrop.places import Places, is_prepared
 from redrop.record import is_recorded
 from redrop.runtime import gpu
-from redrop.runtime.pool import Pool
+from redrop.runtime.pool import PACK_ON_ACCELERATOR, Pool
 from redrop.spec import RunSpec
 from redrop.verbs.shared import AddVerb, positive, seconds
 
@@ -37,7 +37,7 @@ def train(arguments: argparse.Namespace) -> None:
     checkpoints = arguments.checkpoints or out / "checkpoints"
 
     def is_done() -> bool:
-        done = (pool is not None and pool.collect(spec, out)) or is_recorded(out, spec.run)
+        done = (pool is not None and pool.collect(spec, out)) or is_recorded(out, spec)
         if done:
             shutil.rmtree(checkpoints / spec.run, ignore_errors=True)  # left by a process that was killed
         return done
@@ -62,10 +62,12 @@ def train(arguments: argparse.Namespace) -> None:
     from redrop.runtime.launch import Workplace, choose_device, run
 
     with nullcontext() if lease is None else lease:
+        device = choose_device(arguments.device, lease and lease.device)
         workplace = Workplace(
             places=places,
             checkpoints=checkpoints,
-            device=choose_device(arguments.device, lease and lease.device),
+            device=device,
+            pack=arguments.pack or (1 if device.type == "cpu" else PACK_ON_ACCELERATOR),
             checkpoint_seconds=arguments.checkpoint_every,
             should_stop=lambda: stop["asked"],
         )
@@ -95,6 +97,13 @@ def add(verb: AddVerb) -> None:
         "--pool",
         type=Path,
         help="folder in which jobs share out the runs that wait for training; OUT is then named RUNS/<run>",
+    )
+    made.add_argument(
+        "--pack",
+        type=positive,
+        metavar="N",
+        help="with --pool, train up to N small language models of one shape together"
+        " (default: 20 on a GPU, each alone on a CPU)",
     )
     made.add_argument(
         "--checkpoint-every",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.analysis.collect import RUN_SUFFIX
+from redrop.layout import RUN_SUFFIX
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def read_side(folder: Path, wanted: set[str] | None = None) -> Side:
         except RecordError as error:
             faults.append(str(error))
             continue
-        if wanted is None or record.run in wanted:
+        if wanted is None or record.spec.run in wanted:
             records.setdefault(record.run, record)
     if not found:
         raise ConfigError(f"{folder}: holds no finished run; name a results folder, such as results")

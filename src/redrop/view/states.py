@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.errors import RecordError
+from redrop.layout import RunFolders
 from redrop.record import DIVERGED as RECORDED_AS_DIVERGED
 from redrop.record import METRICS, read_json
 from redrop.runtime.plan import iterations_of
@@ -82,7 +83,9 @@ def study_states(study: str, specs: Iterable[RunSpec], results: Path) -> StudySt
     """The state of each of ``specs`` in a results folder."""
     places = StudyPlaces(results, study)
     held = held_locks(places.pool)
-    seen = _Seen(places, held or {}, names_in(places.pool), names_in(places.runs), names_in(places.logs))
+    folders = RunFolders(places.runs)
+    there = (names_in(folder) for folder in (places.pool, places.runs, places.logs))
+    seen = _Seen(places, folders, held or {}, *there)
     runs = [seen.state(spec) for spec in specs]
     return StudyStates(study, runs, held is not None)
 
@@ -92,6 +95,7 @@ class _Seen:
     """What a look at the folders showed."""
 
     places: StudyPlaces
+    folders: RunFolders
     held: dict[str, int]
     pool: set[str]
     runs: set[str]
@@ -100,8 +104,8 @@ class _Seen:
     def state(self, spec: RunSpec) -> RunState:
         """One run's."""
         run, iterations = spec.run, iterations_of(spec)
-        folder = self.places.runs / run
-        for place in self._records(run):
+        folder = self.folders.of(spec)
+        for place in self._records(run, folder):
             state, fault = _recorded(place)
             if state is not None:
                 waits = place.parent == self.places.pool
@@ -132,12 +136,12 @@ class _Seen:
             fault=fault,
         )
 
-    def _records(self, run: str) -> Iterator[Path]:
+    def _records(self, run: str, folder: Path) -> Iterator[Path]:
         """Where its record may be; it may have been moved from the first to the second meanwhile."""
         if run in self.pool:
             yield self.places.pool / run
-        if run in self.runs or run in self.pool:
-            yield self.places.runs / run
+        if folder.name in self.runs or run in self.pool:
+            yield folder
 
     def _checkpoints(self, run: str) -> Iterator[Path]:
         workflows, by_hand = self.places.checkpoints(run)

@@ -1,0 +1,151 @@
+"""Where everything below a results folder lies. Every verb and the workflow ask here.
+
+    downloads/DATA_SET/      raw files             data/DATA_SET/    prepared ones
+    models/MODEL/            released models
+    runs/STUDY/RUN/          a run's record        logs/STUDY/RUN.log
+    checkpoints/STUDY/RUN/   until it has ended    benchmarks/STUDY/RUN.tsv
+    pool/STUDY/              what jobs share out among themselves
+    PART/                    runs.csv, tables/ and figures/ of a study or of a part of one
+    runs.csv, report.html    of all of them
+
+A published study has its runs in STUDY/runs/RUN/ and what is made of them in STUDY/ and STUDY/PART/.
+
+A run's folder has the id that the run was given when it was recorded. Where an earlier version gave it
+another id than today's (``redrop.settings``), it is found by its settings.
+
+Read by the Snakefile in every job: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from redrop.errors import RedropError
+from redrop.record import METRICS, read_record
+from redrop.spec import RunSpec
+
+RUN_SUFFIX = re.compile(r"-s\d+-[0-9a-f]{8}$")
+"""What every run's id ends with: its seed and the hash of its settings."""
+
+
+@dataclass(frozen=True)
+class ResultsLayout:
+    """The folders and files of one results folder."""
+
+    path: Path
+
+    @property
+    def data(self) -> Path:
+        """Prepared data sets, a folder each."""
+        return self.path / "data"
+
+    @property
+    def models(self) -> Path:
+        """Released models, a folder each."""
+        return self.path / "models"
+
+    @property
+    def downloads(self) -> Path:
+        """Raw files of data sets, a folder each."""
+        return self.path / "downloads"
+
+    @property
+    def csv(self) -> Path:
+        """All runs of all studies in one long table."""
+        return self.path / "runs.csv"
+
+    @property
+    def page(self) -> Path:
+        """The report."""
+        return self.path / "report.html"
+
+    def runs(self, study: str) -> RunFolders:
+        """The folders of a study's runs."""
+        return RunFolders(self.path / "runs" / study)
+
+    def pool(self, study: str) -> Path:
+        """Locks, and records that wait for their own job."""
+        return self.path / "pool" / study
+
+    def checkpoints(self, study: str) -> Path:
+        """Checkpoints, a folder a run."""
+        return self.path / "checkpoints" / study
+
+    def logs(self, study: str) -> Path:
+        """A log a run."""
+        return self.path / "logs" / study
+
+    def part(self, part: str) -> Path:
+        """What is made of the runs of a study, or of a part of one."""
+        return self.path / part
+
+    def tables(self, part: str) -> Path:
+        """Its tables."""
+        return self.path / part / "tables"
+
+    def figures(self, part: str) -> Path:
+        """Its figures."""
+        return self.path / part / "figures"
+
+    def run_folders(self) -> Iterator[Path]:
+        """Every run's folder, finished or not, by name; also where all runs are of one study."""
+        for name in sorted(names_in(self.path / "runs")):
+            folder = self.path / "runs" / name
+            if RUN_SUFFIX.search(name):
+                yield folder
+            else:
+                yield from (folder / run for run in sorted(names_in(folder)) if RUN_SUFFIX.search(run))
+
+
+@dataclass(frozen=True)
+class RunFolders:
+    """The folders of runs in one folder; what is in it is looked up once."""
+
+    path: Path
+
+    def of(self, spec: RunSpec) -> Path:
+        """Where the record of ``spec`` lies, or will."""
+        found = self.path / spec.run
+        if found.name in self._names:
+            return found
+        earlier = self._by_prefix.get(RUN_SUFFIX.sub("", spec.run), ())
+        seed = f"-s{spec.seed}-"
+        named = (self.path / name for name in earlier if seed in name)
+        return next((folder for folder in named if self._holds(folder, spec)), found)
+
+    def is_finished(self, spec: RunSpec) -> bool:
+        """Whether its record is there."""
+        return (self.of(spec) / METRICS).exists()
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return names_in(self.path)
+
+    @cached_property
+    def _by_prefix(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in sorted(self._names):
+            if RUN_SUFFIX.search(name):
+                found.setdefault(RUN_SUFFIX.sub("", name), []).append(name)
+        return found
+
+    @staticmethod
+    def _holds(folder: Path, spec: RunSpec) -> bool:
+        try:
+            return (folder / METRICS).exists() and read_record(folder).spec == spec
+        except RedropError:
+            return False  # what is wrong with it is said where it is read
+
+
+def names_in(folder: Path) -> set[str]:
+    """What lies in a folder; nothing where there is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()

@@ -1,0 +1,141 @@
+"""How the settings of a run grow and shrink without making any earlier run another one.
+
+An id is a hash of a run's settings as JSON. So that a release adds settings and no id changes, a setting
+that comes later is declared with ``added(default)`` and stands in the JSON only where a run does not have
+it at that default. What a section of settings has besides its own fields because of the part that it names
+(an optimiser, a schedule, a method) is declared by that part's file as ``Option``s, under the same rule.
+
+A setting that said how a run is computed, not what it is, can be retired: its class lists it in ``RETIRED``
+with the value that it keeps in the JSON. Any value of it is read and forgotten. A setting that changes what
+is trained stays a field as long as there are records that have it; training may refuse it.
+
+Read by the Snakefile in every job: standard library only.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redrop.checks import check_choice, check_range, suggest
+from redrop.errors import ConfigError
+
+ADDED = {"added": True}
+
+
+def added(default: Any) -> Any:
+    """A dataclass field that came later: at ``default``, a run has the id that it had without it."""
+    if isinstance(default, Mapping):
+        return dataclasses.field(default_factory=Options, metadata=ADDED)
+    return dataclasses.field(default=default, metadata=ADDED)
+
+
+class Options(dict):
+    """Settings of one part beyond the fields of its section, by name; not changed once it is made."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(sorted(self.items())))
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting that one part has, such as an optimiser's momentum; its type is its default's."""
+
+    default: bool | int | float | str
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+    """What a text may be; empty: any."""
+
+    def read(self, key: str, value: Any) -> Any:
+        """``value`` as this option holds it; raises ``ConfigError`` naming ``key`` and what is allowed."""
+        value = coerce(key, value, type(self.default))
+        if self.choices:
+            check_choice(key, value, self.choices)
+        elif not isinstance(value, (str, bool)):
+            check_range(key, value, self.low, self.high)
+        return value
+
+
+def to_dict(value: Any) -> dict[str, Any]:
+    """The settings of a dataclass as plain values; those added later only where they differ from default."""
+    plain: dict[str, Any] = copy.deepcopy(getattr(value, "RETIRED", {}))
+    for field in dataclasses.fields(value):
+        own = getattr(value, field.name)
+        if isinstance(own, Options):
+            plain |= own
+        elif not field.metadata.get("added") or own != field.default:
+            plain[field.name] = to_dict(own) if dataclasses.is_dataclass(own) else own
+    return plain
+
+
+def build(cls: type, values: Any, prefix: str = "", choose: Mapping[str, type] | None = None) -> Any:
+    """Build dataclass ``cls`` from a mapping, checking keys and types by its annotations.
+
+    ``choose``: the classes of sections, by name. A class with a field of ``Options`` has a class method
+    ``known_options(values) -> dict[str, Option]``: what may stand beside its fields.
+    Raises ``ConfigError`` naming key, value and what is allowed.
+    """
+    where = prefix.rstrip(".") or "run spec"
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: {values!r} is not a mapping of settings")
+    hints = typing.get_type_hints(cls) if cls not in _HINTS else _HINTS[cls]
+    _HINTS[cls] = hints
+    fields = {field.name: field for field in dataclasses.fields(cls) if hints[field.name] is not Options}
+    holder = next((name for name, kind in hints.items() if kind is Options), None)
+    known = {} if holder is None else cls.known_options(values)
+    retired = getattr(cls, "RETIRED", {})
+    options = Options()
+    made = {}
+    for key, value in values.items():
+        if key in known:
+            value = known[key].read(prefix + key, value)
+            if value != known[key].default:
+                options[key] = value
+        elif key not in fields and key not in retired:
+            names = ", ".join(prefix + name for name in (*fields, *known))
+            raise ConfigError(
+                f"{prefix}{key}: unknown setting (known: {names}){suggest(key, [*fields, *known])}"
+            )
+    for key, field in fields.items():
+        if key not in values:
+            if field.default is dataclasses.MISSING:
+                raise ConfigError(f"{prefix}{key}: missing")
+            continue
+        kind = (choose or {}).get(key, hints[key])
+        if dataclasses.is_dataclass(kind):
+            made[key] = build(kind, values[key], f"{prefix}{key}.")
+        else:
+            made[key] = coerce(f"{prefix}{key}", values[key], kind)
+    return cls(**made) if holder is None else cls(**made, **{holder: options})
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
+"""A config has thousands of specs, and reading annotations is slow."""
+
+
+def coerce(key: str, value: Any, kind: Any) -> Any:
+    """Return ``value`` as ``kind`` (so that 0 and 0.0 give one hash), or refuse it."""
+    if isinstance(kind, types.UnionType):
+        if value is None:
+            return None
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+        if not isinstance(value, (int, float, str)):
+            raise ConfigError(f"{key}: {value!r} is not a {kind.__name__} or null")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and not (math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63):
+        shown = value if isinstance(value, float) else "a number of so many digits"
+        raise ConfigError(f"{key}: {shown} is out of range; it must be finite, and below 2**63 if whole")
+    if kind is float and number:
+        return float(value) + 0.0  # -0.0 is 0.0
+    if kind is int and number and float(value).is_integer() and abs(value) < 2**63:
+        return int(value)
+    if kind in (bool, str) and isinstance(value, kind):
+        return value
+    raise ConfigError(f"{key}: {value!r} is not a {kind.__name__}")
