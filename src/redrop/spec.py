@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,15 +20,18 @@ from redrop import settings
 from redrop.checks import check_choice, check_name, check_range, parse_json
 from redrop.errors import ConfigError
 from redrop.kinds import KINDS, Kind
+from redrop.methods import weights_of
 from redrop.optimisers import OPTIMISERS
+from redrop.registry import declared_options
+from redrop.settings import Option, Options, added
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserSpec:
-    """AdamW (Loshchilov & Hutter, 2019) and what is done to its gradients."""
+    """The optimiser and what is done to its gradients; a field that it has no use for is ignored."""
 
     name: str = "adamw"
-    """Which optimiser."""
+    """Which one; see ``redrop.optimisers``."""
     beta1: float
     """Decay of the first moment."""
     beta2: float
@@ -40,6 +44,8 @@ class OptimiserSpec:
     """``matrices``: weight decay on parameters with two or more axes only; ``all``: on every one."""
     clip_norm: float | None
     """Gradients are scaled down to this norm; null: never."""
+    options: Options = added({})
+    """What the optimiser can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         check_choice("optimiser.name", self.name, OPTIMISERS)
@@ -50,6 +56,11 @@ class OptimiserSpec:
         check_range("optimiser.weight_decay", self.weight_decay, 0.0)
         if self.clip_norm is not None:
             check_range("optimiser.clip_norm", self.clip_norm, 1e-12)
+
+    @classmethod
+    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
+        """Settings that the optimiser has beyond these fields."""
+        return declared_options(OPTIMISERS, values.get("name", "adamw"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +89,12 @@ class RunSpec:
         for key in ("study", "protocol", "config"):
             check_name(key, getattr(self, key))
         check_range("seed", self.seed, 0, 2**63 - 1)
+        for weight in weights_of(self.objective.name):
+            if weight not in self.kind.weights:
+                raise ConfigError(
+                    f"objective.name: {self.objective.name!r} has a term {weight}, but a {self.model.name} "
+                    f"can have no other than {', '.join(self.kind.weights) or 'its own loss'}"
+                )
         self.kind.check(self)
 
     @property

@@ -6,12 +6,16 @@ Read by the Snakefile in every job: standard library only.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
 from redrop.errors import ConfigError
+from redrop.methods import METHODS, check_weights
+from redrop.registry import declared_options
 from redrop.schedules import SCHEDULES
+from redrop.settings import Option, Options, added
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,15 +125,26 @@ class ObjectiveSpec:
 
     alpha: ClassVar = 0.0
     beta: ClassVar = 0.0
-    gamma: ClassVar = 0.0
-    passes: ClassVar = "mean"
     outputs: ClassVar = "batchmean"
 
     name: str = "ce"
-    """``ce``: cross entropy."""
+    """``ce``: cross entropy; ``rdrop``: of two passes whose outputs are kept consistent."""
+    gamma: float = added(0.0)
+    """Weight of the outputs' consistency."""
+    passes: str = added("mean")
+    """How two passes enter the cross entropy: their ``mean`` or ``sum``."""
+    options: Options = added({})
+    """What the method can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
-        check_choice("objective.name", self.name, ("ce",))
+        check_choice("objective.name", self.name, METHODS)
+        check_weights(self, ("gamma",))
+        check_choice("objective.passes", self.passes, ("mean", "sum"))
+
+    @classmethod
+    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
+        """Settings that the method has beyond these fields."""
+        return declared_options(METHODS, values.get("name", "ce"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +170,8 @@ class ScheduleSpec:
     """Iterations of linear rise from 0."""
     precision: str
     """``fp32`` (TF32 matrix products on CUDA), or ``bf16`` autocast."""
+    options: Options = added({})
+    """What the shape can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         check_choice("schedule.shape", self.shape, SCHEDULES)
@@ -166,6 +183,11 @@ class ScheduleSpec:
         check_range("schedule.min_learning_rate", self.min_learning_rate, 0.0, self.learning_rate)
         if self.stop_at is not None:
             check_range("schedule.stop_at", self.stop_at, 1, self.iterations)
+
+    @classmethod
+    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
+        """Settings that the shape has beyond these fields."""
+        return declared_options(SCHEDULES, values.get("shape"))
 
     @property
     def last_iteration(self) -> int:

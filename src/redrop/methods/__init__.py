@@ -16,8 +16,10 @@ can be checked without it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from redrop.checks import check_range
+from redrop.errors import ConfigError
 from redrop.registry import Registry, resolve
 
 if TYPE_CHECKING:
@@ -32,6 +34,15 @@ WEIGHTS = ("alpha", "beta", "gamma")
 def weights_of(name: str) -> tuple[str, ...]:
     """The weighted terms that the method called ``name`` has."""
     return getattr(METHODS[name], "WEIGHTS", ())
+
+
+def check_weights(section: Any, known: tuple[str, ...]) -> None:
+    """Refuse a weight below 0, and one of a term that the section's method does not have."""
+    for key in known:
+        weight = getattr(section, key)
+        check_range(f"objective.{key}", weight, 0.0)
+        if weight and key not in weights_of(section.name):
+            raise ConfigError(f"objective.{key}: {weight!r}, but {section.name} has no such term; give 0")
 
 
 def passes_of(name: str) -> int:
