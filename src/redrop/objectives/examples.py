@@ -41,7 +41,7 @@ class ExampleBatch(Batch):
         """All of them."""
         return full_precision(logits)
 
-    def loss(self, rows_NK: torch.Tensor) -> torch.Tensor:
+    def loss(self, rows_NK: torch.Tensor, spec: ConsistencySpec) -> torch.Tensor:
         """Mean over the examples."""
         return task_losses(rows_NK, self.targets).mean()
 
@@ -57,9 +57,5 @@ class ExampleBatch(Batch):
         """Layers by the order in which they run, as every released encoder has another name for them."""
         count, real_BT = model.config.num_hidden_layers, self.inputs["attention_mask"].bool()
         layers = chosen_layers(spec.attention_layers, count, "objective.attention_layers")
-        pairs_BTT, order = real_pairs(real_BT, real_BT), {}
-
-        def pairs_of(module: torch.nn.Module) -> torch.Tensor | None:
-            return pairs_BTT if order.setdefault(module, len(order)) in layers else None
-
-        return AttentionTerms(spec, pairs_of, count)
+        pairs_BTT = real_pairs(real_BT, real_BT)
+        return AttentionTerms(spec, lambda _: pairs_BTT, count, layers)

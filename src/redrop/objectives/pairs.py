@@ -39,8 +39,6 @@ class PairBatch(Batch):
     """bool."""
     start: int
     """Token that stands before each output in the decoder's input."""
-    smoothing: float = 0.0
-    """Share of the target's probability that is spread evenly over the vocabulary."""
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
@@ -75,13 +73,15 @@ class PairBatch(Batch):
         """Those of real target tokens."""
         return full_precision(logits[self.real_BT])
 
-    def loss(self, rows_NK: torch.Tensor) -> torch.Tensor:
+    def loss(self, rows_NK: torch.Tensor, spec: GenerationObjectiveSpec) -> torch.Tensor:
         """Smoothed cross entropy, mean over the real target tokens."""
-        return F.cross_entropy(rows_NK, self.targets, label_smoothing=self.smoothing)
+        return F.cross_entropy(rows_NK, self.targets, label_smoothing=spec.label_smoothing)
 
-    def both_passes(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def both_passes(
+        self, logits: torch.Tensor, spec: GenerationObjectiveSpec
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """In one sweep over the tokens."""
-        return two_pass_tokens(logits, self.target_BT, self.real_BT, self.smoothing)
+        return two_pass_tokens(logits, self.target_BT, self.real_BT, spec.label_smoothing)
 
     def hidden_states(
         self, output: Any, spec: GenerationObjectiveSpec
@@ -103,7 +103,7 @@ class PairBatch(Batch):
         def pairs_of(module: torch.nn.Module) -> torch.Tensor | None:
             return pairs[chosen[module]] if module in chosen else None
 
-        return AttentionTerms(spec, pairs_of, len(attentions_of(model)))
+        return AttentionTerms(spec, pairs_of, len(chosen))
 
 
 def attentions_of(model: PreTrainedModel) -> dict[torch.nn.Module, tuple[str, int]]:

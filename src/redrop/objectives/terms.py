@@ -92,10 +92,10 @@ class Batch(ABC):
         """The logits of what is real, (N, K) of one pass, in full precision."""
 
     @abstractmethod
-    def loss(self, rows_NK: torch.Tensor) -> torch.Tensor:
+    def loss(self, rows_NK: torch.Tensor, spec: Any) -> torch.Tensor:
         """The task's loss of one pass, a mean."""
 
-    def both_passes(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def both_passes(self, logits: torch.Tensor, spec: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Sum of both passes' losses and their symmetric divergence, at once; see ``FUSED``."""
         raise NotImplementedError
 
@@ -129,17 +129,23 @@ class AttentionTerms:
         spec: ConsistencySpec,
         pairs_of: Callable[[torch.nn.Module], torch.Tensor | None],
         expected: int,
+        layers: range | None = None,
     ) -> None:
-        """``pairs_of`` a layer: which queries and keys count, (B, T, S) bool, or None for a layer that is not
-        chosen; ``expected``: how many layers must be heard."""
+        """``pairs_of`` a layer: which queries and keys count, (B, T, S) bool; None: it is not listened to.
+
+        ``expected``: how many are listened to; ``layers``: those of them that have a term, by the order in
+        which they run.
+        """
         self.spec, self.pairs_of, self.expected = spec, pairs_of, expected
+        self.layers = range(expected) if layers is None else layers
+        self.heard: dict[torch.nn.Module, int] = {}
         self.terms: dict[torch.nn.Module, torch.Tensor] = {}
-        self.heard: set[torch.nn.Module] = set()
 
     def __call__(self, attention: Attention) -> None:
         pairs_BTS = self.pairs_of(attention.module)
-        self.heard.add(attention.module)
-        if pairs_BTS is not None:
+        if pairs_BTS is None:
+            return
+        if self.heard.setdefault(attention.module, len(self.heard)) in self.layers:
             tensor = getattr(attention, self.spec.attention)
             term = attention_consistency(tensor, pairs_BTS, self.spec.tokens, self.spec.heads)
             # A layer that gradient checkpointing runs again does the same work for nothing.
@@ -149,8 +155,8 @@ class AttentionTerms:
         """The layers' terms together; fewer are heard than there are where a model shares or hides them."""
         if len(self.heard) != self.expected:
             raise ConfigError(
-                f"model.checkpoint: the attention of {len(self.heard)} of the {self.expected} layers of a "
-                f"{model_type} can be heard; it needs objective.beta: 0"
+                f"model.checkpoint: {len(self.heard)} of {self.expected} attentions of a {model_type} can be "
+                "heard; it needs objective.beta: 0"
             )
         return over_layers(list(self.terms.values()), self.spec.layers)
 
@@ -189,12 +195,12 @@ def _of_outputs(batch: Batch, logits: torch.Tensor, spec: ConsistencySpec) -> Te
     divergence = divergence_of(spec.name) if spec.gamma else None
     rows = [batch.rows(part) for part in logits.chunk(passes)] if _needs_rows(batch, spec, method) else []
     if passes == 1:
-        terms = Terms(batch.loss(rows[0]))
+        terms = Terms(batch.loss(rows[0], spec))
     elif batch.FUSED and divergence is symmetric_kl:
-        both, between = batch.both_passes(logits)
+        both, between = batch.both_passes(logits, spec)
         terms = Terms(both if spec.passes == "sum" else 0.5 * both, output=between)
     else:
-        terms = Terms(task_of_passes(*map(batch.loss, rows), spec.passes))
+        terms = Terms(task_of_passes(*(batch.loss(part, spec) for part in rows), spec.passes))
         if divergence is not None:
             terms.output = output_consistency(torch.cat(rows), spec.outputs, divergence)
             terms.output_is_sum = spec.outputs == "sum" and rows[0].shape[-1] > 1

@@ -46,10 +46,10 @@ class WindowBatch(Batch):
         """Every symbol's."""
         return full_precision(logits).flatten(0, 1)
 
-    def loss(self, rows_NK: torch.Tensor) -> torch.Tensor:
+    def loss(self, rows_NK: torch.Tensor, spec: Any) -> torch.Tensor:
         """Mean over the symbols, nats."""
         return F.cross_entropy(rows_NK, self.targets)
 
-    def both_passes(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def both_passes(self, logits: torch.Tensor, spec: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """In one sweep over the symbols."""
         return two_pass_tokens(logits, self.y_BT, torch.ones_like(self.y_BT, dtype=torch.bool), 0.0)

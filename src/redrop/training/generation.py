@@ -81,7 +81,7 @@ class Generation(ReleasedModelTask):
                 f"{limit} positions"
             )
 
-    def batch(self, pairs: Pairs, examples: np.ndarray, smoothing: float = 0.0) -> PairBatch:
+    def batch(self, pairs: Pairs, examples: np.ndarray) -> PairBatch:
         """A padded batch on the device."""
         codec = self.pairs.codec
         source, of_source = pairs.source.padded(examples, codec.pad)
@@ -89,7 +89,7 @@ class Generation(ReleasedModelTask):
         moved = (
             values.to(self.device, non_blocking=True) for values in (source, of_source, target, of_target)
         )
-        return PairBatch(*moved, start=codec.end, smoothing=smoothing)
+        return PairBatch(*moved, start=codec.end)
 
     def next_batches(self, update: int) -> list[np.ndarray]:
         """Numbers of the examples of an update, a batch each."""
@@ -106,8 +106,7 @@ class Generation(ReleasedModelTask):
         batches = self.next_batches(update)
         counts = [int(self.train.target.lengths[examples].sum()) for examples in batches]
         for examples, count in zip(batches, counts, strict=True):
-            batch = self.batch(self.train, examples, self.spec.objective.label_smoothing)
-            yield batch, count / sum(counts)
+            yield self.batch(self.train, examples), count / sum(counts)
 
     @torch.no_grad()
     def validation_loss(self) -> float:
