@@ -14,6 +14,7 @@ from redrop.checks import check_choice, check_name, check_range
 from redrop.errors import ConfigError
 from redrop.methods import METHODS, check_weights
 from redrop.registry import declared_options
+from redrop.residual_streams import STREAMS
 from redrop.schedules import SCHEDULES
 from redrop.settings import Option, Options, added
 
@@ -46,7 +47,7 @@ class ResidualGPTSpec:
     name: str = "residual_gpt"
     """Which model class this is."""
     residual_stream: str
-    """``pre-norm``: x = x + f(LN(x)); ``normalised``: the stream itself is replaced by LN(x) first."""
+    """How skips and sub-layers are combined; see ``redrop.residual_streams``."""
     n_layer: int
     """Pairs of an attention and an MLP sub-layer. A block holds one pair, two of them with skip-4."""
     n_head: int
@@ -86,7 +87,7 @@ class ResidualGPTSpec:
 
     def __post_init__(self) -> None:
         check_choice("model.name", self.name, ("residual_gpt",))
-        check_choice("model.residual_stream", self.residual_stream, ("pre-norm", "normalised"))
+        check_choice("model.residual_stream", self.residual_stream, STREAMS)
         check_choice("model.activation", self.activation, ("gelu", "relu"))
         check_choice("model.bias", self.bias, ("none", "notebook"))
         check_choice("model.attention_scale", self.attention_scale, ("head", "model"))

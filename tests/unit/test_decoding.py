@@ -403,7 +403,7 @@ def test_the_two_directions_are_each_others_inverse() -> None:
 
 
 def test_hypotheses_are_decoded_with_the_fast_attention() -> None:
-    trainer = trainer_of(generation_spec(), overfitted().pairs)
+    trainer = trainer_of(generation_spec(), overfitted().task.pairs)
     trainer.task.use_attention(training=True)
     assert trainer.model.config._attn_implementation == "eager"
     trainer.task.hypotheses(some(trainer.task.valid, 2), "valid")

@@ -320,7 +320,7 @@ def test_the_best_weights_are_those_of_their_update() -> None:
         "scripted; last weights, update 10",
         "scripted; last weights, update 4",
     ]
-    assert last.best == {}
+    assert last.task.best == {}
     for outcome in ends[:2]:  # what was seen on the way is the same
         assert (outcome.metrics["bleu_valid"].value, outcome.metrics["bleu_valid_best"].value) == (9.0, 9.0)
         assert outcome.metrics["score"] == outcome.metrics["bleu"]

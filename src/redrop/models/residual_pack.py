@@ -19,11 +19,11 @@ import torch.nn.functional as F
 
 from redrop.errors import ConfigError
 from redrop.models.residual_gpt import build
+from redrop.residual_streams import STREAMS, joined_of
 from redrop.spec_language_model import ResidualGPTSpec
 from redrop.streams import MaskStream
 
 RATES = tuple(f.name for f in dataclasses.fields(ResidualGPTSpec) if f.name.endswith("_dropout"))
-STREAMS = ("pre-norm", "normalised")
 FREE = (*RATES, "initialisation", "initialisation_seed")
 """Settings in which the models of a pack may differ (but a skip is there for all of them or for none)."""
 
@@ -142,16 +142,17 @@ class ResidualPack:
 
     def _block(self, name: str, h_MNC: torch.Tensor, B: int, masks: PackMasks | None) -> torch.Tensor:
         spec = self.spec
+        stream, join = STREAMS[spec.residual_stream], joined_of(spec.residual_stream)
         inputs: list[torch.Tensor] = []
         for k in range(1, 2 * spec.pairs_per_block + 1):
             u_MNC = self._norm(h_MNC, f"{name}.norms.{k - 1}")
-            inputs.append(u_MNC if spec.residual_stream == "normalised" else h_MNC)
+            inputs.append(stream.carried(h_MNC, u_MNC))
             if k == 4 and spec.last_mlp_input == "second":
                 u_MNC = inputs[1]
             skip_MNC = self._skip(inputs[-1], "skip1_dropout", masks)
             sublayer = f"{name}.sublayers.{k - 1}"
             f_MNC = self._attention(sublayer, u_MNC, B, masks) if k % 2 else self._mlp(sublayer, u_MNC, masks)
-            h_MNC = skip_MNC + f_MNC
+            h_MNC = join(skip_MNC, f_MNC)
             if k % 2 == 0 and spec.skip2_dropout is not None:
                 h_MNC = h_MNC + self._skip(inputs[-2], "skip2_dropout", masks)
             if k == 4 and spec.skip4_dropout is not None:

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from redrop import residual_streams
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
 from redrop.methods import passes_of
-from redrop.models.residual_pack import STREAMS, PackMasks, ResidualPack, architecture, model_losses
+from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, model_losses
 from redrop.optimisers import adamw
 from redrop.record import Metric
 from redrop.spec import RunSpec
@@ -36,7 +37,7 @@ def why_not_packed(spec: RunSpec) -> str | None:
         return f"optimiser.name: a pack's updates are adamw's, not {spec.optimiser.name}'s"
     if passes_of(spec.objective.name) > 1 or spec.objective.name != "ce":
         return f"objective.name: a pack minimises ce alone, not {spec.objective.name}"
-    if spec.model.residual_stream not in STREAMS:
+    if not residual_streams.can_be_packed(spec.model.residual_stream):
         return f"model.residual_stream: {spec.model.residual_stream!r} has no packed form"
     return None
 
