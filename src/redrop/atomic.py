@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +25,22 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; it takes the final name only if the block succeeds.
 
     What a killed process left under the temporary name is written over. Of two processes that write one
-    file at the same time, the second waits. Raises ``StorageError`` naming ``path`` where the system
-    refuses: then what stood there still does.
+    file at the same time, the second waits. A link stays, and the file that it leads to is replaced. What is
+    no file, such as a device or a pipe, cannot be replaced: it is written to when the block has succeeded.
+    Raises ``StorageError`` naming ``path`` where the system refuses: then what stood there still does.
     """
+    if is_stream(path):
+        with naming(path), tempfile.TemporaryDirectory() as folder:
+            whole = Path(folder) / path.name
+            yield whole
+            with whole.open("rb") as file, path.open("wb") as stream:
+                shutil.copyfileobj(file, stream)
+        return
+    path = Path(os.path.realpath(path))
     part = part_of(path)
     with naming(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = _locked(part)
         try:
@@ -41,6 +54,13 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         finally:
             os.close(handle)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether ``path`` is a device, a pipe or a socket, or an open file of a process, as /dev/stdout is."""
+    if str(path).startswith(("/dev/", "/proc/")):
+        return not path.is_dir()
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def check_writable(folder: Path) -> None:

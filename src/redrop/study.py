@@ -200,13 +200,17 @@ class Study:
         return self.protocols[name]
 
 
+ROW_KEYS = ("config", "tags", "source", "settings")
+"""What a row may have besides the keys that the study file declares as columns."""
+
+
 def _row_settings(row: dict[str, Any], columns: dict[str, list[str]], source: str, where: str):
     settings: dict[str, Setting] = {}
     for key, value in row.items():
-        if key in ("config", "tags", "settings"):
+        if key in ROW_KEYS:
             continue
         if key not in columns:
-            known = ", ".join(["config", "tags", "settings", *columns])
+            known = ", ".join([*ROW_KEYS, *columns])
             raise ConfigError(f"{where}: unknown key {key!r} (known: {known}){suggest(key, columns)}")
         for target in columns[key]:
             settings[target] = Setting(value, source)
@@ -256,7 +260,10 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
             check_name(f"{where}: config", config)
             if config in rows:
                 raise ConfigError(f"{where}: configuration {config!r} is given twice")
-            rows[config] = _row_settings(row, raw["columns"], part["rows_source"], f"{where}: {config}")
+            if origin is not part and "source" in row:
+                continue  # added to the other protocol, no row of what that stands for
+            source = row.get("source", part["rows_source"])
+            rows[config] = _row_settings(row, raw["columns"], source, f"{where}: {config}")
             for key in part.get("overrides", []):
                 rows[config].pop(key, None)
             tags[config] = frozenset(row.get("tags", []))

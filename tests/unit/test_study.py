@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def runs_of(config: dict[str, Any], project: Path) -> set[str]:
 def test_the_authors_rows_are_those_of_their_records(reference: Path, residual: Study) -> None:
     with (reference / "residual/nanogpt_runs.csv").open() as file:
         records = list(csv.DictReader(file))
-    assert [record["run"] for record in records] == list(residual.protocols["authors"].rows)
+    authors = residual.protocols["authors"]
+    assert [record["run"] for record in records] == [row for row in authors.rows if not authors.tags[row]]
     for record in records:
         spec = spec_of(record["run"])
         for rate in ("embedding", "attention", "attention_output", "mlp"):
@@ -73,10 +75,24 @@ def test_matched_rows_differ_in_what_they_are_compared_for_only(residual: Study)
 
 
 def test_as_written_is_the_same_rows_with_16_layers(residual: Study) -> None:
-    assert list(residual.protocols["as-written"].rows) == list(residual.protocols["authors"].rows)
+    authors = residual.protocols["authors"]
+    assert list(residual.protocols["as-written"].rows) == [
+        row for row in authors.rows if not authors.tags[row]
+    ]
     for config in residual.protocols["as-written"].rows:
         spec = spec_of(config, "as-written")
         assert (spec.model.n_layer, spec.schedule.iterations) == (16, 50000)
+
+
+def test_a_row_of_ours_among_the_authors_is_marked_as_chosen(residual: Study) -> None:
+    """The control of a2r025 differs from it in the rate alone."""
+    rows = residual.protocols["authors"].rows
+    assert {setting.source for setting in rows["a2r000"].values()} == {"chosen"}
+    assert {setting.source for setting in rows["a2r025"].values()} == {"authors-code"}
+    control, theirs = spec_of("a2r000"), spec_of("a2r025")
+    assert theirs.model.skip1_dropout == 0.025
+    assert dataclasses.replace(control.model, skip1_dropout=0.025) == theirs.model
+    assert (control.schedule, control.optimiser) == (theirs.schedule, theirs.optimiser)
 
 
 def test_every_value_has_a_source(residual: Study) -> None:
