@@ -34,6 +34,9 @@ class Kind:
     """``module:class`` that trains several as one batched program; None: it is trained alone."""
     shape: str
     """``module:function`` (spec, folder of models) -> Shape or None, to count operations and bytes with."""
+    gradient_part: str | None = None
+    """``module:function`` (name of a parameter, model section) -> key under which the curve has the norm of its
+    gradient; None: the curve has none."""
     shown: tuple[str, ...]
     """Metrics that tell how good a run is, the main one first."""
     points: float = 1.0

@@ -26,6 +26,7 @@ KIND = Kind(
     weights=("gamma",),
     pack="redrop.training.pack:PackTrainer",
     shape="redrop.models.sizes:residual_shape",
+    gradient_part="redrop.training.gradients:part_of",
     shown=("val_loss_last", "val_loss_best", "train_loss_last"),
     size=lambda model: f"{model.n_layer} x {model.n_embd}",
 )

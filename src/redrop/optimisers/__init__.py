@@ -1,15 +1,15 @@
 """Optimisers, a file each.
 
-A file has a function ``make(groups, spec)``: torch's optimiser of these parameter groups, which carry their
-own ``weight_decay``; ``spec`` is the run's section. What it can be set to besides, its ``OPTIONS`` declare
-(``redrop.settings``). torch is imported inside, so that specs can be checked without it.
+A file has a function ``make(groups, spec, options)``: torch's optimiser of these parameter groups, which carry
+their own ``weight_decay``; ``spec`` is the run's section, ``options`` what the file's ``OPTIONS``
+(``redrop.settings``) are set to. torch is imported inside, so that specs can be checked without it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from redrop.registry import Registry
+from redrop.registry import Registry, options_of
 
 if TYPE_CHECKING:
     import torch
@@ -28,4 +28,5 @@ def make_optimiser(model: torch.nn.Module, spec: OptimiserSpec) -> torch.optim.O
     groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": spec.weight_decay}]
     if others:
         groups.append({"params": others, "weight_decay": 0.0})
-    return OPTIMISERS[spec.name].make(groups, spec)
+    optimiser = OPTIMISERS[spec.name]
+    return optimiser.make(groups, spec, options_of(optimiser, spec))

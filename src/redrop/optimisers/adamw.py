@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +11,9 @@ if TYPE_CHECKING:
     from redrop.spec import OptimiserSpec
 
 
-def make(groups: list[dict[str, Any]], spec: OptimiserSpec, **more: Any) -> torch.optim.Optimizer:
+def make(
+    groups: list[dict[str, Any]], spec: OptimiserSpec, options: Mapping[str, Any], **more: Any
+) -> torch.optim.Optimizer:
     """Fused, which is several times faster; ``more``: for a pack, what torch calls it."""
     import torch
 

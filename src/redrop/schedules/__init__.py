@@ -1,15 +1,15 @@
 """Learning-rate schedules: how the rate goes on after the warm-up, a file each.
 
-A file has a function ``rate(schedule, update, warmup, updates)``: the learning rate of the update that
-follows ``update`` finished ones (``warmup`` at least) of ``updates``; ``schedule`` is the run's section. What
-a schedule can be set to besides, its ``OPTIONS`` declare (``redrop.settings``). Standard library only.
+A file has a function ``rate(schedule, update, warmup, updates, options)``: the learning rate of the update
+that follows ``update`` finished ones (``warmup`` at least) of ``updates``; ``schedule`` is the run's section,
+``options`` what the file's ``OPTIONS`` (``redrop.settings``) are set to. Standard library only.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redrop.registry import Registry
+from redrop.registry import Registry, options_of
 
 if TYPE_CHECKING:
     from redrop.spec import ScheduleSpec
@@ -31,4 +31,5 @@ def learning_rate(schedule: AnySchedule, update: int, updates: int) -> float:
     warmup = schedule.warmup_updates(updates)
     if update < warmup:
         return schedule.learning_rate * (update + schedule.RISES_FROM) / warmup
-    return SCHEDULES[schedule.shape].rate(schedule, update, warmup, updates)
+    shape = SCHEDULES[schedule.shape]
+    return shape.rate(schedule, update, warmup, updates, options_of(shape, schedule))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 
-def rate(schedule: Any, update: int, warmup: int, updates: int) -> float:
+def rate(schedule: Any, update: int, warmup: int, updates: int, options: Mapping[str, Any]) -> float:
     """As nanoGPT computes it."""
     lowest = getattr(schedule, "min_learning_rate", 0.0)
     if update >= updates:

@@ -148,14 +148,14 @@ class LanguageModelling(Task):
         return row | terms | self._gradient_norms(trainer)
 
     def _gradient_norms(self, trainer: Trainer) -> dict[str, float]:
-        if not trainer.updated:
+        if not trainer.updated or self.spec.kind.gradient_part is None:
             return {}
-        clipped = torch.ones(1, device=self.device)
+        part, clipped = resolve(self.spec.kind.gradient_part), torch.ones(1, device=self.device)
         if trainer.norm is not None:
             clipped = (self.spec.optimiser.clip_norm / (trainer.norm[None] + 1e-6)).clamp(max=1.0)
         # A skip at rate 1 leaves what only feeds it without a gradient.
         named = [(name, one.grad) for name, one in self.model.named_parameters() if one.grad is not None]
-        return norms({name: grad[None] for name, grad in named}, clipped, self.spec.model)[0]
+        return norms({name: grad[None] for name, grad in named}, clipped, self.spec.model, part)[0]
 
     def metrics(self, run: Run) -> dict[str, Metric]:
         """Losses at the end and at their best."""

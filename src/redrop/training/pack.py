@@ -94,6 +94,7 @@ class PackTrainer:
         optimiser = adamw.make(
             groups,
             spec,
+            {},
             lr=torch.zeros((), device=self.device) if on_cuda else 0.0,  # a graph reads it where it lies
             capturable=on_cuda,
         )
