@@ -2,22 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= config/config.yaml
+# Test files at a time, each on one core.
+WORKERS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Large buffers are kept instead of being returned to the system after each operation (fewer page faults).
 export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 100000000000
 export MALLOC_TOP_PAD_ := 67108864
 
-.PHONY: help setup demo test test-long lint bench soak report format clean-demo
+.PHONY: help setup demo test test-long lint bench soak same-bytes report format clean-demo
 
 help:
 	@echo "make demo     both papers at toy size, to a report (minutes, offline)"
-	@echo "make test     the test suite"
+	@echo "make test     the test suite, two files at a time (WORKERS=$(WORKERS))"
 	@echo "make test-long  what waits for other programs: a real SLURM, twenty killed commands (minutes)"
-	@echo "make lint     ruff, snakefmt, snakemake --lint"
+	@echo "make lint     ruff, snakefmt, snakemake --lint, the layers of imports (import-linter)"
 	@echo "make bench    time of a training step: paper B's beside a nanoGPT-style one, paper A's methods side by side;"
 	@echo "              of a plan, a dry run and a collection of 5,000 runs"
 	@echo "make soak     long checks: heads of the authors' curves, commands killed at 200 random moments"
+	@echo "make same-bytes BEFORE=REV  ten published runs, shortened, by this checkout and by that revision"
 	@echo "make report   tables, figures and one page about the runs that exist so far (CONFIG=$(CONFIG))"
 
 setup: .venv/ready
@@ -39,7 +42,7 @@ demo: setup
 	@echo "                   residual, glue, translation or summarization"
 
 test: setup
-	pytest -q
+	pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 test-long: setup
 	pytest -q -m long
@@ -49,6 +52,7 @@ lint: setup
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+	lint-imports --no-cache --no-logo
 
 format: setup
 	ruff check --fix .
@@ -61,19 +65,16 @@ bench: setup
 	python tests/benchmarks/passes.py --json results/benchmarks/passes.json
 	python tests/benchmarks/generation.py --json results/benchmarks/generation.json
 	python tests/benchmarks/load.py --json results/benchmarks/load.json
+	python tests/benchmarks/alone.py --json results/benchmarks/alone.json
 
 soak: setup
 	python tests/soak/soak.py --out results/published/soak
 
+same-bytes: setup
+	python tests/soak/same_bytes.py --before $(BEFORE)
+
 report: setup
-	for study in $$(redrop plan --config $(CONFIG) --names); do \
-	  redrop collect --config $(CONFIG) --study $$study --out results/$$study/runs.csv && \
-	  redrop table --config $(CONFIG) --study $$study --out results/$$study/tables && \
-	  redrop figure --config $(CONFIG) --study $$study --out results/$$study/figures || exit 1; \
-	done
-	redrop report --config $(CONFIG) --out results/report.html
-	@echo
-	@echo "The report: $(CURDIR)/results/report.html"
+	redrop build --config "$(CONFIG)"
 
 clean-demo:
 	rm -rf results/demo

@@ -16,7 +16,7 @@ from bad_input_support import Case, Place, flipped
 from redrop.cli import main
 from redrop.data import archives
 from redrop.data.corpus import prepare_corpus, toy_text
-from support import PROJECT, small_spec
+from support import small_spec
 
 AGAIN = "run the run again"
 FETCH_AGAIN = "redrop fetch"
@@ -508,63 +508,6 @@ MODELS = [
         ("model.revision", "missing", "40 hex digits"),
     ),
 ]
-
-
-def project_with(path: str, content: bytes, command: list[str]) -> Callable[[Place], list[str]]:
-    """A project in which one file is another, and a command that reads it."""
-
-    def spoil(place: Place) -> list[str]:
-        for part in ("config", "workflow/schemas"):
-            shutil.copytree(PROJECT / part, place.root / "project" / part)
-        place.write(f"project/{path}", content)
-        return [
-            word.replace("PROJECT", str(place.root / "project")).replace("PLACE", str(place.root))
-            for word in command
-        ]
-
-    return spoil
-
-
-CLAIMS = ["claims", "--study", "residual", "--results", "PLACE/results", "--project", "PROJECT"]
-README = ["readme", "--project", "PROJECT"]
-REPORTED_HEAD = b"study,protocol,config,task,metric,value,source\n"
-PAPERS = [
-    Case(
-        "a README without a block's end",
-        project_with("README.md", b"<!-- begin kills -->\n", README),
-        ("README", "'kills'", "add <!-- end kills -->"),
-    ),
-    Case(
-        "a README with an unknown block",
-        project_with("README.md", b"<!-- begin kils -->\n<!-- end kils -->\n", README),
-        ("README", "'kils'", "did you mean 'kills'"),
-    ),
-    Case(
-        "a README whose numbers are not there",
-        project_with("README.md", b"<!-- begin kills -->\n<!-- end kills -->\n", README),
-        ("kills.json", "no such file", "copy its folder anew"),
-    ),
-    Case(
-        "a README that is not there",
-        project_with("other.md", b"", README),
-        ("README.md", "No such file", "give one that is there"),
-    ),
-    Case(
-        "a README in UTF-16",
-        project_with("README.md", "x".encode("utf-16"), README),
-        ("README.md", "UTF-8", "save it"),
-    ),
-]
-
-
-def blank_block(place: Place) -> list[str]:
-    """A README block whose figures lack a key."""
-    command = project_with("README.md", b"<!-- begin kills -->\n<!-- end kills -->\n", README)(place)
-    place.write("project/results/published/soak/kills.json", "{}")
-    return command
-
-
-PAPERS.append(Case("a README's numbers that lack one", blank_block, ("'kills'", "damaged", "git checkout")))
 
 
 def broken_pool(place: Place) -> list[str]:

@@ -21,6 +21,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 os.environ["REDROP_GPUS"] = ""  # `redrop train` runs on the CPU here, whatever the machine has
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole workflows, the longest files, begin first: no worker is left alone with them at the end."""
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from redrop import data
 from redrop.data.text_pairs import Codec, Pairs, SymbolCodec, TextPairs
 from redrop.models.generation import build_transformer, load_generator
 from redrop.objectives.consistency import output_consistency
@@ -27,7 +28,7 @@ from redrop.spec_generation import (
     TransformerSpec,
 )
 from redrop.training.generation import Generation
-from redrop.training.sources import ready_data, summaries, translations
+from redrop.training.sources import summaries, translations
 from redrop.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -134,7 +135,7 @@ def data_root() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="redrop-toys-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in ("toy_translation", "toy_summaries"):
-        ready_data(name, folder)
+        data.ready(name, folder)
     return folder
 
 
@@ -142,9 +143,8 @@ def data_root() -> Path:
 def toy(task: str) -> TextPairs:
     """A toy task, encoded; nobody changes it."""
     spec = generation_spec(data__task=task)
-    prepared = data_root() / spec.data.data_set
-    _, pairs = (translations if spec.data.translates else summaries)(spec, prepared, None)
-    return pairs
+    loaded = data.load(spec.data.data_set, data_root())
+    return (translations if spec.data.translates else summaries)(spec, loaded, None)
 
 
 def some(pairs: Pairs, count: int) -> Pairs:

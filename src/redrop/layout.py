@@ -8,7 +8,8 @@
     PART/                    runs.csv, tables/ and figures/ of a study or of a part of one
     runs.csv, report.html    of all of them
 
-A published study has its runs in STUDY/runs/RUN/ and what is made of them in STUDY/ and STUDY/PART/.
+A folder of published studies has a study's runs in STUDY/runs/RUN/, and what is made of them in STUDY/ and
+STUDY/PART/; the folder of one published study is read, too.
 
 A run's folder has the id that the run was given when it was recorded. Where an earlier version gave it
 another id than today's (``redrop.settings``), it is found by its settings.
@@ -31,6 +32,9 @@ from redrop.spec import RunSpec
 
 RUN_SUFFIX = re.compile(r"-s\d+-[0-9a-f]{8}$")
 """What every run's id ends with: its seed and the hash of its settings."""
+
+
+OWN, PUBLISHED, ONE_STUDY, EMPTY = "own", "published", "one study", "empty"
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,18 @@ class ResultsLayout:
         """The report."""
         return self.path / "report.html"
 
+    @cached_property
+    def kind(self) -> str:
+        """``OWN``, ``PUBLISHED`` or ``ONE_STUDY``, by where finished runs are; ``EMPTY`` without any."""
+        for kind, pattern in ((OWN, "runs/*/*"), (ONE_STUDY, "runs/*"), (PUBLISHED, "*/runs/*")):
+            if next(self.path.glob(f"{pattern}/{METRICS}"), None) is not None:
+                return kind
+        return EMPTY
+
     def runs(self, study: str) -> RunFolders:
         """The folders of a study's runs."""
-        return RunFolders(self.path / "runs" / study)
+        published = {PUBLISHED: self.path / study / "runs", ONE_STUDY: self.path / "runs"}
+        return RunFolders(published.get(self.kind, self.path / "runs" / study))
 
     def pool(self, study: str) -> Path:
         """Locks, and records that wait for their own job."""
@@ -81,25 +94,17 @@ class ResultsLayout:
         return self.path / "logs" / study
 
     def part(self, part: str) -> Path:
-        """What is made of the runs of a study, or of a part of one."""
+        """What is made of the runs of a study, or of a part of one: runs.csv, tables/, figures/."""
         return self.path / part
 
-    def tables(self, part: str) -> Path:
-        """Its tables."""
-        return self.path / part / "tables"
-
-    def figures(self, part: str) -> Path:
-        """Its figures."""
-        return self.path / part / "figures"
-
     def run_folders(self) -> Iterator[Path]:
-        """Every run's folder, finished or not, by name; also where all runs are of one study."""
-        for name in sorted(names_in(self.path / "runs")):
-            folder = self.path / "runs" / name
-            if RUN_SUFFIX.search(name):
-                yield folder
-            else:
-                yield from (folder / run for run in sorted(names_in(folder)) if RUN_SUFFIX.search(run))
+        """Every run's folder, finished or not, a study after another, by name."""
+        top = self.path / "runs"
+        places = [top, *(top / name for name in sorted(names_in(top)))]
+        if self.kind == PUBLISHED:
+            places = [self.path / name / "runs" for name in sorted(names_in(self.path))]
+        for place in places:
+            yield from (place / run for run in sorted(names_in(place)) if RUN_SUFFIX.search(run))
 
 
 @dataclass(frozen=True)

@@ -138,4 +138,21 @@ def coerce(key: str, value: Any, kind: Any) -> Any:
         return int(value)
     if kind in (bool, str) and isinstance(value, kind):
         return value
-    raise ConfigError(f"{key}: {value!r} is not a {kind.__name__}")
+    raise ConfigError(f"{key}: {value!r} is not a {kind.__name__}{_remedy(value, kind)}")
+
+
+def _remedy(value: Any, kind: type) -> str:
+    """How YAML is told what was meant."""
+    if kind is str and isinstance(value, (bool, int, float)):
+        return "; put it in quotes: YAML reads it as something else"
+    if kind in (int, float) and isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return ""
+        if "e" not in value.lower():
+            return "; leave out the quotes"
+        # YAML 1.1 wants a point in the mantissa and a sign in the exponent.
+        mantissa, _, exponent = f"{number:e}".partition("e")
+        return f"; write {float(mantissa)}e{exponent}, without quotes"
+    return ""

@@ -9,6 +9,7 @@ imported.
 from __future__ import annotations
 
 import fnmatch
+import itertools
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -187,6 +188,8 @@ class Study:
     figures: tuple[str, ...] = ()
     part: str = ""
     """What the config calls it: the study's own name, or ``<study>_<part>`` with tables of its own."""
+    root: Path = Path()
+    """The project that it was read from, with its claims and reported figures."""
     parts: tuple[str, ...] = ()
     """The parts with tables and figures of their own, without the study's name before them."""
 
@@ -301,12 +304,12 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
         name, view = f"{name}_{view_name}", views[view_name]
     tables, figures = tuple(view["tables"]), tuple(view["figures"])
     parts = tuple(raw.get("parts", ()))
-    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, parts)
+    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, root, parts)
 
 
 def _check_presented(raw: dict[str, Any], path: Path) -> None:
     """Refuse tables and figures that do not exist now, not after all runs are trained."""
-    from redrop.analysis.names import FIGURES, TABLES
+    from redrop.presented import FIGURES, TABLES
 
     for view in (raw, *raw.get("parts", {}).values()):
         for key, known in (("tables", TABLES), ("figures", FIGURES)):
@@ -363,27 +366,36 @@ def select(study: Study, selections: list[dict[str, Any]]) -> list[RunSpec]:
     for selection in selections:
         override = selection.get("settings", {})
         tasks = _tasks(study, selection)
-        for name in selection["protocols"]:
-            protocol = study.protocol(name)
-            patterns = selection.get("configs", ["*"])
-            for pattern in patterns:
-                if not fnmatch.filter(protocol.rows, pattern):
-                    raise ConfigError(
-                        f"study {study.name}, protocol {name}: no configuration matches {pattern!r}"
-                        + suggest(pattern, protocol.rows)
-                    )
-            wanted = [
-                config
-                for config in protocol.rows
-                if any(fnmatch.fnmatchcase(config, pattern) for pattern in patterns)
-                and protocol.tags[config] <= set(selection.get("tags", []))
-            ]
-            for task in tasks:
-                for config in wanted:
-                    for seed in selection["seeds"]:
-                        spec = make_spec(study, name, config, task, seed, override)
-                        specs[spec.run] = spec
+        protocols = [study.protocol(name) for name in selection["protocols"]]
+        known = {tag for protocol in protocols for tags in protocol.tags.values() for tag in tags}
+        for tag in selection.get("tags", []):
+            check_choice(f"study {study.name}: tags", tag, known)
+        for protocol in protocols:
+            configs = _configs(study, protocol, selection)
+            for task, config, seed in itertools.product(tasks, configs, selection["seeds"]):
+                spec = make_spec(study, protocol.name, config, task, seed, override)
+                specs[spec.run] = spec
     return list(specs.values())
+
+
+def _configs(study: Study, protocol: Protocol, selection: dict[str, Any]) -> list[str]:
+    """A protocol's configurations in a selection; raises ``ConfigError`` for a pattern that selects none."""
+    asked, found = set(selection.get("tags", [])), set()
+    for pattern in selection.get("configs", ["*"]):
+        where = f"study {study.name}, protocol {protocol.name}"
+        matched = [config for config in protocol.rows if fnmatch.fnmatchcase(config, pattern)]
+        if not matched:
+            hint = suggest(pattern, protocol.rows)
+            raise ConfigError(f"{where}: no configuration matches {pattern!r}{hint}")
+        selected = {config for config in matched if protocol.tags[config] <= asked}
+        if not selected:
+            tags = ", ".join(sorted(asked.union(*(protocol.tags[config] for config in matched))))
+            raise ConfigError(
+                f"{where}: every configuration that matches {pattern!r} has tags that the selection does not "
+                f"list; write tags: [{tags}]"
+            )
+        found |= selected
+    return [config for config in protocol.rows if config in found]
 
 
 def _tasks(study: Study, selection: dict[str, Any]) -> list[str]:
@@ -433,9 +445,24 @@ class Plan:
         return {protocol: list(names) for protocol, names in found.items()}
 
 
+MAY_BE_NULL = ("mirror", "label", "only")
+
+
+def check_config(config: dict[str, Any], root: Path) -> dict[str, Any]:
+    """A config whose form is right; raises ``ConfigError`` naming what is not.
+
+    Snakemake hands ``--config mirror=null`` on as a text: whoever writes null means none, not a folder of
+    that name (which is ./null).
+    """
+    none = {key: None for key in MAY_BE_NULL if config.get(key) in ("null", "Null", "NULL", "~", "")}
+    config = config | none
+    check_schema(config, "config", root, "config")
+    return config
+
+
 def resolve(config: dict[str, Any], root: Path) -> Plan:
     """Check a config and expand it; ``root`` is the project folder (config/studies, workflow/schemas)."""
-    check_schema(config, "config", root, "config")
+    config = check_config(config, root)
     for key in ("results", "mirror"):
         check_path(f"config: {key}", config[key])
     studies, specs = {}, {}

@@ -41,7 +41,7 @@ from redrop.data.tokens import Tokens
 from redrop.evaluation.decoding import decode
 from redrop.models.generation import build_transformer
 from redrop.record import write_json
-from redrop.runtime.provenance import device_name
+from redrop.runtime.environment import device_name
 from redrop.spec import RunSpec
 from redrop.spec_generation import GenerationEvaluationSpec, TransformerSpec
 from redrop.study import load_study, make_spec

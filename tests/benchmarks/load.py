@@ -32,7 +32,7 @@ from redrop.record import (
     write_curve,
     write_json,
 )
-from redrop.runtime.provenance import device_name
+from redrop.runtime.environment import device_name
 from redrop.spec import RunSpec
 from redrop.study import resolve
 from redrop.verbs.shared import read_config

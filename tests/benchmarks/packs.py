@@ -21,7 +21,7 @@ import torch
 from step import PROJECT, corpus_of, plain_step, step_gflop, timed
 
 from redrop.record import write_json
-from redrop.runtime.provenance import device_name
+from redrop.runtime.environment import device_name
 from redrop.runtime.rates import matmul_rate
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec

@@ -24,7 +24,7 @@ from redrop.models.attention import TAP
 from redrop.objectives.examples import ExampleBatch
 from redrop.objectives.terms import terms_of
 from redrop.record import write_json
-from redrop.runtime.provenance import device_name
+from redrop.runtime.environment import device_name
 from redrop.spec_encoder import ConsistencySpec
 from redrop.study import load_study, make_spec
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 
 from redrop.data.corpus import Corpus
 from redrop.record import write_json
-from redrop.runtime.provenance import device_name
+from redrop.runtime.environment import device_name
 from redrop.runtime.rates import matmul_rate
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec

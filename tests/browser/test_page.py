@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from browser_support import CHROMIUM, Browser
-from redrop.analysis.names import figure_plan
+from redrop.analysis.registry import figure_plan
 from redrop.report.page import write_page
 from redrop.study import Plan
 from report_support import invent, plan_of

@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
-IMPORTED_AS = {"subword-nmt": "subword_nmt", "vl-convert-python": "vl_convert"}
+IMPORTED_AS = {"nvidia-ml-py": "pynvml", "subword-nmt": "subword_nmt", "vl-convert-python": "vl_convert"}
 """Package -> module, where the names differ."""
 LOOK = """
 import importlib, importlib.metadata, json, sys

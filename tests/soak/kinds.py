@@ -21,8 +21,8 @@ from typing import Any
 import yaml
 
 from redrop import cli, data
-from redrop.data import tiny_shakespeare
 from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.data.sets.corpus import tiny_shakespeare
 from redrop.record import (
     CURVE,
     DONE,
@@ -138,9 +138,10 @@ TEXT = partial(toy_text, 1_500_000, 0)
 def pinned(raw: bytes) -> None:
     """Let the pinned sums of Tiny Shakespeare be those of ``raw``, in this process."""
     digest = hashlib.sha256(raw).hexdigest()
-    tiny_shakespeare.TEXT = dataclasses.replace(
-        tiny_shakespeare.TEXT, sha256=digest, size=len(raw), mirror_sha256=(digest,)
-    )
+    pinned_set = tiny_shakespeare.DATA_SET
+    ((edition, (text,)),) = pinned_set.editions.items()
+    text = dataclasses.replace(text, sha256=digest, size=len(raw), mirror_sha256=(digest,))
+    tiny_shakespeare.DATA_SET = dataclasses.replace(pinned_set, editions={edition: (text,)})
 
 
 def fetch_from_mirror(shared: Path, folder: Path) -> None:

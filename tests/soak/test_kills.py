@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from redrop.analysis.readme import kills
+from readme import kills
 from redrop.record import read_json
 from redrop.study import Study
 

@@ -9,8 +9,16 @@ import pytest
 import yaml
 
 from analysis_support import decay, results_of, write_run
-from redrop.analysis.claims import Claim, combine, judge, published_verdict, read_claims
-from redrop.analysis.tables.claims import claims, project_claims
+from redrop.analysis.claims import (
+    Claim,
+    combine,
+    judge,
+    project_claims,
+    published_verdict,
+    read_claims,
+)
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.tables import claims
 from redrop.errors import ConfigError
 from redrop.study import Study, make_spec
 
@@ -93,7 +101,7 @@ def test_all_comparisons_must_hold() -> None:
 def test_the_table_shows_every_comparison_and_the_raw_values(residual: Study, tmp_path: Path) -> None:
     losses = {"res1-0": [1.90, 1.91], "res1-0.025": [1.94, 1.96], "res1-0.2": [2.1, 2.2]}
     runs(tmp_path, residual, losses, protocol="notebook")
-    table = claims(results_of(tmp_path), residual)
+    table = claims.build(StudyResults(results_of(tmp_path), residual))
     raw = table.raw.set_index(["claim", "config", "than"])
     found = raw.loc[("skip1-control", "res1-0", "res1-0.025")]
     assert found["differences"] == "0.040000 0.050000"

@@ -16,10 +16,11 @@ import pytest
 
 from analysis_support import decay, edit_metrics, results_of, write_config, write_run
 from redrop.analysis.build import build_figures
-from redrop.analysis.figures import forest, style
-from redrop.analysis.figures.drawn import to_csv
-from redrop.analysis.names import FIGURES, figure_names, figure_plan, implementation
-from redrop.analysis.reported import NOTHING
+from redrop.analysis.figures import forest, small_multiples
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.drawing import to_csv
+from redrop.analysis.registry import figure_names, figure_plan
+from redrop.analysis.study_results import StudyResults
 from redrop.errors import ConfigError
 from redrop.record import CURVE, DIVERGED, read_curve, write_curve
 from support import STUDY, spec_of
@@ -180,8 +181,7 @@ def test_every_number_that_is_plotted_is_in_the_csv(runs: Path) -> None:
     seen = set()
     for entry in figure_plan(STUDY, {"notebook": ["tiny_shakespeare"]}):
         with style.applied():
-            draw = implementation(FIGURES[entry.figure])
-            drawn = draw(results, STUDY, entry.protocol, entry.task, NOTHING, entry.sweep)
+            drawn = entry.draw(StudyResults(results, STUDY))
         numbers = {
             float(f"{v:.9g}") for row in drawn.rows for v in row.values() if isinstance(v, int | float)
         }
@@ -240,8 +240,9 @@ def test_the_forest_has_a_row_a_comparison_with_the_claims_own_sign(figures: Pat
 
 def test_small_multiples_have_the_control_behind_every_other_panel(runs: Path) -> None:
     with style.applied():
-        draw = implementation(FIGURES["small-multiples"])
-        figure = draw(results_of(runs), STUDY, "notebook", "tiny_shakespeare").figure
+        figure = small_multiples.draw(
+            StudyResults(results_of(runs), STUDY), "notebook", "tiny_shakespeare"
+        ).figure
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
     assert set(panels) == {"skip-1: 0", "skip-1: 0.025", "skip-1: 0.2"}
     grey = {

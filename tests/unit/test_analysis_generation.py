@@ -12,12 +12,13 @@ import pytest
 import sacrebleu
 
 from generation_support import METHODS, generation_spec
+from readme_scores import at_equal_passes, generation_rows
 from redrop import record
 from redrop.analysis.build import build_figures, find_reported, load
 from redrop.analysis.claims import Claim, judge
-from redrop.analysis.readme_scores import at_equal_passes, generation_rows
-from redrop.analysis.tables.scores import scores
-from redrop.analysis.tables.significance import NOTHING_HERE, PREDICTIONS, significance, store
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.tables import scores, significance
+from redrop.analysis.tables.significance import NOTHING_HERE, PREDICTIONS, store
 from redrop.errors import RecordError
 from redrop.record import Metric
 from redrop.study import Study, load_part
@@ -68,7 +69,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_metric_has_a_column_and_points_stay_points(runs: Path, study: Study) -> None:
-    made = scores(load(runs, None, "translation"), study)
+    made = scores.build(StudyResults(load(runs, None, "translation"), study))
     rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
     assert rows["ce"]["toy_xx_yy bleu"] == "21.00 ± 1.41"
     assert rows["ce"]["toy_xx_yy sacrebleu"] == "20.00 ± 1.41"
@@ -79,7 +80,7 @@ def test_every_metric_has_a_column_and_points_stay_points(runs: Path, study: Stu
 
 
 def test_the_bootstrap_is_sacrebleus_on_the_main_test_set(runs: Path, study: Study) -> None:
-    made = significance(load(runs, None, "translation"), study)
+    made = significance.build(StudyResults(load(runs, None, "translation"), study))
     (first, second) = made.raw.to_dict("records")
     assert [first["seed"], second["seed"]] == [1, 2]
     assert (first["system"], first["baseline"], first["n"]) == ("rdrop", "ce", 12)
@@ -95,10 +96,13 @@ def test_what_was_compared_stays_where_the_outputs_do_not_go(
     results = load(runs, None, "translation")
     copies = tmp_path / "translation"
     shutil.copytree(runs / "translation", copies, ignore=shutil.ignore_patterns(PREDICTIONS))
-    assert significance(load(copies, None), study).footnotes == (NOTHING_HERE,)
+    assert significance.build(StudyResults(load(copies, None), study)).footnotes == (NOTHING_HERE,)
     store(results, study, copies)
     store(load(copies, None), study, copies)  # again, without outputs: nothing is lost
-    expected, found = significance(results, study), significance(load(copies, None), study)
+    expected, found = (
+        significance.build(StudyResults(results, study)),
+        significance.build(StudyResults(load(copies, None), study)),
+    )
     assert found.raw.equals(expected.raw)
     assert found.frame.equals(expected.frame)
     assert len(found.frame) == 2
@@ -106,7 +110,7 @@ def test_what_was_compared_stays_where_the_outputs_do_not_go(
 
 def test_without_outputs_the_bootstrap_says_so(study: Study, tmp_path: Path) -> None:
     write(tmp_path, "ce", 1, 20.0, None)
-    made = significance(load(tmp_path, None, "translation"), study)
+    made = significance.build(StudyResults(load(tmp_path, None, "translation"), study))
     assert made.footnotes == (NOTHING_HERE,)
 
 
@@ -147,7 +151,7 @@ def test_what_is_reported_stands_below_the_row_it_is_about(project: Path, tmp_pa
     ):
         own = load_part(name, project)
         results = load(tmp_path / "none", None, name)
-        made = scores(results, own, find_reported(own, None), {protocol: [task]})
+        made = scores.build(StudyResults(results, own, find_reported(own, None), {protocol: [task]}))
         rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
         assert rows["rdrop, reported"][column] == expected
 
@@ -155,8 +159,7 @@ def test_what_is_reported_stands_below_the_row_it_is_about(project: Path, tmp_pa
 def test_a_claim_is_judged_on_the_score_itself(runs: Path, study: Study) -> None:
     claim = Claim("gain", "paper", "somewhere", "better", "score", {"toy": (("lrdrop", "ce"),)}, higher=True)
     (judgement,) = judge(load(runs, None, "translation"), study, claim)
-    assert judgement.comparisons[0].differences == {1: 3.0, 2: 1.0}
-    assert judgement.scale == 1.0  # BLEU is points already
+    assert judgement.comparisons[0].differences == {1: 3.0, 2: 1.0}  # BLEU is points already
     assert (judgement.model, judgement.verdict) == ("1 + 1 x 16", "inconclusive")
 
 

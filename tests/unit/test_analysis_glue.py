@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,19 @@ import pytest
 from finetune_support import LRDROP, RDROP, glue_spec
 from redrop import record
 from redrop.analysis.build import build_figures, build_tables, find_reported, load
-from redrop.analysis.claims import Claim, judge
-from redrop.analysis.figures.settings_curves import size_figure, weights_figure
-from redrop.analysis.landscape import rise
-from redrop.analysis.paired import average_scores, baselines, gain
-from redrop.analysis.scoring import in_order
+from redrop.analysis.claims import Claim, judge, published_verdict, raw_row
+from redrop.analysis.figures import size, weights
+from redrop.analysis.flatness import rise
+from redrop.analysis.gains import average_scores, baselines, gain
+from redrop.analysis.scoring import TASK_ORDER, in_order
 from redrop.analysis.stats import t_interval
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.tables import scores
 from redrop.analysis.tables.chance import chance_score
-from redrop.analysis.tables.cost import latency
-from redrop.analysis.tables.scores import scores
+from redrop.errors import ConfigError
+from redrop.provenance import Provenance
 from redrop.record import Metric
-from redrop.study import Study, load_part
+from redrop.study import Setting, Study, load_part, make_spec
 
 METHODS = {"ce": {}, "rdrop": RDROP, "lrdrop": LRDROP}
 SCORES = {
@@ -150,6 +153,105 @@ def test_a_share_of_the_training_set_has_its_own_baseline(study: Study, tmp_path
     assert baselines(study, "bert-base", rows) == expected
 
 
+OTHER = "ce-decay"
+
+
+def with_second_plain_row(study: Study, **of_ce: object) -> Study:
+    """The study with a second plain row in bert-base, and settings of its own for the first one."""
+    bert = study.protocols["bert-base"]
+    rows = bert.rows | {OTHER: bert.rows["ce"] | {"optimiser.weight_decay": Setting(0.1, "chosen")}}
+    rows["ce"] = rows["ce"] | {key: Setting(value, "chosen") for key, value in of_ce.items()}
+    bert = dataclasses.replace(bert, rows=rows, tags=bert.tags | {OTHER: frozenset()})
+    return dataclasses.replace(study, protocols={"bert-base": bert})
+
+
+def test_of_two_plain_rows_the_one_with_the_protocols_settings_is_the_baseline(
+    study: Study, tmp_path: Path
+) -> None:
+    own, results = with_second_plain_row(study), load(tmp_path, None, "glue")
+    for order in (("ce", OTHER, "lrdrop"), (OTHER, "ce", "lrdrop")):
+        rows = {config: [results.group("glue", "bert-base", config, "cola")] for config in order}
+        assert baselines(own, "bert-base", rows) == {OTHER: "ce", "lrdrop": "ce"}
+
+
+def test_two_plain_rows_that_could_both_be_the_baseline_are_refused(study: Study, tmp_path: Path) -> None:
+    own, results = with_second_plain_row(study, **{"optimiser.eps": 1e-8}), load(tmp_path, None, "glue")
+    rows = {config: [results.group("glue", "bert-base", config, "cola")] for config in ("ce", OTHER)}
+    with pytest.raises(ConfigError, match="ce and ce-decay could each be the plain training"):
+        baselines(own, "bert-base", rows)
+
+
+def glue_runs(folder: Path, study: Study, tasks: Sequence[str], **settings: object) -> None:
+    """Two seeds a task of the paper's protocol, LR-Drop 0.01 and 0.03 better than R-Drop."""
+    for task in tasks:
+        for config, values in (("rdrop", (0.5, 0.5)), ("lrdrop", (0.51, 0.53))):
+            for seed, value in enumerate(values):
+                spec = make_spec(study, "bert-base", config, task, seed, settings)
+                metric = Metric(value=value, n=300, split="dev", higher_is_better=True, signature="test")
+                document = record.metrics_document(spec, "done", None, {"name": task}, {"score": metric})
+                record.write_json(folder / "glue" / spec.run / record.METRICS, document)
+
+
+EACH = Claim(
+    "each",
+    "paper",
+    "p",
+    "t",
+    "score",
+    {"bert-base": (("lrdrop", "rdrop"),)},
+    higher=True,
+    published=("bert-base",),
+    each_task=True,
+)
+
+
+@pytest.mark.parametrize("each_task", [True, False])
+def test_a_claim_about_glue_is_as_published_where_every_task_of_it_is(
+    each_task: bool, study: Study, tmp_path: Path
+) -> None:
+    """Judged task by task, or on the mean: with seven tasks neither is the benchmark."""
+    claim = dataclasses.replace(EACH, each_task=each_task)
+    glue_runs(tmp_path, study, TASK_ORDER[1:])
+    seven = judge(load(tmp_path, None, "glue"), study, claim)
+    assert {one.as_published for one in seven} == {False}
+    assert published_verdict(seven) == "not run as published"
+    glue_runs(tmp_path, study, TASK_ORDER[:1])
+    whole = judge(load(tmp_path, None, "glue"), study, claim)
+    assert {one.as_published for one in whole} == {True}
+    assert len(whole) == (8 if each_task else 1)
+    assert published_verdict(whole) == "inconclusive"  # 2 points, standard error 1, t(0.975, 1) = 12.7
+
+
+def test_a_task_with_other_settings_keeps_each_task_from_being_as_published(
+    study: Study, tmp_path: Path
+) -> None:
+    glue_runs(tmp_path, study, TASK_ORDER[1:])
+    glue_runs(tmp_path, study, TASK_ORDER[:1], **{"schedule.batch_size": 8})
+    assert published_verdict(judge(load(tmp_path, None, "glue"), study, EACH)) == "not run as published"
+
+
+def test_differences_of_scores_are_points_in_the_csv_too(
+    runs: Path, study: Study, project: Path, tmp_path: Path
+) -> None:
+    """As the caption says, and as the figure's csv has them."""
+    published = load(project / "results/published/glue/runs")
+    build_tables(published, study, tmp_path, None, ["claims"])
+    build_figures(published, study, tmp_path, None, ["forest"], suffixes=())
+    found = {}
+    for name in ("forest", "claims"):
+        with (tmp_path / f"{name}.csv").open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["n"] not in ("", "0")]
+        keys, numbers = ("claim", "task", "config", "than"), ("difference", "low", "high")
+        found[name] = {tuple(row[key] for key in keys): [row[key] for key in numbers] for row in rows}
+    assert found["forest"] == found["claims"]
+    (one,) = judge(
+        load(runs, None, "glue"), study, dataclasses.replace(CLAIM, pairs={"toy": (("lrdrop", "ce"),)})
+    )
+    row = raw_row(one, one.comparisons[0], "")
+    assert row["differences"] == "2.000000 3.000000"
+    assert (row["difference"], row["bootstrap_low"]) == (pytest.approx(2.5), pytest.approx(2.0))
+
+
 def test_every_figure_is_drawn_and_names_its_methods(runs: Path, study: Study, tmp_path: Path) -> None:
     paths = build_figures(load(runs, None, "glue"), study, tmp_path, "TEST")
     names = [name for name in study.figures if name != "forest"]
@@ -210,11 +312,11 @@ def test_a_claim_is_judged_by_the_mean_over_the_tasks_that_all_were_run_on(runs:
     results = load(runs, None, "glue")
     (judgement,) = judge(results, study, CLAIM)
     assert judgement.task == "toy_pairs, toy_score"
-    assert judgement.comparisons[0].differences == {1: pytest.approx(0.03)}
+    assert judgement.comparisons[0].differences == {1: pytest.approx(3.0)}
     assert (judgement.verdict, judgement.as_published) == ("one seed only", False)
     (other,) = judge(results, study, dataclasses.replace(CLAIM, pairs={"toy": (("lrdrop", "ce"),)}))
     assert other.task == "toy_score"
-    assert other.comparisons[0].differences == {1: pytest.approx(0.02), 2: pytest.approx(0.03)}
+    assert other.comparisons[0].differences == {1: pytest.approx(2.0), 2: pytest.approx(3.0)}
     assert other.verdict == "inconclusive"  # 2.5 points, standard error 0.5, t(0.975, 1) = 12.7
 
 
@@ -260,7 +362,7 @@ def test_the_size_figure_has_a_line_a_method_over_the_shares(study: Study, tmp_p
     ):
         for seed in (1, 2):
             write_score(tmp_path, config, seed, 0.7 + 0.1 * share, **settings, data__train_fraction=share)
-    figure, caption, _ = size_figure(load(tmp_path, None, "glue"), study, "toy")
+    figure, caption, _ = size.draw(StudyResults(load(tmp_path, None, "glue"), study), "toy")
     lines = {line.get_label(): line for line in _error_bars(figure.axes[0])}
     assert set(lines) == {"ce", "lrdrop"}  # a variation of a method is none of the lines
     assert list(lines["ce"][0].get_xdata()) == [10.0, 100.0]
@@ -274,7 +376,7 @@ def test_the_weights_figure_has_a_line_a_term_through_the_shared_middle(study: S
         write_score(tmp_path, config, 1, 0.5 + 0.01 * weight, **settings)
     bert = dataclasses.replace(study.protocols["bert-base"], name="toy")
     own = dataclasses.replace(study, protocols={"toy": bert})
-    figure, _, _ = weights_figure(load(tmp_path, None, "glue"), own, "toy")
+    figure, _, _ = weights.draw(StudyResults(load(tmp_path, None, "glue"), own), "toy")
     lines = {line.get_label(): line for line in _error_bars(figure.axes[0])}
     assert list(lines["alpha"][0].get_xdata()) == [0.0, 0.1, 1.0, 10.0]
     assert list(lines["beta"][0].get_xdata()) == [1.0]
@@ -288,7 +390,8 @@ def _error_bars(axes):
 def test_what_others_report_stands_below_with_its_source(study: Study, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     asked = {"bert-base": ["cola", "rte"]}
-    made = scores(load(tmp_path / "none", None, "glue"), study, find_reported(study, None), asked)
+    results = load(tmp_path / "none", None, "glue")
+    made = scores.build(StudyResults(results, study, find_reported(study, None), asked))
     rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
     assert rows["rdrop, reported"]["cola"] == "62.60"
     assert rows["lrdrop − ce, reported"]["average"] == "+1.70"
@@ -319,6 +422,6 @@ def test_chance_is_the_majority_class_of_the_official_labels(study: Study) -> No
 
 
 def test_latency_is_of_one_example_or_a_share_of_decoding() -> None:
-    assert latency({"latency_ms": 1.5}) == 1.5
-    assert latency({"decoding": {"sentences": 50, "seconds": 2.0}}) == 40.0
-    assert math.isnan(latency({}))
+    assert Provenance.from_dict({"latency_ms": 1.5}).latency == 1.5
+    assert Provenance.from_dict({"decoding": {"sentences": 50, "seconds": 2.0}}).latency == 40.0
+    assert math.isnan(Provenance.from_dict({}).latency)

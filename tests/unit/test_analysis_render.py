@@ -13,8 +13,8 @@ import pytest
 
 from analysis_support import results_of, write_config
 from redrop.analysis.build import build_tables
-from redrop.analysis.tables.render import to_csv, to_html, to_md, to_tex, write_table
-from redrop.analysis.tables.table import Builder, Table
+from redrop.analysis.table import Builder, Table
+from redrop.analysis.table_files import to_csv, to_html, to_md, to_tex, write_table
 from support import STUDY
 
 LABEL = "DEMO: 100% toy & <not> a result"

@@ -10,8 +10,9 @@ import pytest
 
 from analysis_support import decay, results_of, write_config, write_run
 from redrop.analysis.build import find_reported
-from redrop.analysis.tables.replication import replication
-from redrop.analysis.tables.table import Table
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.table import Table
+from redrop.analysis.tables import replication
 from redrop.record import DIVERGED
 from support import PROJECT, STUDY, spec_of
 
@@ -20,7 +21,9 @@ DIFFERENCE = "Ours - authors'"
 
 
 def build(folder: Path, wanted: set[str] | None = None, protocols: list[str] | None = None) -> Table:
-    return replication(results_of(folder, wanted), STUDY, find_reported(STUDY, None), protocols)
+    return replication.build(
+        StudyResults(results_of(folder, wanted), STUDY, find_reported(STUDY, None), protocols)
+    )
 
 
 def cells(table: Table, config: str) -> dict[str, str]:
@@ -147,7 +150,7 @@ def test_the_authors_column_is_their_file(tmp_path: Path) -> None:
 def test_a_protocol_asked_for_without_any_run_has_its_section_of_dashes(tmp_path: Path) -> None:
     write_config(tmp_path, "res1-0", {1: 1.9}, "notebook")
     asked = {"authors": ["python_docs"], "notebook": ["tiny_shakespeare"]}
-    table = replication(results_of(tmp_path), STUDY, find_reported(STUDY, None), asked)
+    table = replication.build(StudyResults(results_of(tmp_path), STUDY, find_reported(STUDY, None), asked))
     heads = [section.split(":")[0] for section in dict.fromkeys(table.sections)]
     assert heads == ["authors, python_docs", "notebook, tiny_shakespeare"]
     assert cells(table, "a2r025")["Last"] == DASH

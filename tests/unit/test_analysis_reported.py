@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from redrop.analysis.author_curves import FILES, read_recorded
 from redrop.analysis.build import find_reported
-from redrop.analysis.recorded import FILES, read_recorded
 from redrop.analysis.reported import LOSSES, comparable, read_reported
 from redrop.analysis.settings import overrides
 from redrop.errors import ConfigError

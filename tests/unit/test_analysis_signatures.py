@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from analysis_support import results_of, write_run
-from redrop.analysis.sections import Section, groups
-from redrop.analysis.signatures import Signature, count, group_signatures, signature
+from redrop.analysis.failure_signatures import Signature, count, group_signatures, signature
+from redrop.analysis.study_results import StudyResults
 from redrop.record import DIVERGED, DONE
 from support import STUDY, spec_of
 
@@ -92,7 +92,7 @@ def test_the_reference_is_the_best_mean_of_its_budget(tmp_path: Path) -> None:
     short = spec_of("skip1-0.1", "matched", schedule__iterations=300)
     write_run(tmp_path, short, [4.2, *[3.0] * 10, *[2.9] * 10])  # best, because alone, of its budget
     results = results_of(tmp_path)
-    rows = groups(results, STUDY, Section("matched", "tiny_shakespeare"))
+    rows = StudyResults(results, STUDY).groups("matched", "tiny_shakespeare")
     found = group_signatures(results, rows)
     assert found["skip1-0.5"][0].half_reference == pytest.approx(2.3)
     assert found["skip1-0.5"][0].slow is True

@@ -91,7 +91,7 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(
     assert not checkpoint.last.parent.exists()
     for name in ("metrics.json", "curve.jsonl"):
         assert (place.root / "out" / name).read_bytes() == (place.root / "straight" / name).read_bytes()
-    made = json.loads((place.root / "out/provenance.json").read_text())["iterations"]
+    made = json.loads((place.root / "out/provenance.json").read_text())["last_process"]["iterations"]
     assert (made == 12) == (which == "both")  # it did go on where it was
 
 

@@ -18,7 +18,7 @@ from bad_input_support import Case, Place, contents, told
 CASES = [
     *bad_settings.CONFIGS, *bad_settings.STUDIES, *bad_settings.SPECS, *bad_settings.COMMANDS,
     *bad_files.RECORDS, *bad_files.PUBLISHED, *bad_files.MIRRORS, *bad_files.DATA, *bad_files.MODELS,
-    *bad_files.PAPERS, *bad_files.JOBS,
+    *bad_files.JOBS,
 ]  # fmt: skip
 
 

@@ -247,6 +247,14 @@ def test_faults_say_what_there_is(tmp_path: Path) -> None:
         compare("a0r0", "a2r0", tmp_path / "empty")
 
 
+def test_a_metric_or_a_task_that_no_run_has_is_refused(tmp_path: Path) -> None:
+    folder = configurations(tmp_path, shift({1: 0.1}), BASE)
+    with pytest.raises(ConfigError, match=r"--metric: no metric val_los_last .*did you mean 'val_loss_last'"):
+        only(folder, metrics=["val_loss_best", "val_los_last"])
+    with pytest.raises(ConfigError, match=r"--task: 'tiny_shakespear' .*did you mean 'tiny_shakespeare'"):
+        compare(str(folder), str(folder), folder, task="tiny_shakespear")
+
+
 def test_the_csv_has_the_numbers_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine, published = folders(tmp_path)
     main(["compare", str(mine), str(published), "--csv", str(tmp_path / "out.csv")])

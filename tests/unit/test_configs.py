@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redrop.analysis.tables.claims import own_claims, project_claims
+from redrop.analysis.claims import own_claims, project_claims
 from redrop.errors import ConfigError
 from redrop.study import Plan, load_part, make_spec, resolve
 from redrop.verbs.shared import read_config

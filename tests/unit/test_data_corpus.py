@@ -196,7 +196,7 @@ def test_an_interrupted_second_preparation_does_not_pass_as_the_first(prepared, 
     def fail(path, value):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("redrop.data.corpus.write_json", fail)
+    monkeypatch.setattr("redrop.data.base.write_json", fail)
     with pytest.raises(KeyboardInterrupt):
         prepare(TEXT[::-1], prepared)
     with pytest.raises(DataError, match=r"meta\.json is missing"):

@@ -23,8 +23,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from redrop import data
-from redrop.data import glue, glue_toy
-from redrop.data.glue import TASKS, hold_out, load_task, read_hub, read_tsv
+from redrop.data import glue
+from redrop.data.glue import hold_out, load_task, make_split
+from redrop.data.glue_files import read_hub, read_tsv
+from redrop.data.glue_tasks import TASKS
+from redrop.data.sets.glue import _toy as glue_toy
+from redrop.data.sets.glue.glue_toy_pairs import pairs_truth
+from redrop.data.sets.glue.glue_toy_score import score_truth
 from redrop.errors import ConfigError, DataError
 from support import make_mirror
 
@@ -67,10 +72,10 @@ def toy_folder(tmp_path_factory) -> Path:
 
 
 def test_every_task_is_a_data_set():
-    assert data.names("glue") == tuple(sorted(task.data_set for task in TASKS.values()))
+    assert data.names("glue") == tuple(sorted(task.name for task in TASKS.values()))
     assert not any(name.startswith("glue") for name in data.names("corpus"))
     for name, task in TASKS.items():
-        assert (task.name, data.get(task.data_set).NAME) == (name, f"glue_{name}")
+        assert (task.task, data.get(task.name).name) == (name, f"glue_{name}")
         assert set(task.rows) == set(task.splits)
         assert hash(task)
         for split, counts in task.balance.items():
@@ -81,9 +86,7 @@ def test_every_task_is_a_data_set():
 def test_a_name_that_is_none_is_refused():
     with pytest.raises(ConfigError, match=r"'glue_rtee'\. Did you mean 'glue_rte'\?"):
         data.get("glue_rtee")
-    with pytest.raises(ConfigError, match="'glue_wnli' is no GLUE task"):
-        glue.data_set("glue_wnli")
-    with pytest.raises(ConfigError, match="glue_rte is no corpus"):
+    with pytest.raises(DataError, match=r"glue_rte/meta\.json is missing: no prepared task"):
         data.load("glue_rte", root="somewhere")
 
 
@@ -248,9 +251,9 @@ def test_a_real_file_with_one_label_changed_is_refused(tmp_path):
 def test_offline_without_a_mirror_nothing_is_made_up(tmp_path, name):
     task = TASKS[name]
     with pytest.raises(DataError, match=r"https://.*REDROP_MIRROR.*MIRROR/glue/.*/train\.tsv, MIRROR"):
-        data.fetch(task.data_set, tmp_path)
+        data.fetch(task.name, tmp_path)
     assert list(tmp_path.iterdir()) == []
-    files = glue.hub_files(task)
+    files = task.editions[glue.HUB_EDITION]
     assert len(files) == len(task.splits)
     assert all(glue.REVISION in file.url and len(file.sha256) == 64 and file.size for file in files)
 
@@ -497,7 +500,8 @@ def swap_labels(folder: Path) -> None:
         (lambda f: edit_meta(f, sha256="0" * 64), r"its sha256 is '0000"),
         (lambda f: edit_meta(f, label_counts={}), r"its label_counts is \{\}"),
         (lambda f: edit_meta(f, labels=["a", "b"]), r"its labels is \['a', 'b'\]"),
-        (lambda f: edit_meta(f, task="wnli"), r"'wnli' is no task\. Known: cola, "),
+        (lambda f: edit_meta(f, name="glue_wnli"), r"'glue_wnli' is no task\. Known: glue_cola, "),
+        (lambda f: edit_meta(f, task="wnli"), r"its task is 'wnli', theirs 'toy_pairs'"),
         (lambda f: edit_meta(f, format=1), r"not a task description of format 'glue 1'"),
         (lambda f: edit_meta(f, origin=None), r"origin missing or of the wrong kind"),
         (lambda f: (f / "meta.json").write_text("{"), r"meta\.json is damaged"),
@@ -541,10 +545,10 @@ def test_meta_says_what_was_prepared(toy_folder):
 
 
 def test_the_fingerprint_by_hand():
-    split = glue._split(["a", "\u00e9"], None, [1, 0], [0, 1])
+    split = make_split(["a", "\u00e9"], None, [1, 0], [0, 1])
     lines = b'["dev",2]\n[0,"a",1]\n[1,"\\u00e9",0]\n'
     assert glue.fingerprint({"dev": split}) == hashlib.sha256(lines).hexdigest()
-    pair = glue._split(["a"], ["b"], [3.8], [4])
+    pair = make_split(["a"], ["b"], [3.8], [4])
     assert glue.fingerprint({"dev": pair}) == hashlib.sha256(b'["dev",1]\n[4,"a","b",3.8]\n').hexdigest()
 
 
@@ -556,7 +560,7 @@ def test_every_row_of_toy_pairs_is_true(tmp_path):
     assert (task_data.origin, task_data.edition) == ("generated", "toy 2")
     for rows in task_data.splits.values():
         for first, second, label in zip(rows.sentence1, rows.sentence2, rows.labels, strict=True):
-            assert label == glue_toy.pairs_truth(first, second)
+            assert label == pairs_truth(first, second)
             assert glue_toy.marked(first) != glue_toy.marked(second)
         assert np.bincount(rows.labels).tolist() == [len(rows) // 2] * 2
 
@@ -566,7 +570,7 @@ def test_every_row_of_toy_score_is_true(tmp_path):
     for rows in task_data.splits.values():
         assert rows.labels.dtype == np.float32
         for first, second, score in zip(rows.sentence1, rows.sentence2, rows.labels, strict=True):
-            assert score == glue_toy.score_truth(first, second)
+            assert score == score_truth(first, second)
         counts = Counter(rows.labels.tolist())
         assert set(counts) == {half / 2 for half in range(11)}
         assert max(counts.values()) - min(counts.values()) <= 1
@@ -575,9 +579,9 @@ def test_every_row_of_toy_score_is_true(tmp_path):
 def test_the_truths_by_hand():
     """Marked: anna and sees and red and boats and today; not: emma, sells, warm, trees, there."""
     assert glue_toy.marked("anna sells warm boats there") == 2
-    assert glue_toy.pairs_truth("anna sees red boats today", "emma sees red boats today") == 1
-    assert glue_toy.pairs_truth("emma sells warm trees there", "emma sells red trees there") == 0
-    assert glue_toy.score_truth("anna sees red boats today", "emma sees red trees there") == 3.5
+    assert pairs_truth("anna sees red boats today", "emma sees red boats today") == 1
+    assert pairs_truth("emma sells warm trees there", "emma sells red trees there") == 0
+    assert score_truth("anna sees red boats today", "emma sees red trees there") == 3.5
 
 
 @pytest.mark.parametrize("name", TOYS)
@@ -632,7 +636,7 @@ def test_a_held_out_tenth(toy_folder):
 
 
 def test_holding_out_of_one_sentence_and_scores():
-    rows = glue._split(list("abcdefghij"), None, np.arange(10) / 4, range(10))
+    rows = make_split(list("abcdefghij"), None, np.arange(10) / 4, range(10))
     rest, held = hold_out(rows)
     assert (len(rest), len(held), held.sentence2) == (9, 1, None)
     assert held.labels.dtype == np.float32
@@ -642,7 +646,7 @@ def test_holding_out_of_one_sentence_and_scores():
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, 0.99])
 def test_a_fraction_that_leaves_nothing_is_refused(fraction):
-    rows = glue._split(["a", "b"], None, [0, 1], [0, 1])
+    rows = make_split(["a", "b"], None, [0, 1], [0, 1])
     with pytest.raises(ValueError, match=r"between 0 and 1|leaves none"):
         hold_out(rows, fraction)
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from redrop import data
-from redrop.data import pride_prejudice, python_code, python_docs, wikitext2
 from redrop.data.ascii_rule import to_ascii
-from redrop.data.corpus import toy_text
+from redrop.data.corpus import load_corpus, toy_text
+from redrop.data.sets.corpus import pride_prejudice, python_code, python_docs, wikitext2
 from redrop.errors import ConfigError, DataError
 from support import make_mirror
 
@@ -42,22 +43,28 @@ def source_json(folder: Path) -> dict:
 
 @pytest.mark.parametrize("name", data.names())
 def test_every_data_set_offers_the_same_things(name):
-    module = data.get(name)
-    assert name == module.NAME
-    assert module.DESCRIPTION
-    assert module.LICENSE
-    assert callable(module.fetch)
-    assert callable(module.prepare)
+    data_set = data.get(name)
+    assert name == data_set.name
+    assert data_set.about
+    assert data_set.license
+    assert callable(data_set.fetch)
+    assert callable(data_set.prepare)
+    assert name in data.names(data_set.family)
+    assert data_set.generated == ("toy" in name) == data.is_generated(name)
+    assert data_set.generated == data_set.about.startswith("generated")
 
 
 def test_an_unknown_name_lists_the_names_and_suggests_one():
     with pytest.raises(ConfigError, match=r"'tiny-shakespear'. Did you mean 'tiny_shakespeare'?"):
         data.get("tiny-shakespear")
-    with pytest.raises(ConfigError, match="Known: pride_prejudice, python_code") as caught:
+    with pytest.raises(ConfigError, match="Known: cnn_dailymail, cnn_dailymail_sample, dialogsum") as caught:
         data.get("zzz")
     assert "Did you mean" not in str(caught.value)
     with pytest.raises(ConfigError):
         data.get("corpus")  # a module of the package, but no data set
+    with pytest.raises(ConfigError):
+        data.get("_iwslt")  # what several data sets share
+    assert not data.is_generated("toy")  # nor is this one
 
 
 def test_importing_the_package_is_light():
@@ -84,7 +91,7 @@ def test_tiny_shakespeare_against_an_independent_count(tmp_path):
     train = Counter(corpus.train.tolist()) + Counter(corpus.val.tolist())
     assert {corpus.vocab[i]: n for i, n in train.items()} == dict(counts)
     assert corpus.decode(corpus.val) == text[1_003_854:]
-    assert data.load(tmp_path / "prepared").sha256 == corpus.sha256
+    assert load_corpus(tmp_path / "prepared").sha256 == corpus.sha256
     [file] = source_json(tmp_path / "raw")["files"]
     assert file == {
         "file": "tinyshakespeare.txt",
@@ -123,7 +130,7 @@ def test_an_unknown_pride_and_prejudice_is_refused(tmp_path):
 
 def test_both_editions_of_pride_and_prejudice_are_told_apart():
     assert sorted(pride_prejudice.EDITIONS.values()) == ["authors", "public"]
-    assert pride_prejudice.EDITIONS[pride_prejudice.TEXT.sha256] == "public"
+    assert pride_prejudice.EDITIONS[pride_prejudice.PUBLIC] == "public"
 
 
 @pytest.mark.parametrize("name", ["tiny_shakespeare", "pride_prejudice", "wikitext2"])
@@ -144,7 +151,8 @@ def wikitext_mirror(tmp_path, monkeypatch):
     """A small stand-in for the parquet files, with the train file's sum pinned accordingly."""
     contents = {split: parquet_bytes(text=rows) for split, rows in ROWS.items()}
     train = hashlib.sha256(contents["train"]).hexdigest()
-    monkeypatch.setattr(wikitext2, "TRAIN", wikitext2._remote("train", train, None))
+    files = (wikitext2.remote("train", train, None), wikitext2.remote("validation", None, None))
+    monkeypatch.setattr(wikitext2, "DATA_SET", replace(wikitext2.DATA_SET, editions={"small": files}))
     names = {f"wikitext-2/{s}-00000-of-00001.parquet": c for s, c in contents.items()}
     return make_mirror(tmp_path / "mirror", names)
 
@@ -174,7 +182,7 @@ def test_a_wikitext2_file_without_a_sum_must_be_parquet_text(tmp_path, wikitext_
     make_mirror(wikitext_mirror, files)
     with pytest.raises(DataError, match=message):
         data.fetch("wikitext2", tmp_path / "raw", wikitext_mirror)
-    assert [path.name for path in (tmp_path / "raw").glob("[!.]*")] == [wikitext2.TRAIN.name]
+    assert [path.name for path in (tmp_path / "raw").glob("[!.]*")] == ["train-00000-of-00001.parquet"]
 
 
 INTERPRETER_SETS = ["python_docs", "python_code"]
@@ -262,13 +270,38 @@ def test_prepare_refuses_raw_files_that_changed(tmp_path):
     assert not (tmp_path / "prepared").exists()
 
 
-def test_load_takes_a_folder_or_a_name_with_a_root(tmp_path, monkeypatch):
+def test_load_takes_a_name_and_a_root(tmp_path):
     data.fetch("python_docs", tmp_path / "raw")
     corpus = data.prepare("python_docs", tmp_path / "raw", tmp_path / "root/python_docs")
-    assert data.load(tmp_path / "root/python_docs").sha256 == corpus.sha256
     assert data.load("python_docs", root=tmp_path / "root").sha256 == corpus.sha256
-    monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="redrop prepare python_docs"):
-        data.load("python_docs")
+        data.load("python_docs", root=tmp_path)
     with pytest.raises(ConfigError, match="Did you mean 'python_docs'"):
         data.load("python_doc", root=tmp_path / "root")
+
+
+def test_what_metrics_and_provenance_say_of_a_corpus(tmp_path):
+    corpus = data.ready("python_docs", tmp_path)
+    assert data.ready("python_docs", tmp_path).content == corpus.content  # nothing is fetched again
+    assert list(corpus.content) == [
+        "name",
+        "sha256",
+        "edition",
+        "vocab_size",
+        "train_characters",
+        "val_characters",
+    ]
+    assert corpus.content["vocab_size"] == len(corpus.vocab)
+    assert corpus.content["train_characters"] == len(corpus.train)
+    assert corpus.source == {
+        "name": "python_docs",
+        "origin": "interpreter",
+        "edition": corpus.edition,
+    }
+
+
+def test_a_folder_of_another_data_set_is_refused(tmp_path):
+    data.ready("python_docs", tmp_path)
+    (tmp_path / "python_docs").rename(tmp_path / "python_code")
+    with pytest.raises(DataError, match=r"holds 'python_docs', not 'python_code'; delete it and prepare"):
+        data.ready("python_code", tmp_path)

@@ -11,8 +11,8 @@ import pooch
 import pytest
 import requests
 
-from redrop.data import provenance, sources
-from redrop.data.provenance import SourceRecord, read_source, write_source
+from redrop.data import source_record, sources
+from redrop.data.source_record import SourceRecord, read_source, write_source
 from redrop.data.sources import RemoteFile, fetch_file
 from redrop.errors import DataError, StorageError
 
@@ -237,7 +237,7 @@ def test_a_note_of_other_bytes_is_not_believed(tmp_path, no_network):
     """It is written before the file takes its name, so it may be about a file that never came."""
     mirror, raw = make_mirror(tmp_path / "mirror", CONTENT, LISTING), tmp_path / "raw"
     file = fetch_file(remote(), raw, mirror)
-    provenance.note_file(dataclasses.replace(file, sha256="0" * 64))
+    source_record.note_file(dataclasses.replace(file, sha256="0" * 64))
     assert fetch_file(remote(), raw, None).origin == "found"
 
 
@@ -367,6 +367,6 @@ def test_a_file_name_in_a_record_leads_nowhere(tmp_path):
         '"origin": "mirror", "address": "x"}'
     )
     text = f'{{"name": "play", "edition": "e", "files": [{entry}]}}'
-    (tmp_path / "raw" / provenance.SOURCE_FILE).write_text(text)
+    (tmp_path / "raw" / source_record.SOURCE_FILE).write_text(text)
     with pytest.raises(DataError):
         read_source(tmp_path / "raw", "play", ("secret.txt",))

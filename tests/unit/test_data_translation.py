@@ -23,17 +23,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from redrop import data
-from redrop.data import translation, translation_toy
+from redrop.data import translation
 from redrop.data import translation_steps as steps
 from redrop.data.directions import DIRECTIONS
+from redrop.data.discovery import of_family
+from redrop.data.sets.translation import toy_translation as translation_toy
 from redrop.data.translation import ParallelData, load_parallel
 from redrop.data.translation_files import read, segments, training_text
-from redrop.data.translation_sets import SETS
 from redrop.errors import ConfigError, DataError
 from support import make_mirror, tar_gz
 
 pytestmark = pytest.mark.usefixtures("offline")
 
+SETS = {one.name: one for one in of_family("translation")}
 SOURCE_ROOT = Path(data.__file__).parents[2]
 IWSLT = "iwslt14_de_en"
 TESTS = [name.removesuffix(".de-en") for name in SETS[IWSLT].members["test"]]
@@ -50,6 +52,10 @@ def make(name: str, folder: Path, mirror: str | Path | None = None) -> ParallelD
     return data.prepare(name, folder / "raw", folder / name)
 
 
+def patch(monkeypatch, name: str, **changes) -> None:
+    monkeypatch.setattr(f"redrop.data.sets.translation.{name}.DATA_SET", replace(SETS[name], **changes))
+
+
 # What the data sets are
 
 
@@ -59,7 +65,7 @@ def test_every_parallel_text_is_a_data_set_with_two_directions():
         (name, *pair) for name, s in SETS.items() for pair in (s.languages, s.languages[::-1])
     }
     for name, parallel_set in SETS.items():
-        assert data.get(name).NAME == parallel_set.name == name
+        assert data.get(name).name == parallel_set.name == name
         assert hash(parallel_set)
         assert parallel_set.splits[:3] == ("train", "valid", "test")
         assert parallel_set.where_from
@@ -72,11 +78,9 @@ def test_every_parallel_text_is_a_data_set_with_two_directions():
 def test_a_name_that_is_none_is_refused():
     with pytest.raises(ConfigError, match=r"'iwslt14_de-en'\. Did you mean 'iwslt14_de_en'\?"):
         data.get("iwslt14_de-en")
-    with pytest.raises(ConfigError, match=r"'wmt14' is no parallel text\. Known: iwslt14_de_en, "):
-        translation.data_set("wmt14")
-    with pytest.raises(
-        ConfigError, match=r"iwslt14_de_en is no corpus: load it with redrop\.data\.translation"
-    ):
+    with pytest.raises(ConfigError, match=r"unknown data set 'wmt14'\. Known: "):
+        data.get("wmt14")
+    with pytest.raises(DataError, match=r"iwslt14_de_en/meta\.json is missing: no prepared parallel text"):
         data.load(IWSLT, root="somewhere")
 
 
@@ -285,7 +289,7 @@ def change(files: dict[str, bytes], name: str, old: str, new: str) -> dict[str, 
 @pytest.fixture
 def ted(tmp_path, monkeypatch):
     """Fetch and prepare a small IWSLT14 of the given files, with 30 merges and without official counts."""
-    monkeypatch.setitem(SETS, IWSLT, replace(SETS[IWSLT], merges=30, rows={}))
+    patch(monkeypatch, IWSLT, merges=30, rows={})
 
     def prepare(files: dict[str, bytes]) -> ParallelData:
         mirror = make_mirror(tmp_path / "mirror", {f"{IWSLT}/de-en.tgz": tar_gz(files)})
@@ -419,7 +423,7 @@ def test_nothing_left_to_train_on_is_refused(ted):
 
 def test_iwslt14_en_es_is_read_from_the_archive_of_all_pairs(tmp_path, monkeypatch):
     name = "iwslt14_en_es"
-    monkeypatch.setitem(SETS, name, replace(SETS[name], merges=10))
+    patch(monkeypatch, name, merges=10)
     inner = tar_gz(ted_files("en-es", [name.removesuffix(".en-es") for name in SETS[name].members["test"]]))
     outer = tar_gz({"2014-01/texts/en/es/en-es.tgz": inner, "2014-01/texts/es/en/es-en.tgz": b"another"})
     text = make(name, tmp_path, make_mirror(tmp_path / "mirror", {f"{name}/2014-01.tgz": outer}))
@@ -434,7 +438,7 @@ def test_iwslt17_en_zh_separates_characters_and_allows_for_it(tmp_path, monkeypa
     [file] = SETS[name].editions[edition]
     assert (len(file.sha256), file.size) == (64, 27_596_371)
     loose = {edition: (replace(file, sha256=None, mirror_sha256=()),)}
-    monkeypatch.setitem(SETS, name, replace(SETS[name], merges=10, editions=loose))
+    patch(monkeypatch, name, merges=10, editions=loose)
     files = ted_files("en-zh", [name.removesuffix(".en-zh") for name in SETS[name].members["test"]])
     chinese = "\u6211\u4eec\u4eca\u5929\u5728\u8fd9\u91cc\u3002"
     files = change(files, "train.tags.en-zh.zh", "zh line number 5 .", chinese)
@@ -460,11 +464,11 @@ def test_training_text_and_segments_by_hand():
         "<description> D\u00a0 d </description>",
     ]
     assert training_text([*tagged, "<doc docid='1'>", "</doc>"]) == (["A <b>.", "D d"], 4)
-    assert segments('<seg id="1">a\nb</seg><seg id="2"></seg>', "x", "") == ["a b", ""]
+    assert segments('<seg id="1">a\nb</seg><seg id="2"></seg>', "x", DataError) == ["a b", ""]
     with pytest.raises(DataError, match="x: 0 <seg> elements"):
-        segments("<html></html>", "x", "")
+        segments("<html></html>", "x", DataError)
     with pytest.raises(DataError, match="x: 3 <seg> elements, 2 of them whole"):
-        segments("<seg>a<seg>b</seg><seg>c</seg>", "x", "")
+        segments("<seg>a<seg>b</seg><seg>c</seg>", "x", DataError)
 
 
 @pytest.mark.parametrize("name", [name for name, parallel_set in SETS.items() if not parallel_set.generated])
@@ -493,7 +497,7 @@ def multi30k(tmp_path, monkeypatch):
         edition: tuple(replace(file, sha256=None, mirror_sha256=()) for file in files)
         for edition, files in SETS[name].editions.items()
     }
-    monkeypatch.setitem(SETS, name, replace(SETS[name], merges=10, rows={}, editions=loose))
+    patch(monkeypatch, name, merges=10, rows={}, editions=loose)
 
     def prepare(files: dict[str, bytes], folder: str = "a") -> ParallelData:
         mirrored = {f"multi30k/{file}": content for file, content in files.items()}
@@ -563,7 +567,7 @@ def tatoeba(folder: Path, table: str) -> Path:
 
 def test_tatoeba_is_parted_by_the_english_sentence(tmp_path, monkeypatch):
     name = "tatoeba_de_en"
-    monkeypatch.setitem(SETS, name, replace(SETS[name], merges=20, shares={"valid": 20, "test": 20}))
+    patch(monkeypatch, name, merges=20, shares={"valid": 20, "test": 20})
     rows = [(f"Number {i}.", f"Zahl {i}{end}") for i in range(60) for end in (".", "!")]
     table = "".join(f"{english}\t{german}\tCC-BY 2.0\n" for english, german in rows)
     where = {english: steps.share_of(english) for english, _ in rows}
@@ -669,12 +673,15 @@ def edit_column(folder: Path, column: str) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda f: edit_column(f, "raw_xx"), r"meta\.json says sha256"),
-        (lambda f: edit_column(f, "bpe_yy"), r"meta\.json says sha256"),
-        (lambda f: shutil.copy(f / "valid.parquet", f / "train.parquet"), r"meta\.json says rows \{.*2000"),
-        (lambda f: (f / "vocabulary.txt").write_text("a\n"), r"meta\.json says symbols 65, but it is 1"),
-        (lambda f: (f / "codes").write_text("#version: 0.2\na b\n"), r"meta\.json says sha256"),
-        (lambda f: edit_meta(f, merges=9), r"says merges 9, but it is 0: .* prepared by another version"),
+        (lambda f: edit_column(f, "raw_xx"), r"do not match meta\.json: its sha256 is"),
+        (lambda f: edit_column(f, "bpe_yy"), r"do not match meta\.json: its sha256 is"),
+        (lambda f: shutil.copy(f / "valid.parquet", f / "train.parquet"), r"its rows is \{.*2000"),
+        (lambda f: (f / "vocabulary.txt").write_text("a\n"), r"its symbols is 65, theirs 1"),
+        (
+            lambda f: (f / "codes").write_text("#version: 0.2\na b\n"),
+            r"do not match meta\.json: its sha256 is",
+        ),
+        (lambda f: edit_meta(f, merges=9), r"its merges is 9, theirs 0: .* prepared by another version"),
         (lambda f: edit_meta(f, name="wmt14"), r"'wmt14' is no parallel text\. Known: iwslt14_de_en, "),
         (lambda f: edit_meta(f, name=["a"]), r"name missing or of the wrong kind"),
         (lambda f: edit_meta(f, format=1), r"not a parallel text description of format 'translation 1'"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -15,14 +14,15 @@ import torch
 
 from redrop.cli import main
 from redrop.runtime import doctor
-from redrop.runtime.doctor import OK, PROBLEM, WARNING, Gpu, Smi
-from redrop.runtime.profiles import read_profile
+from redrop.runtime.doctor import OK, PROBLEM, WARNING
+from redrop.runtime.nvml import Driver, Gpu
+from redrop.runtime.profiles import job_memory_mb, read_profile
 from redrop.study import resolve
 from redrop.verbs.shared import read_config
 from support import PROJECT, make_mirror
 
-H100 = Smi((Gpu("NVIDIA H100", 81559),), (12, 4))
-NO_GPU = Smi((), (12, 4))
+H100 = Driver((Gpu("NVIDIA H100", 81559),), (12, 4))
+NO_GPU = Driver((), (12, 4))
 
 
 @pytest.fixture
@@ -41,20 +41,6 @@ def tool(folder: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-SMI = """case "$1" in
---query-gpu=*) echo "NVIDIA A100-SXM4-40GB, 40960"; echo "NVIDIA A100-SXM4-40GB, 40960";;
-*) echo "| NVIDIA-SMI 550.54  Driver Version: 550.54  CUDA Version: 12.4  |";;
-esac"""
-
-
-def test_nvidia_smi_is_read(tools: Path) -> None:
-    assert doctor.nvidia_smi() is None
-    tool(tools, "nvidia-smi", SMI)
-    assert doctor.nvidia_smi() == Smi((Gpu("NVIDIA A100-SXM4-40GB", 40960),) * 2, (12, 4))
-    tool(tools, "nvidia-smi", "echo 'NVIDIA-SMI has failed' >&2; exit 9")
-    assert doctor.nvidia_smi() is None
-
-
 @pytest.mark.parametrize(
     ("version", "state"), [((3, 10, 9), PROBLEM), ((3, 11, 0), OK), ((3, 13, 5), OK), ((3, 14, 0), PROBLEM)]
 )
@@ -71,7 +57,7 @@ def test_the_pythons_are_those_of_pyproject() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cuda", "available", "smi", "cluster", "state", "said"),
+    ("cuda", "available", "driver", "cluster", "state", "said"),
     [
         (None, False, None, False, OK, "CPU only"),
         (None, False, NO_GPU, False, OK, "CPU only"),
@@ -86,12 +72,12 @@ def test_the_pythons_are_those_of_pyproject() -> None:
     ],
 )
 def test_torch_against_the_driver(
-    cuda: str | None, available: bool, smi: Smi | None, cluster: bool, state: str, said: str,
+    cuda: str | None, available: bool, driver: Driver | None, cluster: bool, state: str, said: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    check = doctor.check_torch(smi, on_cluster=cluster)
+    check = doctor.check_torch(driver, on_cluster=cluster)
     assert (check.state, said in check.said) == (state, True)
     assert bool(check.fix) == (state != OK)
     if "force-reinstall" in check.fix:
@@ -123,8 +109,8 @@ def test_memory() -> None:
 
 def test_the_memory_of_jobs_is_what_the_rule_asks_for() -> None:
     rule = (PROJECT / "workflow" / "rules" / "train.smk").read_text()
-    (asked,) = re.findall(r"\((\d+) if wildcards.study == \"residual\" else (\d+)\)", rule)
-    assert asked == (str(doctor.MEM_MB["residual"]), str(doctor.MEM_MB_OTHERS))
+    assert "mem_mb=lambda wildcards, attempt: job_memory_mb(wildcards.study) * attempt," in rule
+    assert [job_memory_mb(study) for study in ("residual", "glue")] == [2000, 12_000]
 
 
 def version_is(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:

@@ -32,6 +32,7 @@ from generation_support import (
     toy,
     trainer_of,
 )
+from redrop.data import load
 from redrop.data.batches import epoch_token_batches, token_batches
 from redrop.data.text_pairs import Pairs, TextPairs
 from redrop.errors import ConfigError
@@ -492,7 +493,7 @@ def test_texts_and_outputs_without_a_place_in_the_model_are_refused() -> None:
 
 def test_limits_that_leave_nothing_are_refused() -> None:
     spec = generation_spec(data__max_source=5)
-    _, pairs = translations(spec, data_root() / "toy_translation", None)
+    pairs = translations(spec, load("toy_translation", data_root()), None)
     with pytest.raises(ConfigError, match=r"data\.max_source: 5 .* leave no training pair; give more"):
         trainer_of(spec, pairs)
 

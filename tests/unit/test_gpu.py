@@ -17,24 +17,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from fake_nvml import FakeDriver, FakeGpu, no_driver
 from redrop.cli import main
 from redrop.data.corpus import prepare_corpus, toy_text
 from redrop.errors import ConfigError
 from redrop.places import Places
-from redrop.runtime import gpu, launch, locks
+from redrop.runtime import gpu, launch, nvml, shared_locks
 from redrop.runtime.gpu import Device
+from redrop.runtime.nvml import Driver, Gpu
 from redrop.runtime.pool import Pool
 from support import small_spec
 
 A, B = Device("a"), Device("b")
 UUIDS = [f"GPU-{n}d7a3c1e-0000-4000-8000-00000000000{n}" for n in range(3)]
-LISTING = "".join(f"GPU {n}: NVIDIA RTX A6000 (UUID: {uuid})\n" for n, uuid in enumerate(UUIDS))
-DIVIDED = f"""\
-GPU 0: NVIDIA A100-SXM4-40GB (UUID: {UUIDS[0]})
-  MIG 3g.20gb     Device  0: (UUID: MIG-11111111-aaaa)
-  MIG 1g.5gb      Device  1: (UUID: MIG-22222222-bbbb)
-GPU 1: NVIDIA A100-SXM4-40GB (UUID: {UUIDS[1]})
-"""
+PARTS = ["MIG-11111111-aaaa", None, "MIG-22222222-bbbb"]
 
 
 @pytest.fixture(autouse=True)
@@ -47,26 +43,14 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.setenv("REDROP_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setattr(gpu, "PROC", tmp_path / "proc")
-    driver(monkeypatch, tmp_path, "exit 9")
+    no_driver(monkeypatch)
     return tmp_path / "locks"
 
 
-def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
-    """Let `nvidia-smi` be this shell script."""
-    program = tmp_path / "bin" / "nvidia-smi"
-    program.parent.mkdir(exist_ok=True)
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    path = os.environ["PATH"]
-    if str(program.parent) not in path:
-        monkeypatch.setenv("PATH", f"{program.parent}:{path}")
-
-
 @pytest.fixture
-def three(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Device]:
+def three(monkeypatch: pytest.MonkeyPatch) -> list[Device]:
     """A machine with three GPUs."""
-    (tmp_path / "listing").write_text(LISTING)
-    driver(monkeypatch, tmp_path, f'test "$*" = -L && cat {tmp_path}/listing')
+    FakeDriver([FakeGpu(uuid) for uuid in UUIDS]).install(monkeypatch)
     return [Device(uuid, str(n)) for n, uuid in enumerate(UUIDS)]
 
 
@@ -78,10 +62,37 @@ def test_the_driver_lists_devices_by_uuid(three: list[Device]) -> None:
     assert str(three[1]) == f"1 ({UUIDS[1]})"
 
 
-def test_a_divided_gpu_is_its_parts() -> None:
-    names = [(device.number, device.name) for device in gpu.parse_smi(DIVIDED)]
-    assert names == [("0", "MIG-11111111-aaaa"), ("0", "MIG-22222222-bbbb"), ("1", UUIDS[1])]
-    assert gpu.parse_smi("No devices were found\n") == []
+def test_a_divided_gpu_is_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = [FakeGpu(UUIDS[0], parts=PARTS), FakeGpu(UUIDS[1], parts=[]), FakeGpu(UUIDS[2], parts=[None])]
+    FakeDriver(gpus).install(monkeypatch)
+    names = [(device.number, device.name) for device in gpu.devices()]
+    assert names == [("0", PARTS[0]), ("0", PARTS[2]), ("1", UUIDS[1]), ("2", UUIDS[2])]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-222")
+    assert gpu.devices() == [Device(PARTS[2], "0")]
+
+
+def test_the_driver_says_what_its_gpus_are_and_is_closed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeDriver([FakeGpu(UUIDS[0], "NVIDIA H100", 81559), FakeGpu(UUIDS[1], "NVIDIA GB10", None)])
+    fake.install(monkeypatch)
+    whole = (Gpu("NVIDIA H100", 81559, "0", UUIDS[0]), Gpu("NVIDIA GB10", 0, "1", UUIDS[1]))
+    assert nvml.driver() == Driver(whole, (12, 4))
+    fake.cuda = None
+    assert nvml.driver() == Driver(whole, None)
+    fake.gpus = []
+    assert nvml.driver() == Driver((), None)
+    assert gpu.devices() == []
+    assert fake.opened == 0
+
+
+def test_a_gpu_that_this_process_is_shut_out_of_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeDriver([FakeGpu(UUIDS[0], forbidden=True), FakeGpu(UUIDS[1])]).install(monkeypatch)
+    assert gpu.devices() == [Device(UUIDS[1], "0")]  # numbered as CUDA does it
+
+
+def test_without_pynvml_it_is_as_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert nvml.driver() is None
+    assert gpu.devices() == []
 
 
 def test_without_a_driver_there_are_none() -> None:
@@ -89,11 +100,16 @@ def test_without_a_driver_there_are_none() -> None:
     assert gpu.why_none() == "the NVIDIA driver lists none"
 
 
-def test_the_kernel_module_names_gpus_that_a_broken_nvidia_smi_does_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fails_at", ["nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex"])
+def test_the_kernel_module_names_gpus_that_a_broken_driver_does_not(
+    fails_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeDriver([FakeGpu(UUIDS[2])], fails_at=fails_at).install(monkeypatch)
     for bus, uuid in (("0000:41:00.0", UUIDS[1]), ("0000:01:00.0", UUIDS[0]), ("0000:81:00.0", "GPU-??-??")):
         (tmp_path / "proc" / bus).mkdir(parents=True)
         (tmp_path / "proc" / bus / "information").write_text(f"Model: \t\t X\nGPU UUID: \t {uuid}\nIRQ: 1\n")
     assert gpu.devices() == [Device(UUIDS[0], "0"), Device(UUIDS[1], "1"), Device("2", "2")]
+    assert fake.opened == 0
 
 
 @pytest.mark.parametrize(
@@ -206,7 +222,7 @@ def test_files_that_others_left_are_used_and_no_file_is_created_twice(
     """With fs.protected_regular, opening another user's file in such a folder with O_CREAT fails."""
     flags = []
     real = os.open
-    monkeypatch.setattr(locks.os, "open", lambda *a, **k: flags.append(a[1]) or real(*a, **k))
+    monkeypatch.setattr(shared_locks.os, "open", lambda *a, **k: flags.append(a[1]) or real(*a, **k))
     machine.mkdir()
     (machine / "a").write_text("stale")
     with held(A):
@@ -289,7 +305,7 @@ def test_a_lock_on_a_deleted_file_is_no_lock(machine: Path, monkeypatch: pytest.
             (machine / "a").touch()
         real(descriptor, kind)
 
-    monkeypatch.setattr(locks.fcntl, "flock", meanwhile)
+    monkeypatch.setattr(shared_locks.fcntl, "flock", meanwhile)
     assert held(A) is None
     with held(A):
         assert held(A) is None

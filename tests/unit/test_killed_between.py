@@ -118,7 +118,7 @@ def test_it_comes_out_the_same_and_goes_on_where_it_was(
         if done:  # it is not trained again
             assert (out / "provenance.json").read_bytes() == provenance, root.name
         else:  # what was done since the last checkpoint is
-            made = json.loads((out / "provenance.json").read_text())["iterations"]
+            made = json.loads((out / "provenance.json").read_text())["last_process"]["iterations"]
             assert made == SPEC.schedule.iterations - reached, root.name
         shutil.rmtree(root)
         if not was_killed:

@@ -16,14 +16,16 @@ from redrop.models.sizes import SHAPES
 from redrop.record import read_json
 from redrop.runtime import plan as planning
 from redrop.runtime.profiles import read_profile
-from redrop.runtime.rates import MEASURED, Device, from_table, matmul_rate, seconds_of
+from redrop.runtime.rates import MEASURED, RatedDevice, from_table, matmul_rate, seconds_of
 from redrop.runtime.work import Work, encoder_layer, work_of
 from redrop.spec import RunSpec
 from redrop.study import Plan, resolve
 from redrop.verbs.shared import read_config
+from redrop.view.plan_view import blocks
+from redrop.view.screen import plain
 from support import PROJECT, small_spec, spec_of
 
-CORE = Device("a core", "cpu", 2, 100e9, 100e9, "made up")
+CORE = RatedDevice("a core", "cpu", 2, 100e9, 100e9, "made up")
 PUBLISHED = PROJECT / "results" / "published"
 
 
@@ -71,7 +73,7 @@ def test_sizes_that_nobody_published_are_unknown(tmp_path: Path) -> None:
     config = only("glue", protocols=["roberta-large"], configs=["ce"], seeds=[1], tasks=["rte"])
     estimate = planning.make(plan_of(tmp_path, config), ["glue"])
     assert estimate.downloads["roberta-large"] is None
-    said = planning.summary(estimate)
+    said = plain(blocks(estimate))
     assert "1 of unknown size: roberta-large" in said
     config = only("translation", protocols=["iwslt"], configs=["ce"], seeds=[1], tasks=["iwslt14_en_es"])
     # Its file has a limit, which is no size.
@@ -98,7 +100,7 @@ def test_what_is_done_and_what_is_here_is_subtracted(tmp_path: Path, monkeypatch
     assert list(after.downloads) == ["bert-base-uncased"]
     assert set(after.here) == {"glue_rte", "glue_cola"}
     assert (after.jobs["fetch"], after.jobs["prepare"]) == (1, 1)  # a mirror's files are fetched, too
-    assert "3 runs are finished and not counted below" in planning.summary(after)
+    assert "3 runs are finished and not counted below" in plain(blocks(after))
 
 
 def test_a_run_of_two_studies_is_counted_once(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_a_run_of_two_studies_is_counted_once(tmp_path: Path) -> None:
 def test_a_run_of_a_pack_takes_as_long_as_the_pack(tmp_path: Path) -> None:
     """On an accelerator; a CPU trains runs one by one."""
 
-    def estimate(seeds: int, device: Device) -> planning.StudyPlan:
+    def estimate(seeds: int, device: RatedDevice) -> planning.StudyPlan:
         config = only(
             "residual", protocols=["matched"], configs=["skip1-0"], corpora=["tiny_shakespeare"],
             seeds=list(range(seeds)),
@@ -141,7 +143,7 @@ def test_evaluation_and_epochs_enter(tmp_path: Path) -> None:
 def test_published_runs_took_about_as_long_as_estimated(protocol: str) -> None:
     """At the matrix rate that the benchmarks found on the machine of the published runs."""
     rate = 1e9 * read_json(PUBLISHED / "benchmarks" / "step.json")["matmul_gflops"]
-    device = Device("theirs", "cpu", 2, rate, rate, "measured")
+    device = RatedDevice("theirs", "cpu", 2, rate, rate, "measured")
     ratios = []
     for path in (PUBLISHED / "residual" / "runs").glob(f"{protocol}-*/provenance.json"):
         cost, spec = read_json(path), RunSpec.from_json((path.parent / "spec.json").read_text())
@@ -183,7 +185,7 @@ def test_seconds_by_hand() -> None:
 
 def test_on_a_cpu_bf16_makes_products_faster_and_nothing_else() -> None:
     work = replace(work_of(small_spec(), 12, Path("none")), width=384)
-    device, share = Device("a core", "cpu", 2, 100e9, 200e9, "made up"), MEASURED["paper B"]
+    device, share = RatedDevice("a core", "cpu", 2, 100e9, 200e9, "made up"), MEASURED["paper B"]
     products = work.training.operations / 100e9
     rest = products * (1 / share.share - 1) * 128 / 384
     half, single = (
@@ -198,8 +200,8 @@ def test_on_a_cpu_bf16_makes_products_faster_and_nothing_else() -> None:
 def test_a_gpu_is_said_to_be_assumed(tmp_path: Path) -> None:
     device = from_table(PROJECT, "H100")
     estimate = planning.make(plan_of(tmp_path, GLUE), ["glue"], device)
-    assert "ASSUMED" in planning.summary(estimate)
-    assert "GPU hours" in planning.summary(estimate)
+    assert "ASSUMED" in plain(blocks(estimate))
+    assert "GPU hours" in plain(blocks(estimate))
     assert estimate.hours < planning.make(plan_of(tmp_path, GLUE), ["glue"], CORE).hours
 
 
@@ -249,7 +251,7 @@ def test_a_profile_turns_hours_into_time(tmp_path: Path) -> None:
     assert local.wall_hours == pytest.approx(max(local.hours / 4, local.studies[0].longest))
     cluster = planning.make(plan, ["glue"], CORE, read_profile(tmp_path / "cluster"))
     assert cluster.wall_hours == cluster.studies[0].longest
-    assert "the cluster decides" in planning.summary(cluster)
+    assert "the cluster decides" in plain(blocks(cluster))
 
 
 def test_a_model_of_unknown_size_is_named(tmp_path: Path) -> None:
@@ -260,14 +262,14 @@ def test_a_model_of_unknown_size_is_named(tmp_path: Path) -> None:
     }
     estimate = planning.make(plan_of(tmp_path, json.dumps(config)), ["glue"], CORE)
     assert estimate.studies[0].unknown == {"someone/model"}
-    assert "no estimate for someone/model" in planning.summary(estimate)
+    assert "no estimate for someone/model" in plain(blocks(estimate))
 
 
 def test_a_text_of_unknown_length_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(CORPORA, "tiny_shakespeare")
     config = only("residual", protocols=["matched"], seeds=[1], corpora=["tiny_shakespeare"])
     estimate = planning.make(plan_of(tmp_path, config), ["residual"], CORE)
-    assert "no estimate for tiny_shakespeare" in planning.summary(estimate)
+    assert "no estimate for tiny_shakespeare" in plain(blocks(estimate))
 
 
 def test_the_command_prints_text_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

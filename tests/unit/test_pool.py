@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import torch
 
 from redrop.cli import main
 from redrop.data.corpus import prepare_corpus, toy_text
-from redrop.errors import DataError
+from redrop.errors import DataError, StorageError
 from redrop.places import Places
 from redrop.record import METRICS, read_curve, read_record
 from redrop.runtime import launch
@@ -200,7 +201,7 @@ def test_a_pack_goes_on_where_a_killed_process_left_it(
         assert run(spec, out=pool.runs / spec.run, workplace=workplace, pool=pool)
         assert contents(pool.runs / spec.run) == contents(undisturbed.runs / spec.run)
     provenance = json.loads((pool.runs / specs[2].run / "provenance.json").read_text())
-    assert provenance["iterations"] < 200
+    assert provenance["last_process"]["iterations"] < 200
 
 
 def test_a_finished_run_is_collected_without_torch(pool: Pool, workplace: Workplace) -> None:
@@ -282,3 +283,13 @@ def test_a_cpu_trains_runs_one_by_one(pool: Pool, workplace: Workplace) -> None:
     main([*words, "--pool", str(pool.folder)])
     places = [pool.runs / specs[0].run, pool.place(specs[1].run), pool.place(specs[2].run)]
     assert [trained_together(place) for place in places] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP, errno.EINVAL])
+def test_a_disk_without_locks_is_named(code: int, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("redrop.runtime.pool.fcntl.flock", refused)
+    with pytest.raises(StorageError, match=f"{pool.folder}: files cannot be locked there"):
+        pool.lock("a-run")

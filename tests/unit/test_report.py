@@ -19,10 +19,10 @@ from redrop.analysis.stats import bootstrap_interval, t_interval
 from redrop.cli import main
 from redrop.errors import ConfigError, RecordError
 from redrop.report import charts
+from redrop.report.difference_picture import picture
 from redrop.report.folder import EMPTY, ONE_STUDY, OWN, PUBLISHED, kind_of, read_folder
-from redrop.report.intervals import picture
+from redrop.report.known_configs import known_plans, name_of, recognise
 from redrop.report.page import embedded, write_page
-from redrop.report.recognise import known_plans, name_of, recognise
 from redrop.report.sentences import sentence, signed
 from redrop.report.verdicts import MIXED, PARTLY, Judged, counted, standing, together
 from redrop.study import Plan, load_part
@@ -44,16 +44,14 @@ SMALL = {
 }
 
 
-def judgement(
-    *pairs: tuple[str, list[float]], metric: str = "val_loss_last", scale: float = 1.0
-) -> Judgement:
+def judgement(*pairs: tuple[str, list[float]], metric: str = "val_loss_last") -> Judgement:
     """Of `a` against others, with these differences, positive where the claim holds."""
     claim = Claim("name", "paper", "place", "text", metric, {"p": tuple(("a", than) for than, _ in pairs)})
     comparisons = tuple(
         Comparison("a", than, dict(enumerate(values)), t_interval(values), bootstrap_interval(values), 0.5)
         for than, values in pairs
     )
-    return Judgement(claim, "p", "text", "5,000 iterations", "4 x 64", scale, False, comparisons)
+    return Judgement(claim, "p", "text", "5,000 iterations", "4 x 64", False, comparisons)
 
 
 AGAINST, FOR, UNCLEAR = [-0.03, -0.04, -0.05], [0.3, 0.31, 0.32], [-0.5, 0.1, 0.7]
@@ -93,7 +91,7 @@ AGAINST, FOR, UNCLEAR = [-0.03, -0.04, -0.05], [0.3, 0.31, 0.32], [-0.5, 0.1, 0.
             "were run, so the claim stays open at 5,000 iterations (p, text).",
         ),
         (
-            judgement(("b", [0.01, 0.02, 0.03]), metric="score", scale=100.0),
+            judgement(("b", [1.0, 2.0, 3.0]), metric="score"),
             "a scored 2.00 points more than b (95 % interval −0.48 to 4.48, 3 seeds): "
             "inconclusive at 5,000 iterations (p, text).",
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,3 +184,25 @@ def test_a_record_whose_settings_were_edited_is_refused(tmp_path: Path) -> None:
     (tmp_path / METRICS).write_text(json.dumps(document))
     with pytest.raises(RecordError, match="its settings are those of"):
         read_record(tmp_path)
+
+
+def test_the_worked_example_of_the_documentation() -> None:
+    """docs/architecture.md adds a field to the optimiser: no id changes, and setting it makes another run."""
+    text = (PUBLISHED.parents[1] / "docs/architecture.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    source = f"@dataclass(frozen=True, kw_only=True)\nclass Grown(OptimiserSpec):\n{block}"
+    names = {"dataclass": dataclass, "added": added, "OptimiserSpec": OptimiserSpec, "__name__": __name__}
+    exec(source, names)  # what the page says to write
+    made = dataclasses.make_dataclass(
+        "GrownRun", [("optimiser", names["Grown"])], bases=(RunSpec,), frozen=True, kw_only=True
+    )
+    published = [
+        json.loads(path.read_text())["spec"] for path in sorted(PUBLISHED.glob(f"*/runs/*/{METRICS}"))
+    ]
+    for values in published:
+        before, after = RunSpec.from_dict(values), made.from_dict(values)
+        assert (after.run, after.to_json()) == (before.run, before.to_json())
+    assert len(published) >= 214
+    values = values_of(small_spec())
+    values["optimiser"]["amsgrad"] = True
+    assert made.from_dict(values).run != small_spec().run

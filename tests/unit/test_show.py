@@ -87,7 +87,7 @@ def test_a_published_run_is_shown_as_published(
     folder = project / "results" / "published" / "residual"
     with (folder / "runs.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    run = rows[0]["run"]
+    run = next(row["run"] for row in rows if row["protocol"] == "matched")
     text = shown(capsys, run, "--results", str(folder), "--project", str(project))
     lines = [line.split() for line in text.splitlines()]
     for row in (row for row in rows if row["run"] == run):

@@ -111,6 +111,16 @@ def test_rows_with_a_tag_run_only_where_it_is_asked_for(project: Path) -> None:
     }
 
 
+def test_a_mistyped_tag_and_a_pattern_that_selects_nothing_are_refused(project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"residual: tags: 'lage' is not one of .*did you mean 'large'"):
+        runs_of(config_of(protocols=["matched"], tags=["lage"]), project)
+    with pytest.raises(ConfigError, match=r"matched: .*'deep-\*' has tags .*; write tags: \[large\]"):
+        runs_of(config_of(protocols=["matched"], configs=["skip1-0", "deep-*"]), project)
+    assert len(runs_of(config_of(protocols=["matched"], configs=["deep-*"], tags=["large"]), project)) > 0
+    with pytest.raises(ConfigError, match=r"matched: no configuration matches 'dep-\*'"):
+        runs_of(config_of(protocols=["matched"], configs=["dep-*"]), project)
+
+
 def test_a_new_seed_or_row_changes_no_other_run(project: Path) -> None:
     one = runs_of(config_of(configs=["a2r025"]), project)
     more = runs_of(config_of(configs=["a2r0*"], seeds=[1, 2]), project)

@@ -26,7 +26,6 @@ from redrop.streams import NumpyStream
 from redrop.training.language_model import Evaluation, LanguageModelling
 from redrop.training.loop import Stopped
 from redrop.training.run import Outcome
-from redrop.training.sources import corpus_record
 from redrop.training.trainer import Trainer, train
 from support import small_spec, spec_of
 
@@ -38,7 +37,7 @@ def run(spec: RunSpec, corpus: Corpus, **options: object) -> Outcome:
 
 
 def document(spec: RunSpec, corpus: Corpus, outcome: Outcome) -> bytes:
-    made = metrics_document(spec, outcome.status, outcome.reason, corpus_record(corpus), outcome.metrics)
+    made = metrics_document(spec, outcome.status, outcome.reason, corpus.content, outcome.metrics)
     return json.dumps(made, sort_keys=True).encode()
 
 

@@ -135,6 +135,19 @@ def test_two_passes_are_twice_the_work_of_one() -> None:
         assert two.evaluation == one.evaluation
 
 
+def test_where_the_validation_set_is_reported_the_test_sets_are_not_decoded() -> None:
+    study = load_study(PROJECT / "config/studies/translation.yaml", PROJECT)
+
+    def decoded(report: str, sets: int) -> float:
+        over = {"evaluation.report": report, "evaluation.decoded": 0}
+        work = work_of(make_spec(study, "small", "ce", "multi30k_de_en", 1, over), 10, Path("none"))
+        return work.decoding.operations / sets
+
+    sets = PAIRS["multi30k_de_en"]
+    assert sets.valid != sets.tests
+    assert decoded("valid", sets.valid) == pytest.approx(decoded("last", sets.tests))
+
+
 def test_every_data_set_has_its_lengths() -> None:
     assert set(CORPORA) == set(data.names("corpus"))
     assert set(GLUE) == set(TASKS)

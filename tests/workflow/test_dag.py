@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
+import warm_snakemake
 from redrop.study import resolve
 from redrop.verbs.shared import read_config
 
@@ -52,11 +53,14 @@ def command_of(project: Path) -> list[str]:
 def snakemake(project: Path, folder: Path, config: dict[str, Any], *words: str) -> str:
     """Run Snakemake in ``folder`` with ``config``; what it printed."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    command = command_of(project)
+    command = [*command_of(project), *words]
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [*command, *words], cwd=folder, capture_output=True, text=True, check=False, env=environment
-    )
+    if "--dry-run" in words:
+        done = warm_snakemake.run(command[3:], folder, environment)
+    else:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, env=environment
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -289,7 +293,7 @@ def test_a_killed_workflow_goes_on_when_it_is_repeated(folder: Path, project: Pa
             assert process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
     assert list((folder / ".snakemake/locks").glob("*.lock"))
-    snakemake(project, folder, config_of())
+    snakemake(project, folder, config_of(), "--until", "train")
     assert (run / "metrics.json").read_bytes() == before
 
 
@@ -299,6 +303,23 @@ def test_a_diverged_run_blocks_nothing(folder: Path, project: Path) -> None:
     snakemake(project, folder, config)
     table = (folder / "results/residual/tables/replication.md").read_text()
     assert "diverged" in table
+
+
+def test_the_users_pythonpath_reaches_the_jobs(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind this checkout's own package."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/sitecustomize.py").write_text(
+        "import os, sys\n"
+        "with open(os.environ['SEEN'], 'a') as seen:\n"
+        "    print(*sys.orig_argv, os.environ['PYTHONPATH'], file=seen)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "own"))
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    snakemake(project, tmp_path, config_of(), "--", "results/downloads/python_docs/source.json")
+    seen = [line for line in (tmp_path / "seen").read_text().splitlines() if "-m redrop fetch" in line]
+    assert [line.split()[-1] for line in seen] == [f"{project / 'src'}:{tmp_path / 'own'}"]
 
 
 def test_a_refused_config_is_one_clear_line(project: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The worked examples in docs/add-*.md do what they say, in a copy, and touch no file that they do not name."""
+"""The worked examples in docs/add-*.md do what they say, in a copy, and touch only files that they name."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+import warm_snakemake
 from redrop.errors import ConfigError
 from redrop.verbs.shared import read_config
 
@@ -52,14 +53,13 @@ def snakemake(
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")]
     command += ["--workflow-profile", str(project / "profiles/default"), "--configfile", "config.yaml"]
     places = {"REDROP_GPUS": gpus, "REDROP_LOCKS": str(folder / "locks"), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [*command, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | places | more,
-    )
+    command, environment = [*command, *words], os.environ | places | more
+    if "--dry-run" in words:
+        done = warm_snakemake.run(command[3:], folder, environment)
+    else:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, env=environment
+        )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -115,8 +115,8 @@ def test_as_many_jobs_at_a_time_as_there_are_gpus(project: Path, prepared: Path,
     shutil.copy(project / "Snakefile", copy)
     rule = copy / "workflow/rules/train.smk"
     text = rule.read_text()
-    assert text.count("python -m redrop train") == 1
-    rule.write_text(text.replace("python -m redrop train", f"python {HERE}/train_on_fake_gpu.py train"))
+    assert text.count("python -P -m redrop train") == 1
+    rule.write_text(text.replace("python -P -m redrop train", f"python {HERE}/train_on_fake_gpu.py train"))
     words = ["--cores", "4", "--until", "train"]
     printed = snakemake(copy, folder, *words, gpus="a,b", EVENTS=str(events))
     assert provided(printed) == 2

@@ -13,22 +13,34 @@ from redrop.record import CURVE, METRICS
 from redrop.runtime import gpu
 from redrop.runtime.alive import hold
 from redrop.runtime.pool import Pool
-from redrop.study import resolve
+from redrop.runtime.profiles import job_memory_mb
+from redrop.study import read_yaml, resolve
 from snakemake.exceptions import WorkflowError
 
 PROJECT = Path(workflow.basedir)
 # Killed, Snakemake leaves its lock behind; so that the same command goes on, locks of the dead are removed.
-ALIVE = hold(Path(".snakemake"), main=workflow.is_main_process)
+try:
+    ALIVE = hold(Path(".snakemake"), main=workflow.is_main_process)
+except OSError as error:
+    raise WorkflowError(
+        f"{Path.cwd()}: nothing can be written there ({error.strerror}), and Snakemake works there; give it a "
+        "folder of yours with --directory FOLDER, which results go to as well"
+    ) from None
 # Only the workflow's own process counts GPUs: a job on a cluster parses this too.
 try:
+    if workflow.is_main_process:  # Snakemake's own reader keeps the last of two equal keys in silence
+        for file in map(Path, workflow.configfiles):
+            if file.suffix != ".json":
+                read_yaml(file)
     PLAN = resolve(config, PROJECT)
     GPUS = len(gpu.devices()) if workflow.is_main_process else 0
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+# -P in the rules: a person's own queue.py in the working folder must not stand in for Python's.
 # Rules run this checkout's redrop; without environments of their own, with Snakemake's own Python.
 OWN_PYTHON = "" if workflow.deployment_settings.deployment_method else Path(sys.executable).parent
 shell.prefix(
-    f"export PYTHONPATH={shlex.quote(str(PROJECT / 'src'))}; "
+    f"export PYTHONPATH={shlex.quote(str(PROJECT / 'src'))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
     + (f"export PATH={shlex.quote(str(OWN_PYTHON))}:$PATH; " if OWN_PYTHON else "")
 )
 LAYOUT = ResultsLayout(PLAN.results)

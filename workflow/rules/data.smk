@@ -19,7 +19,7 @@ rule fetch:
     params:
         mirror=shlex.join(["--mirror", PLAN.mirror]) if PLAN.mirror else "",
     shell:
-        'python -m redrop fetch {wildcards.dataset} --to "$(dirname {output.source:q})" {params.mirror} > {log:q} 2>&1'
+        'python -P -m redrop fetch {wildcards.dataset} --to "$(dirname {output.source:q})" {params.mirror} > {log:q} 2>&1'
         " || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -35,7 +35,7 @@ rule prepare:
         "../envs/train.yaml"
     threads: 1
     shell:
-        'python -m redrop prepare {wildcards.dataset} --raw "$(dirname {input.source:q})"'
+        'python -P -m redrop prepare {wildcards.dataset} --raw "$(dirname {input.source:q})"'
         ' --to "$(dirname {output.meta:q})"'
         " > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
@@ -53,5 +53,5 @@ rule fetch_model:
     params:
         model=model_words,
     shell:
-        'python -m redrop fetch-model {params.model} --to "$(dirname {output.source:q})" > {log:q} 2>&1'
+        'python -P -m redrop fetch-model {params.model} --to "$(dirname {output.source:q})" > {log:q} 2>&1'
         " || {{ cat {log:q} >&2; exit 1; }}"

@@ -18,7 +18,7 @@ rule collect:
         config=config_text,
         results=results_folder,
     shell:
-        "python -m redrop collect --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
+        "python -P -m redrop collect --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
         " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -44,7 +44,7 @@ rule tables:
         config=config_text,
         results=results_folder,
     shell:
-        "python -m redrop table --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
+        "python -P -m redrop table --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
         " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -70,7 +70,7 @@ rule figures:
         config=config_text,
         results=results_folder,
     shell:
-        "python -m redrop figure --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
+        "python -P -m redrop figure --results {params.results:q} --study {wildcards.part} --config {params.config:q}"
         " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -89,7 +89,7 @@ rule runs_csv:
         config=config_text,
         results=results_folder,
     shell:
-        "python -m redrop collect --results {params.results:q} --config {params.config:q}"
+        "python -P -m redrop collect --results {params.results:q} --config {params.config:q}"
         " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -113,5 +113,5 @@ rule report:
         config=config_text,
         results=results_folder,
     shell:
-        "python -m redrop report --results {params.results:q} --config {params.config:q}"
+        "python -P -m redrop report --results {params.results:q} --config {params.config:q}"
         " --out {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"

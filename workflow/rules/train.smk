@@ -27,7 +27,7 @@ rule train:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: (2000 if wildcards.study == "residual" else 12000) * attempt,
+        mem_mb=lambda wildcards, attempt: job_memory_mb(wildcards.study) * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
         gpu=gpus,
         jobs_per_gpu=config["jobs_per_gpu"],
@@ -37,7 +37,7 @@ rule train:
     # A scheduler signals every process of a job: the shell must outlive redrop, which writes its checkpoint.
     shell:
         "trap : TERM; "
-        'python -m redrop train --spec {params.spec:q} --out "$(dirname {output.metrics:q})"'
+        'python -P -m redrop train --spec {params.spec:q} --out "$(dirname {output.metrics:q})"'
         " --data {params.results:q}/data --models {params.results:q}/models"
         " --checkpoints {params.results:q}/checkpoints/{wildcards.study}"
         " --pool {params.results:q}/pool/{wildcards.study} --jobs-per-gpu {resources.jobs_per_gpu}"

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from redrop.analysis.names import (
-    FIGURE_SUFFIXES,
-    FIGURES,
-    TABLES,
-    Protocols,
-    check_names,
-    figure_names,
-    figure_plan,
-    implementation,
-    table_names,
-)
-from redrop.study import Study, project_folder
+from redrop.analysis.collect import Results
+from redrop.analysis.registry import build_table, check_names, plan_of
+from redrop.analysis.reported import NOTHING, Reported, read_reported
+from redrop.analysis.study_results import Protocols, StudyResults
+from redrop.presented import FIGURES, TABLES
+from redrop.study import Study
 
-if TYPE_CHECKING:
-    from redrop.analysis.collect import Results
-    from redrop.analysis.reported import Reported
-
-__all__ = ["build_figures", "build_tables", "collect", "figure_names", "load", "table_names"]
+FIGURE_SUFFIXES = ("svg", "pdf", "png")
 
 
 def load(folder: Path, wanted: set[str] | None = None, study: str | None = None) -> Results:
     """The runs below ``folder``, or those of one study (in its folder there if it has one)."""
-    from redrop.analysis.collect import Results
-
     folder = Path(folder)
     if study is not None and (folder / study).is_dir():
         folder = folder / study
@@ -45,12 +32,10 @@ def collect(folder: Path, wanted: set[str] | None, out_csv: Path) -> Results:
 
 
 def find_reported(study: Study, path: Path | None) -> Reported:
-    """The authors' figures: of ``path``, else of config/reported/ here or in the checkout."""
-    from redrop.analysis.reported import NOTHING, read_reported
-
+    """The authors' figures: of ``path``, else of the project's config/reported/."""
     if path is not None:
         return read_reported(path, study)
-    path = project_folder() / "config" / "reported" / f"{study.name}.csv"
+    path = study.root / "config" / "reported" / f"{study.name}.csv"
     return read_reported(path, study) if path.exists() else NOTHING
 
 
@@ -70,16 +55,12 @@ def build_tables(
     ``reported``: csv of the authors' figures. ``protocols``: these rather than the ones that have
     runs.
     """
-    from redrop.analysis.tables.render import write_table
+    from redrop.analysis.table_files import write_table
 
-    names = list(names) if names is not None else table_names(study)
+    names = list(names) if names is not None else study.tables
     check_names("table", names, TABLES)
-    figures = find_reported(study, reported)
-    paths = []
-    for name in names:
-        table = implementation(TABLES[name])(results, study, figures, protocols)
-        paths += write_table(table, Path(out_dir), label)
-    return paths
+    data = StudyResults(results, study, find_reported(study, reported), protocols)
+    return [path for name in names for path in write_table(build_table(name, data), Path(out_dir), label)]
 
 
 def build_figures(
@@ -100,18 +81,12 @@ def build_figures(
     the authors' recorded curves, where they are at hand. ``suffixes``: only these formats. The rest as in
     ``build_tables``.
     """
-    from redrop.analysis.figures.write import draw_and_write
-    from redrop.analysis.sections import corpora
+    from redrop.analysis.figure_files import draw_and_write
 
-    found = corpora(results, study, protocols)
-    known = {name: found[name] for name in found if name in study.protocols}
-    plan = figure_plan(study, known, recorded=recorded)
+    data = StudyResults(results, study, find_reported(study, reported), protocols)
+    plan = plan_of(data, recorded=recorded)
     if names is not None:
         names = list(names)
         check_names("figure", names, [*FIGURES, *(entry.stem for entry in plan)])
         plan = [entry for entry in plan if entry.stem in names or entry.figure in names]
-    figures = find_reported(study, reported)
-    paths = []
-    for entry in plan:
-        paths += draw_and_write(entry, results, study, figures, Path(out_dir), label, suffixes)
-    return paths
+    return [path for entry in plan for path in draw_and_write(entry, data, Path(out_dir), label, suffixes)]

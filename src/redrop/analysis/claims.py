@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from redrop.analysis import landscape
+from redrop.analysis import flatness
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.reported import comparable
 from redrop.analysis.scoring import SCORE, TASK_ORDER, in_order, scale
@@ -26,6 +26,7 @@ from redrop.analysis.settings import overrides
 from redrop.analysis.stats import (
     Interval,
     bootstrap_interval,
+    mean_of_common,
     paired_differences,
     probability_of_improvement,
     t_interval,
@@ -36,7 +37,7 @@ from redrop.kinds import WINDOWS
 from redrop.record import RunRecord
 from redrop.study import Study, check_schema, read_yaml
 
-DERIVED = {"landscape_rise": landscape.rise}
+DERIVED = {"landscape_rise": flatness.rise}
 """Metric that is not recorded -> how it is worked out."""
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
@@ -72,7 +73,7 @@ class Comparison:
     config: str
     than: str
     differences: dict[int, float]
-    """Seed -> how much better ``config`` is than ``than``: positive where the claim holds."""
+    """Seed -> how much better ``config`` is than ``than`` (scores: points), positive where it holds."""
     interval: Interval
     bootstrap: Interval
     improvement: float
@@ -93,10 +94,8 @@ class Judgement:
     task: str
     budget: str
     model: str
-    scale: float
-    """What a score is multiplied by to be points; 1 for any other metric."""
     as_published: bool
-    """Whether the runs have the settings and the corpus that were published."""
+    """Whether the runs have the settings, and the corpus or all of the tasks, that were published."""
     comparisons: tuple[Comparison, ...] = field(default=())
 
     @property
@@ -137,6 +136,8 @@ def compare(first: Sequence[Group], second: Sequence[Group], metric: str, higher
     Runs of different budgets are not compared.
     """
     a, b = (mean_values(groups, metric) for groups in (first, second))
+    done = [record for group in (*first, *second) for record in group.done]
+    unit = scale(done[0]) if metric == SCORE and done else 1.0
     if a and b and list(map(budget, first)) != list(map(budget, second)):
         a = {}
     lower, upper = (b, a) if higher else (a, b)
@@ -145,22 +146,20 @@ def compare(first: Sequence[Group], second: Sequence[Group], metric: str, higher
     return Comparison(
         first[0].config,
         second[0].config,
-        differences,
-        t_interval(values),
-        bootstrap_interval(values),
+        {seed: unit * value for seed, value in differences.items()},
+        t_interval(values).times(unit),
+        bootstrap_interval(values).times(unit),
         probability_of_improvement(*([side[seed] for seed in differences] for side in (lower, upper))),
     )
 
 
 def mean_values(groups: Sequence[Group], metric: str) -> dict[int, float]:
     """Seed -> the metric's mean over the tasks, for the seeds that have every one of them."""
-    values = [{record.spec.seed: measured(record, metric) for record in group.done} for group in groups]
-    values = [{seed: value for seed, value in of_seed.items() if math.isfinite(value)} for of_seed in values]
-    common = set.intersection(*map(set, values)) if values else set()
-    return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
+    values = [{record.spec.seed: value_of(record, metric) for record in group.done} for group in groups]
+    return mean_of_common([{s: value for s, value in own.items() if math.isfinite(value)} for own in values])
 
 
-def measured(record: RunRecord, metric: str) -> float:
+def value_of(record: RunRecord, metric: str) -> float:
     """A metric of the run, or what is worked out from its other files; NaN where it has none."""
     return DERIVED[metric](record) if metric in DERIVED else record.value(metric)
 
@@ -180,33 +179,41 @@ def model_size(record: RunRecord) -> str:
     return record.spec.kind.size(record.spec.model)
 
 
-def judge(results: Results, study: Study, claim: Claim) -> Iterator[Judgement]:
-    """The claim in every protocol that it names: on every corpus, or on the mean over the tasks run."""
-    present = results.protocols(study.name)
-    for protocol, pairs in claim.pairs.items():
-        tasks = in_order(present.get(protocol, []))
-        for together in _judged_together(results, study, claim, protocol, tasks):
-            groups = {
-                config: [results.group(study.name, protocol, config, task) for task in together]
-                for pair in pairs
-                for config in pair
-            }
-            done = [record for each in groups.values() for group in each for record in group.done]
-            if not done:
-                continue
-            fair = all(as_published(record, overrides(study, record.spec)) for record in done)
-            whole = study.reads != "glue" or set(together) == set(TASK_ORDER)
-            budgets = sorted({budget(group) for each in groups.values() for group in each if group.done})
-            yield Judgement(
-                claim,
-                protocol,
-                ", ".join(together),
-                " / ".join(budgets),
-                " / ".join(sorted({model_size(record) for record in done})),
-                scale(done[0]) if claim.metric == SCORE else 1.0,
-                fair and whole and protocol in claim.published,
-                tuple(compare(groups[a], groups[b], claim.metric, claim.higher) for a, b in pairs),
-            )
+def judge(results: Results, study: Study, claim: Claim) -> list[Judgement]:
+    """The claim in every protocol that it names: on every corpus or task, or on the mean over the tasks."""
+    found = []
+    for protocol in claim.pairs:
+        own = list(_judge_in(results, study, claim, protocol))
+        if study.reads == "glue":  # the benchmark is all of its tasks, judged together or one by one
+            tasks = {task for one in own if one.as_published for task in one.task.split(", ")}
+            whole = tasks == set(TASK_ORDER)
+            own = [replace(one, as_published=one.as_published and whole) for one in own]
+        found += own
+    return found
+
+
+def _judge_in(results: Results, study: Study, claim: Claim, protocol: str) -> Iterator[Judgement]:
+    pairs, tasks = claim.pairs[protocol], in_order(results.protocols(study.name).get(protocol, []))
+    for together in _judged_together(results, study, claim, protocol, tasks):
+        groups = {
+            config: [results.group(study.name, protocol, config, task) for task in together]
+            for pair in pairs
+            for config in pair
+        }
+        done = [record for each in groups.values() for group in each for record in group.done]
+        if not done:
+            continue
+        fair = all(as_published(record, overrides(study, record.spec)) for record in done)
+        budgets = sorted({budget(group) for each in groups.values() for group in each if group.done})
+        yield Judgement(
+            claim,
+            protocol,
+            ", ".join(together),
+            " / ".join(budgets),
+            " / ".join(sorted({model_size(record) for record in done})),
+            fair and protocol in claim.published,
+            tuple(compare(groups[a], groups[b], claim.metric, claim.higher) for a, b in pairs),
+        )
 
 
 def _judged_together(
@@ -232,9 +239,12 @@ def as_published(record: RunRecord, changed: dict[str, object]) -> bool:
 
 
 def published_verdict(judgements: Sequence[Judgement]) -> str:
-    """What can be said of the claim as it was published."""
-    found = [judgement.verdict for judgement in judgements if judgement.as_published]
-    decided = [verdict for verdict in found if verdict not in (NOT_RUN, ONE_SEED)]
+    """What can be said of the claim as it was published; where each task must hold, no task is left open."""
+    found = [judgement for judgement in judgements if judgement.as_published]
+    if found and found[0].claim.each_task:
+        verdict = combine(judgement.verdict for judgement in found)
+        return NOT_AS_PUBLISHED if verdict in (NOT_RUN, ONE_SEED) else verdict
+    decided = [one.verdict for one in found if one.verdict not in (NOT_RUN, ONE_SEED)]
     return combine(decided) if decided else NOT_AS_PUBLISHED
 
 
@@ -277,6 +287,17 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
     return list(claims.values())
 
 
+def project_claims(study: Study) -> list[Claim]:
+    """The claims of the project's config/claims.yaml, of all parts; none where there is no such file."""
+    path = study.root / "config" / "claims.yaml"
+    return read_claims(path, study, study.root) if path.exists() else []
+
+
+def own_claims(study: Study) -> list[Claim]:
+    """Those that a study's tables and figures judge, or a part's: the ones whose runs it has."""
+    return [claim for claim in project_claims(study) if claim.part == (study.part or study.name)]
+
+
 def raw_row(judgement: Judgement, comparison: Comparison, overall: str) -> dict[str, Any]:
     """A comparison for the csv file: every number, and the values behind them."""
     claim = judgement.claim
@@ -307,8 +328,3 @@ def raw_row(judgement: Judgement, comparison: Comparison, overall: str) -> dict[
         "seeds": " ".join(map(str, differences)),
         "differences": " ".join(f"{value:.6f}" for value in differences.values()),
     }
-
-
-def finite(value: float, form: str, otherwise: str) -> str:
-    """A number as text, or ``otherwise``."""
-    return f"{value:{form}}" if math.isfinite(value) else otherwise

@@ -248,7 +248,7 @@ def _refuse_mixture(one: RunRecord, other: RunRecord) -> None:
     else:
         harmless = HARMLESS_IN_DECODING if one.spec.kind.decodes else HARMLESS
         mixed = [key for key in difference(flat(one.spec), flat(other.spec)) if not key.startswith(harmless)]
-        mixed += [f"data.{key}" for key in difference(one.data, other.data)]
+        mixed += [f"data.{key}" for key, value in one.data.items() if other.data.get(key) != value]
         if not mixed:
             return
         what = f"runs that differ in {', '.join(mixed)}"

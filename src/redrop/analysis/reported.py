@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.analysis.recorded import AUTHORS_CORPUS
+from redrop.analysis.author_curves import AUTHORS_CORPUS
 from redrop.analysis.scoring import SHOWN
 from redrop.checks import suggest
 from redrop.errors import ConfigError

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from redrop.evaluation.glue import METRICS as GLUE_METRICS
 from redrop.record import RunRecord
+
+if TYPE_CHECKING:
+    from redrop.analysis.collect import Results
 
 SCORE = "score"
 """A task's first metric, under the name that all runs record it by."""
@@ -40,6 +44,14 @@ def scale(record: RunRecord) -> float:
 def first_metric(reads: str, task: str) -> str:
     """What ``score`` is on a task."""
     return GLUE_METRICS[task][0] if reads == "glue" else SHOWN[reads][0]
+
+
+def score_while_training(results: Results, reads: str, record: RunRecord) -> list[tuple[float, float]]:
+    """Epoch, or update where texts are generated, and the first metric in points, of a run's evaluations."""
+    x, ending = ("epoch", "") if reads == "glue" else ("iteration", "_valid")
+    y = first_metric(reads, record.spec.task) + ending
+    rows = [row for row in results.rows(record.run) if row.get(y) is not None]
+    return [(row[x], scale(record) * row[y]) for row in rows]
 
 
 def metrics_text(reads: str, tasks: Sequence[str]) -> str:

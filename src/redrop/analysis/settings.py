@@ -14,6 +14,8 @@ TASK_KEYS = ("data.corpus", "data.task")
 
 ABSENT = "none"
 """How a setting that is null reads: there is no such skip, no clipping, no early stop."""
+DEFAULT = "its default"
+"""How a setting reads that came later, and that a run does not have."""
 
 
 def flat(spec: RunSpec) -> dict[str, Any]:
@@ -21,15 +23,20 @@ def flat(spec: RunSpec) -> dict[str, Any]:
     settings = {
         f"{section}.{name}": value
         for section, values in spec.to_dict().items()
-        if section not in IDENTITY
+        if section not in (*IDENTITY, *RunSpec.RETIRED)
         for name, value in values.items()
     }
     return {key: value for key, value in settings.items() if key not in TASK_KEYS}
 
 
 def difference(mine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The settings of ``mine`` that ``other`` lacks or has otherwise."""
-    return {key: value for key, value in mine.items() if key not in other or other[key] != value}
+    """The settings that ``mine`` has otherwise than ``other``, or that only one of them has."""
+    keys = [*mine, *(key for key in other if key not in mine)]
+    return {
+        key: mine.get(key, DEFAULT)
+        for key in keys
+        if key not in mine or key not in other or mine[key] != other[key]
+    }
 
 
 def study_spec(study: Study, protocol: str, config: str, task: str, seed: int = 0) -> RunSpec | None:

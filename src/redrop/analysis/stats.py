@@ -29,6 +29,10 @@ class Interval:
     high: float
     n: int
 
+    def times(self, factor: float) -> Interval:
+        """The same in another unit."""
+        return Interval(factor * self.mean, factor * self.low, factor * self.high, self.n)
+
 
 def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     """Student's t interval of the mean."""
@@ -69,6 +73,12 @@ def paired_differences(first: Mapping[int, float], second: Mapping[int, float]) 
     common = [seed for seed in sorted(first) if seed in second]
     differences = {seed: second[seed] - first[seed] for seed in common}
     return {seed: value for seed, value in differences.items() if math.isfinite(value)}
+
+
+def mean_of_common(values: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """Seed -> mean over the tasks (or whatever else ``values`` are of), for the seeds that have every one."""
+    common = set.intersection(*map(set, values)) if values else set()
+    return {seed: sum(value[seed] for value in values) / len(values) for seed in sorted(common)}
 
 
 def probability_of_improvement(first: Sequence[float], second: Sequence[float]) -> float:

@@ -11,6 +11,11 @@ DASH = "\N{EM DASH}"
 MINUS = "\N{MINUS SIGN}"
 
 
+def show_number(value: float, form: str, otherwise: str = DASH) -> str:
+    """A number as text, with the minus of print; ``otherwise`` where it is none."""
+    return f"{value:{form}}".replace("-", MINUS) if math.isfinite(value) else otherwise
+
+
 @dataclass(frozen=True)
 class Summary:
     """What a cell of a table is made of."""
@@ -25,7 +30,7 @@ class Summary:
         """``1.5560 ± 0.0021``; without a deviation for one value, a dash for none."""
         if self.n == 0:
             return DASH
-        mean = f"{self.mean:{form}}".replace("-", MINUS)
+        mean = show_number(self.mean, form)
         return mean if self.n == 1 else f"{mean} ± {self.sd:{form}}"
 
 

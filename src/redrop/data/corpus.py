@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from redrop.data.files import atomic_path, write_json
-from redrop.data.prepared import META_FILE, prepare_again, read_meta
-from redrop.data.provenance import read_source
+from redrop.data.base import META_FILE, DataSet, Prepared, write_prepared
+from redrop.data.source_record import SourceRecord, complete_record, read_source, write_made
 from redrop.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from redrop.data.source_record import FetchedFile
+    from redrop.data.sources import RemoteFile
 
 FORMAT = 1
 TRAIN_FRACTION = 0.9
@@ -33,7 +37,7 @@ MAX_VOCAB = 2**16
 
 
 @dataclass(frozen=True, eq=False)
-class Corpus:
+class Corpus(Prepared):
     """An encoded text. The arrays are read-only: copy or convert them to change them."""
 
     name: str
@@ -57,6 +61,15 @@ class Corpus:
         return len(self.vocab)
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """How much there is, for metrics.json."""
+        return {
+            "vocab_size": self.vocab_size,
+            "train_characters": len(self.train),
+            "val_characters": len(self.val),
+        }
+
+    @property
     def summary(self) -> str:
         """Its size in words."""
         return (
@@ -73,6 +86,8 @@ class Corpus:
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text of character numbers; raises DataError for a number outside the vocabulary."""
+        import numpy as np
+
         numbers = np.asarray(ids, dtype=np.int64).reshape(-1)
         wrong = numbers[(numbers < 0) | (numbers >= len(self.vocab))]
         if wrong.size:
@@ -80,8 +95,99 @@ class Corpus:
         return "".join(np.array(self.vocab, dtype=object)[numbers])
 
 
+@dataclass(frozen=True)
+class Characters:
+    """Size of a corpus as it is prepared, for `redrop plan`."""
+
+    train: int
+    val: int
+    symbols: int
+
+
+Change = Callable[[str], tuple[str, dict[str, Any]]]
+"""What is done to a text first; it returns the new text and notes on what it did."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusSet(DataSet):
+    """A character corpus: a raw text file, split nine to one, or one with `validation` text of its own."""
+
+    family: ClassVar[str] = "corpus"
+    noun: ClassVar[str] = "corpus"
+    format: ClassVar[object] = FORMAT
+    meta_types: ClassVar[Mapping[str, type]] = DataSet.meta_types | {
+        "vocab": str,
+        "n_train": int,
+        "n_val": int,
+    }
+
+    read: Callable[[Path], str] = field(default=lambda path: decode_utf8(path.read_bytes(), path), repr=False)
+    """The text of a raw file."""
+    change: Change = field(default=lambda text: (text, {}), repr=False)
+    edition_of: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """sha256 of the raw file -> edition, where only the sum tells."""
+    size: Characters | None = None
+
+    def prepare(self, raw_folder: Path, folder: Path) -> Corpus:
+        """Encode the text as nanoGPT does; returns the Corpus, read back and verified."""
+        names = self._raw_names(raw_folder)
+        source = read_source(raw_folder, self.name, list(names))
+        texts, notes = {}, {"raw_sha256": source.sha256}
+        for name, split in names.items():
+            texts[split], changed = self.change(self.read(raw_folder / name))
+            notes |= changed
+        return prepare_corpus(
+            texts["train"],
+            folder,
+            name=self.name,
+            origin=source.origin,
+            edition=source.edition,
+            validation=texts.get("validation"),
+            notes=notes,
+        )
+
+    def _decode(self, folder: Path, meta: Mapping[str, Any]) -> Corpus:
+        return load_corpus(folder)
+
+    def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
+        if not self.read(path):
+            raise DataError("it holds no text.")
+
+    def _edition(self, edition: str, fetched: Sequence[FetchedFile]) -> str:
+        return self.edition_of.get(fetched[0].sha256, edition)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterpreterCorpus(CorpusSet):
+    """Text that the running Python brings along: no download, the edition is its version."""
+
+    file: str
+    """Name of the raw file."""
+    text: Callable[[], tuple[str, str]] = field(repr=False)
+    """Makes the text, and says what of."""
+
+    def fetch(self, folder: Path, mirror: Path | None) -> SourceRecord:
+        """Write the text and source.json, unless they are there already; `mirror` is not needed.
+
+        A complete folder is left alone even when another Python made it, so that a new interpreter
+        does not change a corpus unnoticed: remove the folder to make it anew.
+        """
+        kept = complete_record(folder, self.name, (self.file,))
+        if kept is not None:
+            return kept
+        text, address = self.text()
+        edition = f"{platform.python_implementation()} {platform.python_version()}"
+        files = {self.file: text.encode("utf-8")}
+        return write_made(folder, self.name, edition, files, "interpreter", address)
+
+    def _raw_names(self, raw_folder: Path) -> dict[str, str]:
+        return {self.file: "train"}
+
+
 def fingerprint(train: np.ndarray, val: np.ndarray, vocab: Sequence[str]) -> str:
     """sha256, in hex, of `{"n_train":N,"n_val":M,"vocab":"..."}`, train, val (little-endian)."""
+    import numpy as np
+
     head = {"n_train": len(train), "n_val": len(val), "vocab": "".join(vocab)}
     digest = hashlib.sha256(json.dumps(head, separators=(",", ":")).encode("ascii"))
     for array in (train, val):
@@ -135,40 +241,8 @@ def prepare_corpus(
         "sha256": fingerprint(train, val, vocab),
         "notes": dict(notes or {}),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    # An older meta.json must not vouch for new arrays if this is interrupted.
-    (folder / META_FILE).unlink(missing_ok=True)
-    _write_array(folder / "train.npy", train)
-    _write_array(folder / "val.npy", val)
-    write_json(folder / META_FILE, meta)
+    write_prepared(folder, {"train.npy": _writer(train), "val.npy": _writer(val)}, meta)
     return load_corpus(folder)
-
-
-def prepare_file(
-    raw_folder: Path,
-    folder: Path,
-    *,
-    name: str,
-    file: str,
-    change: Callable[[str], tuple[str, dict[str, Any]]] | None = None,
-) -> Corpus:
-    """Prepare the corpus that is one raw text file, split nine to one.
-
-    `change`: what is done to the text first; it returns the new text and notes on what it did.
-    """
-    source = read_source(raw_folder, name, (file,))
-    path = raw_folder / file
-    text, notes = decode_utf8(path.read_bytes(), path), {}
-    if change is not None:
-        text, notes = change(text)
-    return prepare_corpus(
-        text,
-        folder,
-        name=name,
-        origin=source.origin,
-        edition=source.edition,
-        notes={"raw_sha256": source.sha256, **notes},
-    )
 
 
 def load_corpus(folder: str | Path) -> Corpus:
@@ -178,11 +252,13 @@ def load_corpus(folder: str | Path) -> Corpus:
     truncated, or does not fit the others.
     """
     folder = Path(folder)
-    meta = _read_meta(folder)
+    meta = CorpusSet.read_meta(folder)
     again = f"Run `redrop prepare {meta['name']}` again."
     vocab = tuple(meta["vocab"])
     if not vocab or list(vocab) != sorted(set(vocab)):
         raise DataError(f"{folder / META_FILE}: the vocabulary is not a sorted set of characters. {again}")
+    if min(meta["n_train"], meta["n_val"]) < MIN_SPLIT:
+        raise DataError(f"{folder / META_FILE}: n_train or n_val is less than {MIN_SPLIT}. {again}")
     arrays = []
     for split in ("train", "val"):
         path = folder / f"{split}.npy"
@@ -256,11 +332,15 @@ def _split(text: str, validation: str | None, name: str) -> tuple[str, str]:
 
 
 def _code_points(text: str) -> np.ndarray:
+    import numpy as np
+
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 def _encode(text: str, vocab: Sequence[str]) -> np.ndarray:
     """Numbers of the characters of `text` in the sorted `vocab`, uint16."""
+    import numpy as np
+
     points, known = _code_points(text), _code_points("".join(vocab))
     ids = np.minimum(np.searchsorted(known, points), len(known) - 1)
     unknown = np.flatnonzero(known[ids] != points)
@@ -270,12 +350,19 @@ def _encode(text: str, vocab: Sequence[str]) -> np.ndarray:
     return ids.astype(np.uint16)
 
 
-def _write_array(path: Path, array: np.ndarray) -> None:
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.lib.format.write_array(stream, array.astype("<u2"), version=(1, 0), allow_pickle=False)
+def _writer(array: np.ndarray) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        import numpy as np
+
+        with path.open("wb") as stream:
+            np.lib.format.write_array(stream, array.astype("<u2"), version=(1, 0), allow_pickle=False)
+
+    return write
 
 
 def _read_array(path: Path, length: int, again: str) -> np.ndarray:
+    import numpy as np
+
     try:
         with path.open("rb") as stream:
             array = np.lib.format.read_array(stream, allow_pickle=False)
@@ -292,17 +379,3 @@ def _read_array(path: Path, length: int, again: str) -> np.ndarray:
     array = array.astype(np.uint16, copy=False)
     array.setflags(write=False)
     return array
-
-
-def _read_meta(folder: Path) -> dict:
-    meta = read_meta(
-        folder, FORMAT, "corpus", dict.fromkeys(("name", "origin", "edition", "vocab", "sha256"), str)
-    )
-    short = [
-        key for key in ("n_train", "n_val") if not isinstance(meta.get(key), int) or meta[key] < MIN_SPLIT
-    ]
-    if short:
-        raise DataError(
-            f"{folder / META_FILE}: {', '.join(short)} missing or of the wrong kind. {prepare_again(folder)}"
-        )
-    return meta

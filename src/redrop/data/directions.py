@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from redrop.data.discovery import of_family
+
 
 @dataclass(frozen=True)
 class Direction:
@@ -25,20 +27,9 @@ class Direction:
         return f"{self.data_set.split('_')[0]}_{self.source}_{self.target}"
 
 
-_PAIRS = {
-    "iwslt14_de_en": ("de", "en"),
-    "iwslt14_en_es": ("en", "es"),
-    "iwslt17_en_fr": ("en", "fr"),
-    "iwslt17_en_zh": ("en", "zh"),
-    "multi30k_de_en": ("de", "en"),
-    "tatoeba_de_en": ("de", "en"),
-    "toy_translation": ("xx", "yy"),
-}
-"""Parallel text -> its two languages."""
-
 DIRECTIONS: dict[str, Direction] = {
     direction.name: direction
-    for data_set, (one, other) in _PAIRS.items()
-    for direction in (Direction(data_set, one, other), Direction(data_set, other, one))
+    for text in of_family("translation")
+    for direction in (Direction(text.name, *text.languages), Direction(text.name, *text.languages[::-1]))
 }
 """Task -> direction."""

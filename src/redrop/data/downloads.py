@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
 from pathlib import Path
 
-from redrop.data.sources import RemoteFile
+from redrop.data.discovery import get
+from redrop.data.sources import RemoteFile, has_all
 
 
 def editions(name: str) -> list[tuple[RemoteFile, ...]]:
@@ -14,20 +13,7 @@ def editions(name: str) -> list[tuple[RemoteFile, ...]]:
 
     The last one is what is downloaded. Empty for what is generated, or read from the Python that runs.
     """
-    from redrop.data import glue, summarization_sets, translation_sets
-    from redrop.data.glue_tasks import TASKS
-
-    if name in translation_sets.SETS:
-        return list(translation_sets.SETS[name].editions.values())
-    if name in summarization_sets.SETS:
-        found = summarization_sets.SETS[name].editions.values()
-        return [tuple(file for files in splits.values() for file in files) for splits in found]
-    if name.startswith("glue_"):
-        task = TASKS[name.removeprefix("glue_")]
-        return [] if task.generated else [glue.tsv_files(task), glue.hub_files(task)]
-    module = importlib.import_module(f"redrop.data.{name}")
-    files = tuple(value for value in vars(module).values() if isinstance(value, RemoteFile))
-    return [files] if files else []
+    return [files for files in get(name).editions.values() if files]
 
 
 def downloaded(name: str) -> tuple[RemoteFile, ...]:
@@ -38,11 +24,7 @@ def downloaded(name: str) -> tuple[RemoteFile, ...]:
 
 def in_mirror(name: str, mirror: Path | None) -> bool:
     """Whether the mirror has every file of one of the editions."""
-    return mirror is not None and any(files and _has_all(files, mirror) for files in editions(name))
-
-
-def _has_all(files: Sequence[RemoteFile], mirror: Path) -> bool:
-    return all(any((mirror / path).is_file() for path in file.mirror) for file in files)
+    return any(has_all(files, mirror) for files in editions(name))
 
 
 def size_of(file: RemoteFile) -> int | None:

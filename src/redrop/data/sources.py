@@ -10,14 +10,14 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from redrop.data.files import CHUNK_BYTES, atomic_path, sha256_file
-from redrop.data.provenance import FetchedFile, note_file, noted_file, recorded_file
+from redrop.data.source_record import FetchedFile, note_file, noted_file, recorded_file
 from redrop.errors import DataError
 
 MIRROR_SUMS = "SHA256SUMS"
@@ -45,6 +45,8 @@ class RemoteFile:
     """Paths inside a mirror folder, with `/`, the preferred one first."""
     mirror_sha256: tuple[str, ...] = ()
     """Sums that a mirror's copy may have; empty: any that the mirror's SHA256SUMS confirms."""
+    split: str = "train"
+    """Which split's rows it holds, where a file holds those of one."""
 
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme != "https":
@@ -54,6 +56,16 @@ class RemoteFile:
         for path in map(PurePosixPath, self.mirror):
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(f"{self.name}: mirror path {str(path)!r} leaves the mirror")
+
+
+def in_mirror(file: RemoteFile, mirror: Path | None) -> bool:
+    """Whether the mirror has the file."""
+    return mirror is not None and any((mirror / path).is_file() for path in file.mirror)
+
+
+def has_all(files: Iterable[RemoteFile], mirror: Path | None) -> bool:
+    """Whether the mirror has all of them."""
+    return all(in_mirror(file, mirror) for file in files)
 
 
 def fetch_file(

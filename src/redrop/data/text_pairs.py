@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -11,16 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from redrop.data.directions import DIRECTIONS, Direction
 from redrop.data.tokens import Tokens, cached_tokens
 from redrop.record import Metric
-from redrop.spec_generation import TextPairDataSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-    from redrop.data.summarization import SummaryData
-    from redrop.data.translation import ParallelData, ParallelSplit
 
 Score = Callable[[list[str], str], dict[str, Metric]]
 """Hypotheses for all inputs of a split, and the split's name -> metrics, the one that counts first."""
@@ -121,65 +115,3 @@ class TextPairs:
     def tests(self) -> list[str]:
         """Names of the test sets."""
         return [name for name in self.splits if name not in ("train", "valid")]
-
-
-def translation_pairs(data: ParallelData, spec: TextPairDataSpec) -> TextPairs:
-    """A direction of a parallel text; training pairs with a longer side are left out."""
-    from redrop.evaluation import translation
-
-    direction = DIRECTIONS[spec.task]
-    codec = SymbolCodec(data.vocabulary)
-    splits = {}
-    for name, split in data.splits.items():
-        source, target = (codec.encode(split.bpe[side]) for side in (direction.source, direction.target))
-        if name == "train":
-            fits = (source.lengths <= spec.max_source) & (target.lengths <= spec.max_target)
-            source, target = (side.take(np.flatnonzero(fits)) for side in (source, target))
-        splits[name] = Pairs(source, target)
-
-    def score(hypotheses: list[str], name: str) -> dict[str, Metric]:
-        return _score_translation(hypotheses, data.splits[name], direction, name, data.lower_cased)
-
-    references = {name: split.tokenised[direction.target] for name, split in data.splits.items()}
-    return TextPairs(codec, splits, score, references, translation.METRICS, translation.join_bpe)
-
-
-def _score_translation(
-    hypotheses: list[str], split: ParallelSplit, direction: Direction, name: str, lower_cased: bool
-) -> dict[str, Metric]:
-    from redrop.evaluation.translation import scores
-
-    plain = split.raw[direction.target][: len(hypotheses)]
-    if lower_cased:  # what was trained on has no capitals to give back
-        plain = [line.lower() for line in plain]
-    references = split.tokenised[direction.target][: len(hypotheses)]
-    found = scores(hypotheses, references, split=name, language=direction.target, plain_references=plain)
-    if not lower_cased:
-        return found
-    note = "; references lower-cased"
-    return found | {
-        key: dataclasses.replace(found[key], signature=found[key].signature + note)
-        for key in ("sacrebleu", "chrf")
-    }
-
-
-def summary_pairs(data: SummaryData, spec: TextPairDataSpec, codec: Codec) -> TextPairs:
-    """Articles with their first summary; longer ones are cut."""
-    from redrop.data.summarization_sets import SETS
-    from redrop.evaluation import summarization
-
-    sentences = SETS[data.name].sentences
-    first = {name: [each[0] for each in split.summaries] for name, split in data.splits.items()}
-    splits = {
-        name: Pairs(
-            codec.encode(split.documents, spec.max_source),
-            codec.encode(first[name], spec.max_target),
-        )
-        for name, split in data.splits.items()
-    }
-
-    def score(hypotheses: list[str], name: str) -> dict[str, Metric]:
-        references = data.splits[name].summaries[: len(hypotheses)]
-        return summarization.scores(hypotheses, references, split=name, reference_sentences=sentences)
-
-    return TextPairs(codec, splits, score, first, summarization.METRICS, str.strip)

@@ -1,10 +1,10 @@
 """Parallel text: sentences of two languages that translate each other, ready for a translation model.
 
-A data set (`translation_sets`) is fetched, read (`translation_files`) and prepared in steps
+A data set is fetched, read (`translation_files`) and prepared in steps
 (`translation_steps`): tokenise, clean the training pairs, part off validation where the release has none,
 lower-case, learn a joint BPE on both sides of the training text, apply it. Both directions of a pair read
-the same prepared folder: a parquet file a split, `codes` (subword-nmt's merges), `vocabulary.txt` and,
-written last, meta.json with the settings and with what each rule dropped.
+the same prepared folder: a parquet file a split, `codes` (subword-nmt's merges) and
+`vocabulary.txt`; meta.json has the settings and what each rule dropped.
 
 Sentences are kept in three forms, since the two scores of a translation need two of them: as released,
 cased and not tokenised (sacreBLEU), and tokenised and lower-cased (the papers' BLEU).
@@ -12,27 +12,24 @@ cased and not tokenised (sacreBLEU), and tokenised and lower-cased (the papers' 
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from redrop.data import base
 from redrop.data import translation_steps as steps
-from redrop.data.files import atomic_path, write_json
-from redrop.data.prepared import META_FILE, prepare_again, read_meta
-from redrop.data.provenance import SourceRecord, complete_record, read_source, recorded_file, write_source
-from redrop.data.sources import RemoteFile, fetch_file
-from redrop.data.translation_files import Counts, Pairs, Splits, check, read
-from redrop.data.translation_sets import SETS, ParallelSet
-from redrop.errors import ConfigError, DataError
+from redrop.data.base import DataSet, PairLengths, Prepared, Writer
+from redrop.data.sources import RemoteFile
+from redrop.errors import DataError
+
+if TYPE_CHECKING:
+    from redrop.data.source_record import FetchedFile
+    from redrop.data.translation_files import Counts, Pairs, Splits
 
 CODES_FILE = "codes"
 VOCABULARY_FILE = "vocabulary.txt"
-FORMAT = "translation 1"
 FORMS = ("raw", "tokenised", "bpe")
 DROPPED = ("repeated", "in_train", *steps.RULES)
 """Rules that drop pairs."""
@@ -53,8 +50,136 @@ class ParallelSplit:
         return len(next(iter(self.raw.values())))
 
 
+@dataclass(frozen=True, kw_only=True)
+class ParallelSet(DataSet):
+    """A parallel text: its files, and how it is prepared.
+
+    Every setting says where it comes from: `authors-code` is R-Drop's official recipe for IWSLT14 (fairseq's
+    prepare-iwslt14.sh), on which paper A's baselines rest; `inferred` is what follows from it for another
+    pair; `chosen` is ours.
+    """
+
+    family: ClassVar[str] = "translation"
+    noun: ClassVar[str] = "parallel text"
+    format: ClassVar[object] = "translation 1"
+    meta_types: ClassVar[Mapping[str, type]] = DataSet.meta_types | {"counts": dict}
+
+    languages: tuple[str, str]
+    """Codes of both; each direction between them reads the same prepared folder."""
+    layout: str
+    """How the files are read: a name in `translation_files.READERS`."""
+    members: Mapping[str, tuple[str, ...]] = field(hash=False)
+    """Split -> the files that make it up, in order, without the ending that names the language."""
+    inside: str = ""
+    """Name of an archive within the archive that holds the members."""
+    tokenisers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Language -> Moses's code of the rules that split it, where that is not its own code."""
+    straighten: bool = False
+    """Whether the test sets, and only they, get straight apostrophes before they are tokenised."""
+    lower_case: bool = True
+    """Whether the tokenised text is lower-cased."""
+    limits: tuple[int, int] | None = None
+    """Fewest and most tokens of either side of a training pair."""
+    ratio: float | None = None
+    """How many times as many tokens one side of a training pair may have as the other."""
+    every: int | None = None
+    """Every n-th of the cleaned training pairs goes to validation."""
+    shares: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Split -> per cent of the sentences that are parted off for it, where the text has no splits."""
+    merges: int
+    """Merges of the joint BPE, at most; 0: the symbols are the words."""
+    rows: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Official number of pairs of a split as released, where known for sure."""
+    where_from: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Setting -> where its value comes from."""
+    lengths: PairLengths | None = None
+    """In symbols of the joint BPE that it is prepared with."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """`train`, `valid`, then the test sets."""
+        return tuple(dict.fromkeys(("train", "valid", *self.members, *self.shares)))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides how the released text is prepared, as plain values; meta.json holds them."""
+        return {
+            "languages": list(self.languages),
+            "members": {split: list(names) for split, names in self.members.items()},
+            "tokenisers": {language: self.tokenisers.get(language, language) for language in self.languages},
+            "straighten": self.straighten,
+            "lower_case": self.lower_case,
+            "limits": None if self.limits is None else list(self.limits),
+            "ratio": self.ratio,
+            "every": self.every,
+            "shares": dict(self.shares),
+            "merges": self.merges,
+        }
+
+    def describe(
+        self, splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Sequence[str]
+    ) -> dict[str, Any]:
+        """What meta.json says of the files, so that `load` can compare it."""
+        return {
+            **self.settings,
+            "rows": {name: len(split) for name, split in splits.items()},
+            "symbols": len(vocabulary),
+            "sha256": fingerprint(splits, codes, vocabulary),
+        }
+
+    def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
+        from redrop.data.translation_files import read
+
+        released, dropped = read(self, {str(path): path for files in paths.values() for path in files})
+        cleaned, counts = _clean(self, released, dropped)
+        splits, codes = _encode(self, cleaned)
+        vocabulary = steps.vocabulary(itertools.chain(*splits["train"].bpe.values()))
+        files = {}
+        for name, split in splits.items():
+            columns = _columns(split)
+            files[f"{name}.parquet"] = base.parquet_writer(columns, dict.fromkeys(columns, "string"))
+        files[CODES_FILE] = base.text_writer(codes)
+        files[VOCABULARY_FILE] = base.text_writer("".join(f"{symbol}\n" for symbol in vocabulary))
+        facts = {"counts": counts, "where_from": dict(self.where_from)}
+        return files, facts | self.describe(splits, codes, vocabulary)
+
+    def _decode(self, folder: Path, meta: Mapping[str, Any]) -> ParallelData:
+        names = [f"{form}_{language}" for form in FORMS for language in self.languages]
+        splits = {}
+        for split in self.splits:
+            columns = base.read_parquet(folder / f"{split}.parquet", names, self.prepare_again).to_pydict()
+            forms = ({code: columns[f"{form}_{code}"] for code in self.languages} for form in FORMS)
+            splits[split] = ParallelSplit(*forms)
+        codes = base.read_utf8(folder / CODES_FILE, self.prepare_again)
+        vocabulary = tuple(base.read_utf8(folder / VOCABULARY_FILE, self.prepare_again).split("\n")[:-1])
+        self.verify(folder, meta, self.describe(splits, codes, vocabulary))
+        return ParallelData(
+            name=self.name,
+            languages=self.languages,
+            splits=splits,
+            vocabulary=vocabulary,
+            lower_cased=self.lower_case,
+            origin=meta["origin"],
+            edition=meta["edition"],
+            sha256=meta["sha256"],
+            folder=folder,
+            counts=meta["counts"],
+        )
+
+    def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
+        from redrop.data.translation_files import check
+
+        check(self, file.name, path)
+
+    def _edition(self, edition: str, fetched: Sequence[FetchedFile]) -> str:
+        [file, *others] = self.editions[edition]
+        # Without a pinned sum, only the sum that was found tells one edition from another.
+        known = file.sha256 is not None or others
+        return edition if known else f"{edition}, sha256 {fetched[0].sha256[:12]}"
+
+
 @dataclass(frozen=True, eq=False)
-class ParallelData:
+class ParallelData(Prepared):
     """A prepared parallel text."""
 
     name: str
@@ -67,9 +192,7 @@ class ParallelData:
     lower_cased: bool
     """Whether `tokenised` and `bpe` are lower-cased; `raw` is not."""
     origin: str
-    """Where the raw files came from: `mirror`, `download`, `generated`, ..."""
     edition: str
-    """Which release, or which version of the generator."""
     sha256: str
     """Of all sentences, the merges and the vocabulary (see `fingerprint`)."""
     folder: Path
@@ -80,130 +203,27 @@ class ParallelData:
     @property
     def summary(self) -> str:
         """Its size in words, and what was dropped of it."""
-        sizes = ", ".join(f"{len(split):,} {name} pairs" for name, split in self.splits.items())
+        sizes = base.in_words(self.splits, "pairs")
         totals = {rule: sum(counts.get(rule, 0) for counts in self.counts.values()) for rule in DROPPED}
         dropped = ", ".join(f"{n:,} {rule}" for rule, n in totals.items() if n)
         return f"{sizes}, {len(self.vocabulary):,} symbols; dropped: {dropped or 'none'}"
 
 
-class ParallelDataSet:
-    """One parallel text as a data set of `redrop.data`."""
-
-    def __init__(self, parallel_set: ParallelSet) -> None:
-        self.set = parallel_set
-        self.NAME = parallel_set.name
-        self.DESCRIPTION = parallel_set.about
-        self.LICENSE = parallel_set.license
-
-    def fetch(self, folder: Path, mirror: Path | None) -> SourceRecord:
-        """Leave the raw files and source.json in `folder`.
-
-        An earlier, complete fetch is kept; then the first edition that the mirror has in full is
-        taken; else the last is downloaded. Raises DataError when the files cannot be had or are not
-        what they should be.
-        """
-        if self.set.generated:
-            from redrop.data import translation_toy
-
-            return translation_toy.fetch(self.NAME, self.set.languages, folder)
-        for names in self.set.files.values():
-            kept = complete_record(folder, self.NAME, names)
-            if kept is not None:
-                return kept
-        editions = self.set.editions
-        whole = [edition for edition, files in editions.items() if _has_all(mirror, files)]
-        edition = (whole or list(editions)[-1:])[0]
-        fetched = []
-        for file in editions[edition]:
-            parse = functools.partial(check, self.set, file.name)
-            fetched.append(fetch_file(file, folder, mirror, parse if file.sha256 is None else None))
-        [file, *others] = editions[edition]
-        if file.sha256 is None and not others:
-            # Without a pinned sum, only the sum that was found tells one edition from another.
-            edition = f"{edition}, sha256 {fetched[0].sha256[:12]}"
-        return write_source(folder, SourceRecord(self.NAME, edition, tuple(fetched)))
-
-    def prepare(self, raw_folder: Path, folder: Path) -> ParallelData:
-        """Bring the raw files into `folder`; returns the text, read back and verified.
-
-        Raises DataError when a raw file changed or is malformed, when a number of pairs is not the
-        official one, and when no pair is left in a split.
-        """
-        editions = list(self.set.files.values())
-        fetched = [names for names in editions if recorded_file(raw_folder, names[0]) is not None]
-        names = (fetched or editions[-1:])[0]
-        source = read_source(raw_folder, self.NAME, names)
-        released, dropped = read(self.set, {str(raw_folder / name): raw_folder / name for name in names})
-        cleaned, counts = _clean(self.set, released, dropped)
-        splits, codes = _encode(self.set, cleaned)
-        return _write(self.set, splits, counts, codes, source, folder)
-
-
-def data_set(name: str) -> ParallelDataSet:
-    """The data set called `name`, such as `iwslt14_de_en`; raises ConfigError when there is none."""
-    if name not in SETS:
-        raise ConfigError(f"{name!r} is no parallel text. Known: {', '.join(SETS)}.")
-    return ParallelDataSet(SETS[name])
-
-
 def fingerprint(splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Sequence[str]) -> str:
-    """sha256, in hex, of lines of JSON: `["train",N]` for each split, then a line for each of its pairs.
+    """sha256, in hex, of the pairs, then the merges and the vocabulary.
 
     A pair is the two raw sentences, the two tokenised and the two in BPE symbols, languages in the
-    set's order; two lines with the merges and the vocabulary end it. So the sum does not depend on the
-    version of the parquet writer.
+    set's order.
     """
-    digest = hashlib.sha256()
-    for name, split in splits.items():
-        digest.update(_line([name, len(split)]))
-        for row in zip(*_columns(split).values(), strict=True):
-            digest.update(_line(row))
-    digest.update(_line(codes))
-    digest.update(_line(vocabulary))
-    return digest.hexdigest()
+    rows = {name: list(zip(*_columns(split).values(), strict=True)) for name, split in splits.items()}
+    return base.fingerprint(rows, codes, vocabulary)
 
 
 def load_parallel(folder: str | Path) -> ParallelData:
-    """The parallel text prepared in `folder`, verified against its meta.json.
+    """The parallel text prepared in `folder`, verified (see `DataSet.load`)."""
+    from redrop.data.discovery import load_folder
 
-    Raises DataError naming the file and the command that makes it again when a file is missing or
-    damaged, when the sentences are not those that were prepared, and when they were prepared with
-    other settings than the data set has now.
-    """
-    folder = Path(folder)
-    meta = _read_meta(folder)
-    parallel_set = SETS[meta["name"]]
-    again = f"Run `redrop prepare {parallel_set.name}` again."
-    languages = parallel_set.languages
-    splits = {
-        split: _read_parquet(folder / f"{split}.parquet", languages, again) for split in parallel_set.splits
-    }
-    codes = _read_text(folder / CODES_FILE, again)
-    vocabulary = tuple(_read_text(folder / VOCABULARY_FILE, again).split("\n")[:-1])
-    for key, actual in _describe(parallel_set, splits, codes, vocabulary).items():
-        if meta.get(key) != actual:
-            raise DataError(
-                f"{folder}: {META_FILE} says {key} {meta.get(key)!r}, but it is {actual!r}: the files were "
-                f"changed, or prepared by another version. {again}"
-            )
-    return ParallelData(
-        name=parallel_set.name,
-        languages=languages,
-        splits=splits,
-        vocabulary=vocabulary,
-        lower_cased=parallel_set.lower_case,
-        origin=meta["origin"],
-        edition=meta["edition"],
-        sha256=meta["sha256"],
-        folder=folder,
-        counts=meta["counts"],
-    )
-
-
-def _has_all(mirror: Path | None, files: Sequence[RemoteFile]) -> bool:
-    """Whether the mirror has every one of `files`."""
-    paths = [file.mirror[0] for file in files]
-    return mirror is not None and all((mirror / path).is_file() for path in paths)
+    return load_folder(Path(folder), ParallelSet)
 
 
 def _clean(
@@ -267,99 +287,3 @@ def _encode(
 def _columns(split: ParallelSplit) -> dict[str, list[str]]:
     """The lists by column, `raw_de`, `raw_en`, `tokenised_de`, ..."""
     return {f"{form}_{code}": lines for form in FORMS for code, lines in getattr(split, form).items()}
-
-
-def _line(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode("ascii") + b"\n"
-
-
-def _describe(
-    parallel_set: ParallelSet,
-    splits: Mapping[str, ParallelSplit],
-    codes: str,
-    vocabulary: Sequence[str],
-) -> dict[str, Any]:
-    """What meta.json says of the files, so that `load_parallel` can compare it."""
-    return {
-        **parallel_set.settings,
-        "rows": {name: len(split) for name, split in splits.items()},
-        "symbols": len(vocabulary),
-        "sha256": fingerprint(splits, codes, vocabulary),
-    }
-
-
-def _write(
-    parallel_set: ParallelSet,
-    splits: Mapping[str, ParallelSplit],
-    counts: Mapping[str, Mapping[str, int]],
-    codes: str,
-    source: SourceRecord,
-    folder: Path,
-) -> ParallelData:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    train = splits["train"].bpe
-    vocabulary = steps.vocabulary(itertools.chain(*train.values()))
-    folder.mkdir(parents=True, exist_ok=True)
-    # An older meta.json must not vouch for new sentences if this is interrupted.
-    (folder / META_FILE).unlink(missing_ok=True)
-    for name, split in splits.items():
-        columns = _columns(split)
-        table = pa.table(columns, schema=pa.schema([(column, pa.string()) for column in columns]))
-        with atomic_path(folder / f"{name}.parquet") as temporary:
-            pq.write_table(table, temporary)
-    texts = {CODES_FILE: codes, VOCABULARY_FILE: "".join(f"{symbol}\n" for symbol in vocabulary)}
-    for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_bytes(text.encode("utf-8"))
-    meta = {
-        "format": FORMAT,
-        "name": parallel_set.name,
-        "origin": source.origin,
-        "edition": source.edition,
-        "raw_sha256": source.sha256,
-        "counts": counts,
-        "where_from": dict(parallel_set.where_from),
-        **_describe(parallel_set, splits, codes, vocabulary),
-    }
-    write_json(folder / META_FILE, meta)
-    return load_parallel(folder)
-
-
-def _read_parquet(path: Path, languages: tuple[str, str], again: str) -> ParallelSplit:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read().to_pydict()
-        forms = [{code: table[f"{form}_{code}"] for code in languages} for form in FORMS]
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. {again}") from error
-    except KeyError as error:
-        raise DataError(f"{path} has no column {error}. {again}") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as parquet ({error}). {again}") from error
-    return ParallelSplit(*forms)
-
-
-def _read_text(path: Path, again: str) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. {again}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is damaged ({error}). {again}") from error
-
-
-def _read_meta(folder: Path) -> dict[str, Any]:
-    kinds = dict.fromkeys(("name", "origin", "edition", "sha256"), str) | {"counts": dict}
-    meta = read_meta(folder, FORMAT, "parallel text", kinds)
-    if meta["name"] not in SETS:
-        known = ", ".join(SETS)
-        raise DataError(
-            f"{folder / META_FILE}: {meta['name']!r} is no parallel text. Known: {known}. "
-            f"{prepare_again(folder)}"
-        )
-    return meta

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from redrop.data.archives import read_gzip, read_tar, read_zip
-from redrop.data.translation_sets import ParallelSet
+from redrop.data.base import decoded, utf8_lines
+from redrop.data.translation import ParallelSet
 from redrop.data.translation_steps import part, tidy
 from redrop.errors import DataError
 
@@ -24,6 +25,8 @@ Counts = dict[str, Counter[str]]
 """Split -> rule -> what it left out: pairs, or lines of one language (`tag_lines_de`)."""
 Files = Mapping[str, Path]
 """What a file is called in errors, which ends in its name -> where it stands."""
+Refuse = Callable[[str], DataError]
+"""Makes the error of a message that names file, place and value."""
 
 _LEFT_OUT = re.compile(r"</?(?:url|talkid|keywords|speaker|reviewer|translator|doc)\b")
 """Marks, anywhere in a line, of the training lines that are no sentence."""
@@ -42,7 +45,7 @@ def training_text(lines: Sequence[str]) -> tuple[list[str], int]:
     return kept, len(lines) - len(kept)
 
 
-def segments(text: str, what: str, remedy: str) -> list[str]:
+def segments(text: str, what: str, refuse: Refuse) -> list[str]:
     """The text of each `<seg>` of a test set; its XML escapes stay, as in the usual recipe.
 
     Raises DataError when there is none, or when one is not closed.
@@ -50,29 +53,11 @@ def segments(text: str, what: str, remedy: str) -> list[str]:
     found = [tidy(match) for match in _SEGMENT.findall(text)]
     opened = len(re.findall(r"<seg\b", text))
     if not found or opened != len(found) or any("<seg" in segment for segment in found):
-        raise DataError(f"{what}: {opened} <seg> elements, {len(found)} of them whole. {remedy}")
+        raise refuse(f"{what}: {opened} <seg> elements, {len(found)} of them whole")
     return found
 
 
-def decode(raw: bytes, what: str, remedy: str) -> str:
-    """`raw` as UTF-8, a byte-order mark aside; raises DataError naming the line and the byte."""
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        byte = raw[error.start]
-        raise DataError(
-            f"{what}, line {line}: byte 0x{byte:02x} is not UTF-8 ({error.reason}). {remedy}"
-        ) from error
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of `text`; only a newline ends one, since sentences may hold other separators."""
-    lines = text.split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
-
-
-def read_ted(parallel_set: ParallelSet, files: Files, remedy: str) -> tuple[Splits, Counts]:
+def read_ted(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
     """The splits of an archive of TED talks: tagged training files and test sets in XML."""
     [(archive, path)] = files.items()
     members = {
@@ -83,9 +68,9 @@ def read_ted(parallel_set: ParallelSet, files: Files, remedy: str) -> tuple[Spli
     }
     source: Path | bytes = path
     if parallel_set.inside:
-        source = read_tar(path, [parallel_set.inside], archive, remedy)[parallel_set.inside]
+        source = read_tar(path, [parallel_set.inside], archive, parallel_set.remedy)[parallel_set.inside]
         archive = f"{archive}: {parallel_set.inside}"
-    content = read_tar(source, members.values(), archive, remedy)
+    content = read_tar(source, members.values(), archive, parallel_set.remedy)
 
     splits, counts = {}, {}
     for split, names in parallel_set.members.items():
@@ -95,29 +80,30 @@ def read_ted(parallel_set: ParallelSet, files: Files, remedy: str) -> tuple[Spli
             for language in parallel_set.languages:
                 member = members[split, name, language]
                 what = f"{archive}: {member}"
-                text = decode(content[member], what, remedy)
                 if split == "train":
-                    pairs[language], counts[split][f"tag_lines_{language}"] = training_text(lines_of(text))
+                    lines = utf8_lines(content[member], what, parallel_set.refusal)
+                    pairs[language], counts[split][f"tag_lines_{language}"] = training_text(lines)
                 else:
-                    pairs[language] = segments(text, what, remedy)
-            _check_sides(pairs, f"{archive}: {name}", remedy)
+                    text = decoded(content[member], what, parallel_set.refusal)
+                    pairs[language] = segments(text, what, parallel_set.refusal)
+            _check_sides(pairs, f"{archive}: {name}", parallel_set.refusal)
             for language, sentences in pairs.items():
                 splits[split][language] += sentences
     return splits, counts
 
 
-def read_lines(parallel_set: ParallelSet, files: Files, remedy: str) -> tuple[Splits, Counts]:
+def read_lines(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
     """The splits of text files, plain or gzipped, with a sentence a line."""
     by_name = {Path(what).name.removesuffix(".gz"): (what, path) for what, path in files.items()}
     splits: Splits = {}
     for split, (name,) in parallel_set.members.items():
         places = {language: by_name[f"{name}.{language}"] for language in parallel_set.languages}
-        splits[split] = {language: _sentences(*place, remedy) for language, place in places.items()}
-        _check_sides(splits[split], " and ".join(what for what, _ in places.values()), remedy)
+        splits[split] = {language: _sentences(parallel_set, *place) for language, place in places.items()}
+        _check_sides(splits[split], " and ".join(what for what, _ in places.values()), parallel_set.refusal)
     return splits, {split: Counter() for split in splits}
 
 
-def read_table(parallel_set: ParallelSet, files: Files, remedy: str) -> tuple[Splits, Counts]:
+def read_table(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
     """The splits made of a zipped table with English, the other language and perhaps a source in columns.
 
     A pair that comes again is dropped (`repeated`). The rest are parted by the English sentence; from
@@ -126,14 +112,14 @@ def read_table(parallel_set: ParallelSet, files: Files, remedy: str) -> tuple[Sp
     """
     [(archive, path)] = files.items()
     [member] = parallel_set.members["train"]
-    raw = read_zip(path, [member], archive, remedy)[member]
-    lines = lines_of(decode(raw, f"{archive}: {member}", remedy))
+    raw = read_zip(path, [member], archive, parallel_set.remedy)[member]
+    lines = utf8_lines(raw, f"{archive}: {member}", parallel_set.refusal)
     unique: dict[tuple[str, str], None] = {}
     for number, line in enumerate(lines, 1):
         fields = line.split("\t")
         if len(fields) not in (2, 3):
-            raise DataError(
-                f"{archive}: {member}, line {number}: {len(fields)} fields, expected 2 or 3. {remedy}"
+            raise parallel_set.refusal(
+                f"{archive}: {member}, line {number}: {len(fields)} fields, expected 2 or 3"
             )
         unique[tidy(fields[0]), tidy(fields[1])] = None
     pairs = list(unique)
@@ -151,7 +137,7 @@ def read_table(parallel_set: ParallelSet, files: Files, remedy: str) -> tuple[Sp
     return splits, counts
 
 
-READERS: dict[str, Callable[[ParallelSet, Files, str], tuple[Splits, Counts]]] = {
+READERS: dict[str, Callable[[ParallelSet, Files], tuple[Splits, Counts]]] = {
     "ted": read_ted,
     "lines": read_lines,
     "table": read_table,
@@ -165,13 +151,13 @@ def read(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
     Raises DataError when a file is not what it should be, or holds other than the official number of
     pairs.
     """
-    splits, counts = READERS[parallel_set.layout](parallel_set, files, _remedy(parallel_set))
+    splits, counts = READERS[parallel_set.layout](parallel_set, files)
     for split, expected in parallel_set.rows.items():
         found = len(splits[split][parallel_set.languages[0]])
         if found != expected:
-            raise DataError(
+            raise parallel_set.refusal(
                 f"{', '.join(files)}: {parallel_set.name} has a wrong number of {split} pairs: expected "
-                f"{expected:,}, found {found:,}. It is not the official data. {_remedy(parallel_set)}"
+                f"{expected:,}, found {found:,}. It is not the official data"
             )
     return splits, counts
 
@@ -179,25 +165,21 @@ def read(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
 def check(parallel_set: ParallelSet, what: str, path: Path) -> None:
     """Raises DataError when the file, called `what` in errors, cannot be read as what it should be."""
     if parallel_set.layout == "lines":
-        _sentences(what, path, _remedy(parallel_set))
+        _sentences(parallel_set, what, path)
     else:
         read(parallel_set, {what: path})
 
 
-def _remedy(parallel_set: ParallelSet) -> str:
-    return f"Put the official file in its place and run `redrop fetch {parallel_set.name}` again."
+def _sentences(parallel_set: ParallelSet, what: str, path: Path) -> list[str]:
+    raw = read_gzip(path, what, parallel_set.remedy) if what.endswith(".gz") else path.read_bytes()
+    return [tidy(line) for line in utf8_lines(raw, what, parallel_set.refusal)]
 
 
-def _sentences(what: str, path: Path, remedy: str) -> list[str]:
-    raw = read_gzip(path, what, remedy) if what.endswith(".gz") else path.read_bytes()
-    return [tidy(line) for line in lines_of(decode(raw, what, remedy))]
-
-
-def _check_sides(pairs: Mapping[str, Sequence[str]], what: str, remedy: str) -> None:
+def _check_sides(pairs: Mapping[str, Sequence[str]], what: str, refuse: Refuse) -> None:
     (one, first), (other, second) = pairs.items()
     if len(first) != len(second):
         missing = min(len(first), len(second)) + 1
-        raise DataError(
+        raise refuse(
             f"{what}: {len(first):,} sentences in {one}, {len(second):,} in {other}: sentence {missing:,} "
-            f"has no partner. {remedy}"
+            "has no partner"
         )

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-METRICS: dict[str, tuple[str, ...]] = {
-    "cola": ("matthews", "accuracy"),
-    "sst2": ("accuracy",),
-    "mrpc": ("accuracy", "f1"),
-    "stsb": ("pearson", "spearman"),
-    "qqp": ("accuracy", "f1"),
-    "mnli": ("accuracy",),
-    "qnli": ("accuracy",),
-    "rte": ("accuracy",),
-    "toy_pairs": ("accuracy",),
-    "toy_score": ("pearson", "spearman"),
-}
+from redrop.data.glue_tasks import TASKS
+
+METRICS: dict[str, tuple[str, ...]] = {name: task.metrics for name, task in TASKS.items()}
 """Task -> its metrics; the first one is what enters the GLUE average, as in R-Drop's tables."""
 
 BINS = 15

@@ -32,11 +32,12 @@ class Kind:
     """The terms of paper A's objective that it can have, by their weights; see ``redrop.methods``."""
     pack: str | None = None
     """``module:class`` that trains several as one batched program; None: it is trained alone."""
-    shape: str
-    """``module:function`` (spec, folder of models) -> Shape or None, to count operations and bytes with."""
+    shape: str | None = None
+    """``module:function`` (spec, folder of models) -> Shape or None, to count operations and bytes with; None:
+    nobody knows how large it is."""
     gradient_part: str | None = None
-    """``module:function`` (name of a parameter, model section) -> key under which the curve has the norm of its
-    gradient; None: the curve has none."""
+    """``module:function`` (name of a parameter, model section) -> key of its gradient's norm in the curve; None:
+    the curve has none."""
     shown: tuple[str, ...]
     """Metrics that tell how good a run is, the main one first."""
     points: float = 1.0

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.data import summarization_sets, translation_sets
+from redrop import data
 from redrop.data.lengths import CORPORA
 from redrop.models.sources import TOY, folder_name
 from redrop.registry import resolve
@@ -101,7 +101,7 @@ def shape_of(spec: RunSpec, models: Path) -> Shape | None:
 
     ``models``: the folder of fetched models.
     """
-    return resolve(spec.kind.shape)(spec, models)
+    return None if spec.kind.shape is None else resolve(spec.kind.shape)(spec, models)
 
 
 def residual_shape(spec: RunSpec, models: Path) -> Shape | None:
@@ -161,6 +161,5 @@ def read_shape(path: Path) -> Shape | None:
 
 def vocabulary_of(data_set: str) -> int:
     """Tokens of a vocabulary that is learned on the data set itself, about."""
-    if data_set in translation_sets.SETS:
-        return translation_sets.SETS[data_set].merges or TOY_VOCABULARY
-    return summarization_sets.SETS[data_set].vocabulary
+    one = data.get(data_set)
+    return (one.merges or TOY_VOCABULARY) if one.family == "translation" else one.vocabulary

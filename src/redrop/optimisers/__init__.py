@@ -1,7 +1,7 @@
 """Optimisers, a file each.
 
-A file has a function ``make(groups, spec, options)``: torch's optimiser of these parameter groups, which carry
-their own ``weight_decay``; ``spec`` is the run's section, ``options`` what the file's ``OPTIONS``
+A file has a function ``make(groups, spec, options)``: torch's optimiser of these parameter groups, which
+carry their own ``weight_decay``; ``spec`` is the run's section, ``options`` what the file's ``OPTIONS``
 (``redrop.settings``) are set to. torch is imported inside, so that specs can be checked without it.
 """
 

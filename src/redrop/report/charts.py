@@ -12,11 +12,11 @@ from functools import cache
 from typing import Any
 
 from redrop.analysis.collect import Results
-from redrop.analysis.scoring import first_metric, in_order, scale
-from redrop.analysis.sections import corpora
+from redrop.analysis.scoring import first_metric, in_order, score_while_training
+from redrop.analysis.study_results import StudyResults
 from redrop.record import RunRecord
 from redrop.report.folder import ResultsFolder
-from redrop.report.views import View
+from redrop.report.study_views import View
 
 COLOURS = ("#0072b2", "#d55e00", "#008f68", "#b85c94", "#8a7500", "#3f9bd1", "#808080", "#a0522d")
 """After Okabe and Ito (2008), moved to where each is told from a white and from a dark page."""
@@ -50,7 +50,7 @@ class Chart:
 def charts(folder: ResultsFolder, view: View) -> list[Chart]:
     """A chart for each protocol and task of a view that has curves."""
     study, found = view.study, []
-    for protocol, tasks in corpora(view.results, study, None).items():
+    for protocol, tasks in StudyResults(view.results, study).tasks().items():
         for task in in_order(tasks):
             runs = [
                 record
@@ -103,16 +103,12 @@ def points(results: Results, reads: str, runs: list[RunRecord]) -> dict[str, lis
     for record in runs:
         spec = record.spec
         if reads == "corpus":
-            x, y, times = "iteration", "val_loss", 1.0
+            rows = results.rows(record.run)
+            curve = [(row["iteration"], row["val_loss"]) for row in rows if row.get("val_loss") is not None]
         else:
-            x = "epoch" if reads == "glue" else "iteration"
-            y = first_metric(reads, spec.task) + ("" if reads == "glue" else "_valid")
-            times = scale(record)
-        found[record.run] = [
-            {"config": spec.config, "seed": spec.seed, "x": row[x], "y": round(times * row[y], 5)}
-            for row in results.rows(record.run)
-            if row.get(y) is not None
-        ]
+            curve = score_while_training(results, reads, record)
+        head = {"config": spec.config, "seed": spec.seed}
+        found[record.run] = [head | {"x": x, "y": round(y, 5)} for x, y in curve]
     return {run: rows for run, rows in found.items() if rows}
 
 

@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 
 from redrop.report.folder import ONE_STUDY, PUBLISHED, ResultsFolder
-from redrop.report.recognise import UNNAMED
-from redrop.report.views import StudyRuns, View
+from redrop.report.known_configs import UNNAMED
+from redrop.report.study_views import StudyRuns, View
 
 PLAIN = ("config/config.yaml", UNNAMED)
 """Configs that a command line does not name."""
@@ -34,13 +34,13 @@ def one_run(folder: ResultsFolder, study: str, run: str = "RUN") -> str:
 
 def whole_study(runs: StudyRuns) -> list[str]:
     """Makes a study's runs, tables, figures and this page: a line for each config."""
-    parts = [
-        " ".join(name for name, part in one.plan.studies.items() if part.name == runs.study.name)
+    asked_for = [
+        " ".join(name for name, study in one.plan.studies.items() if study.name == runs.study.name)
         for one in runs.asked
     ]
     return [
         f"snakemake {names}" + ("" if one.config in PLAIN else f" --configfile {one.config}")
-        for one, names in zip(runs.asked, parts, strict=True)
+        for one, names in zip(runs.asked, asked_for, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The registry's figures as the page shows them: drawn anew from the runs, each an image with its caption.
+"""A study's figures as the page shows them: drawn anew from the runs, each an image with its caption.
 
 An image of its own (not svg within the page) keeps the figures' ids apart and the page light.
 """
@@ -11,26 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.analysis.build import build_figures
-from redrop.analysis.names import FigureName, figure_plan
-from redrop.analysis.sections import corpora
+from redrop.analysis.plotting.captions import NOTHING_DRAWN
+from redrop.analysis.registry import PlannedFigure, plan_of
+from redrop.analysis.study_results import StudyResults
 from redrop.report.folder import OWN, ResultsFolder
-from redrop.report.views import View
-
-NOTHING_DRAWN = "no finished run"
-"""What a caption says in place of the number of seeds (see ``series.seeds_text``)."""
+from redrop.report.study_views import View
 
 
 @dataclass(frozen=True)
 class ShownFigure:
     """A figure for the page."""
 
+    entry: PlannedFigure
     anchor: str
-    stem: str
-    kind: str
-    protocol: str | None
-    """None: all of the study's."""
-    task: str | None
-    sweep: str | None
     caption: str
     image: str
     """A data address; empty where there is nothing to draw."""
@@ -43,13 +36,6 @@ class ShownFigure:
         return self.caption.partition(". ")[0].partition("; ")[0]
 
 
-def plan_of(view: View, *, recorded: bool) -> list[FigureName]:
-    """Every figure of a study or part; ``recorded``: also the authors' curves, where they are at hand."""
-    found = corpora(view.results, view.study, view.protocols)
-    known = {name: found[name] for name in found if name in view.study.protocols}
-    return figure_plan(view.study, known, recorded=recorded)
-
-
 def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> list[ShownFigure]:
     """Every figure of a study or part.
 
@@ -57,7 +43,8 @@ def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> lis
     taken as they lie. What is not there, or was made of other runs, is drawn.
     """
     own = folder.kind == OWN  # what is published shows no records of the authors
-    plan, place = plan_of(view, recorded=own), view.place / "figures"
+    data = StudyResults(view.results, view.study, protocols=view.protocols)
+    plan, place = plan_of(data, recorded=own), view.place / "figures"
     lying = [entry.stem for entry in plan if up_to_date and _is_there(place, entry.stem)]
     with tempfile.TemporaryDirectory() as drawn:
         build_figures(
@@ -77,20 +64,11 @@ def _is_there(place: Path, stem: str) -> bool:
     return all((place / f"{stem}{suffix}").exists() for suffix in (".svg", ".txt", ".csv"))
 
 
-def _shown(folder: ResultsFolder, view: View, entry: FigureName, files: Path) -> ShownFigure:
+def _shown(folder: ResultsFolder, view: View, entry: PlannedFigure, files: Path) -> ShownFigure:
     caption = (files / f"{entry.stem}.txt").read_text(encoding="utf-8").strip()
     image = "" if NOTHING_DRAWN in caption else data_address((files / f"{entry.stem}.svg").read_bytes())
-    return ShownFigure(
-        f"figure-{view.study.part}-{entry.stem}",
-        entry.stem,
-        entry.figure,
-        entry.protocol,
-        entry.task,
-        entry.sweep,
-        caption,
-        image,
-        folder.relative(view.place / "figures" / f"{entry.stem}.csv"),
-    )
+    numbers = folder.relative(view.place / "figures" / f"{entry.stem}.csv")
+    return ShownFigure(entry, f"figure-{view.study.part}-{entry.stem}", caption, image, numbers)
 
 
 def data_address(svg: bytes) -> str:

@@ -11,29 +11,25 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from redrop.analysis.summary import DASH
-from redrop.analysis.tables.claims import project_claims
+from redrop.analysis.claims import project_claims
+from redrop.analysis.summary import DASH, show_number
 from redrop.record import write_text
-from redrop.report import charts, commands, intervals, sentences, verdicts
-from redrop.report.evidence import Evidence, evidence, scales
+from redrop.report import charts, commands, sentences, verdicts
+from redrop.report.difference_picture import picture
 from redrop.report.figures import ShownFigure, shown_figures
 from redrop.report.folder import ResultsFolder, read_folder
+from redrop.report.known_configs import known_plans
+from redrop.report.origins import Run, Spent, facts, runs_of, spent
 from redrop.report.papers import Paper, papers
-from redrop.report.provenance import Made, Spent, facts, made, spent
-from redrop.report.recognise import known_plans
+from redrop.report.scales import Scale, scale_lines, scales_run
+from redrop.report.study_views import StudyRuns, View, all_studies
 from redrop.report.tables import ShownTable, shown_tables
 from redrop.report.verdicts import Judged, judge_all
-from redrop.report.views import StudyRuns, View, all_studies
 from redrop.study import Plan
-
-RESULT_TABLES = ("replication", "scores", "chance", "significance", "claims")
-"""Tables of results, in the order in which they are shown; others that are named nowhere here follow them."""
-OWN_SECTION = ("protocol", "cost", "signatures")
-"""Tables with a section of their own."""
 
 
 @dataclass(frozen=True)
-class Part:
+class ShownView:
     """A view with all that is shown of it."""
 
     view: View
@@ -41,16 +37,13 @@ class Part:
     figures: list[ShownFigure]
     charts: list[charts.Chart]
 
-    def named(self, *names: str) -> list[ShownTable]:
-        """Its tables of these names."""
-        return [table for table in self.tables if table.name in names]
+    def table(self, name: str) -> ShownTable | None:
+        """Its table of this name."""
+        return next((shown for shown in self.tables if shown.table.name == name), None)
 
-    @property
-    def results(self) -> list[ShownTable]:
-        """Its tables of results."""
-        order = {name: number for number, name in enumerate(RESULT_TABLES)}
-        own = [table for table in self.tables if table.name not in OWN_SECTION]
-        return sorted(own, key=lambda table: order.get(table.name, len(order)))
+    def tables_of(self, section: str) -> list[ShownTable]:
+        """Its tables in a section of the page."""
+        return sorted((one for one in self.tables if one.section == section), key=lambda one: one.order)
 
 
 @dataclass(frozen=True)
@@ -59,9 +52,9 @@ class Chapter:
 
     runs: StudyRuns
     judged: list[Judged]
-    evidence: list[Evidence]
-    parts: list[Part]
-    made: list[Made]
+    scales_run: list[Scale]
+    views: list[ShownView]
+    made: list[Run]
     spent: list[Spent]
     facts: list[tuple[str, str, int]]
     commands: list[str]
@@ -95,14 +88,14 @@ class Book:
         return sum(chapter.runs.missing for chapter in self.chapters)
 
     @property
-    def evidence(self) -> list[Evidence]:
+    def scales_run(self) -> list[Scale]:
         """What was run, of all studies."""
-        return [line for chapter in self.chapters for line in chapter.evidence]
+        return [line for chapter in self.chapters for line in chapter.scales_run]
 
     @property
     def scales(self) -> list[str]:
         """The same as lines for a reader."""
-        return scales(self.evidence)
+        return scale_lines(self.scales_run)
 
     @property
     def label(self) -> str | None:
@@ -133,32 +126,32 @@ def write_page(
     return {
         "found": sum(book.found for book in books),
         "missing": sum(book.missing for book in books),
-        "diverged": sum(line.diverged for book in books for line in book.evidence),
+        "diverged": sum(line.diverged for book in books for line in book.scales_run),
     }
 
 
 def chapter(folder: ResultsFolder, runs: StudyRuns, configs: list[str]) -> Chapter:
     """All that is shown of a study."""
-    done = made(runs.results)
+    made = runs_of(runs.results)
     return Chapter(
         runs,
         judge_all(runs.results, runs.study, project_claims(runs.study)),
-        evidence(runs),
-        [part(folder, view, configs or [one.config for one in runs.asked]) for view in runs.views],
-        done,
-        spent(done),
-        facts(done),
+        scales_run(runs),
+        [shown_view(folder, view, configs or [one.config for one in runs.asked]) for view in runs.views],
+        made,
+        spent(made),
+        facts(made),
         commands.whole_study(runs),
         commands.one_run(folder, runs.study.name),
     )
 
 
-def part(folder: ResultsFolder, view: View, configs: list[str]) -> Part:
+def shown_view(folder: ResultsFolder, view: View, configs: list[str]) -> ShownView:
     """All that is shown of a view."""
     tables = shown_tables(folder, view, commands.tables(folder, view, configs))
     up_to_date = all(table.is_there for table in tables)
     figures = shown_figures(folder, view, up_to_date=up_to_date)
-    return Part(view, tables, figures, charts.charts(folder, view))
+    return ShownView(view, tables, figures, charts.charts(folder, view))
 
 
 def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
@@ -173,7 +166,7 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "slug": slug}
+    environment.filters |= {"number": show_number, "slug": slug}
     environment.globals |= {
         "SIGNS": verdicts.SIGNS,
         "MEANING": verdicts.MEANING,
@@ -183,12 +176,12 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
         "sentence": sentences.sentence,
         "signed": sentences.signed,
         "unit_of": lambda claim: sentences.WORDS.get(claim.metric, sentences.OTHER)[2],
-        "picture": intervals.picture,
+        "picture": picture,
         "claim_figures": claim_figures,
         "relative": folder.relative,
         "DASH": DASH,
     }
-    any_charts = any(one.charts for book in books for chapter in book.chapters for one in chapter.parts)
+    any_charts = any(one.charts for book in books for chapter in book.chapters for one in chapter.views)
     return environment.get_template("page.html.jinja").render(
         folder=folder,
         name=commands.named(folder.path),
@@ -204,26 +197,21 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
 def claim_figures(chapter: Chapter, judged: Judged) -> list[ShownFigure]:
     """Figures in which a claim's configurations are drawn together, where it was judged."""
     study, drawn, found = chapter.runs.study, [], []
-    for part in chapter.parts:
-        images = [figure for figure in part.figures if figure.image]
+    for one in chapter.views:
+        images = [figure for figure in one.figures if figure.image]
         drawn += images
-        if part.view.study.part == judged.claim.part:
-            found += [figure for figure in images if figure.protocol is None]  # of all claims there
+        if one.view.study.part == judged.claim.part:
+            found += [figure for figure in images if figure.entry.protocol is None]  # of all claims there
     for judgement in judged.judgements:
         run = [one for one in judgement.comparisons if one.interval.n]
         named = {config for one in run for config in (one.config, one.than)}
         sweeps = study.protocol(judgement.protocol).sweeps
         for figure in drawn:
-            if figure.protocol != judgement.protocol or figure.task not in (None, judgement.task):
+            if figure.entry.protocol != judgement.protocol or figure.entry.task not in (None, judgement.task):
                 continue
-            if figure.sweep and named and named <= set(sweeps[figure.sweep].configs):
+            if figure.entry.sweep and named and named <= set(sweeps[figure.entry.sweep].configs):
                 found.append(figure)
     return list(dict.fromkeys(found))
-
-
-def number(value: float, form: str) -> str:
-    """A number as text, a dash where there is none."""
-    return DASH if value != value else f"{value:{form}}"
 
 
 def slug(text: str) -> str:

@@ -60,11 +60,11 @@ def seeds(n: int) -> str:
 
 def compared(judgement: Judgement, comparison: Comparison) -> str:
     """One comparison without a verdict; empty where it was not run."""
-    interval, scale = comparison.interval, judgement.scale
+    interval = comparison.interval
     if not interval.n:
         return ""
     better, worse, unit = WORDS.get(judgement.claim.metric, OTHER)
-    mean, low, high = (scale * value for value in (interval.mean, interval.low, interval.high))
+    mean, low, high = interval.mean, interval.low, interval.high
     if low == high == 0:
         return f"{comparison.config} and {comparison.than} do not differ in any of {seeds(interval.n)}"
     words = (better if mean >= 0 else worse).format(f"{amount(mean, unit)} {unit}".strip())

@@ -23,16 +23,14 @@ from urllib.parse import urlsplit
 from redrop.data.downloads import downloaded
 from redrop.data.sources import MIRROR_SUMS
 from redrop.models.sources import RELEASED
-from redrop.runtime.profiles import Profile
+from redrop.runtime import nvml
+from redrop.runtime.profiles import Profile, job_memory_mb
 from redrop.study import Plan
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 PYTHONS = ((3, 11), (3, 14))
 """The first Python that will do, and the first that will not; as pyproject.toml says."""
 SNAKEMAKES = ((9, 16), (10,))
-MEM_MB = {"residual": 2000}
-"""Study -> memory that rule train asks for, as workflow/rules/train.smk has it."""
-MEM_MB_OTHERS = 12_000
 TIMEOUT_S = 20.0
 NETWORK_TIMEOUT_S = 5.0
 INSTALL = "python -m pip install -r requirements.lock"
@@ -53,42 +51,9 @@ class Check:
     """What to type, or to do; empty where nothing is wrong."""
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """A GPU as its driver lists it."""
-
-    name: str
-    memory_mb: int
-
-
-@dataclass(frozen=True)
-class Smi:
-    """What nvidia-smi says."""
-
-    gpus: tuple[Gpu, ...]
-    cuda: tuple[int, int] | None
-    """The newest CUDA that the driver can run."""
-
-
 def output_of(*command: str) -> str:
     """What a command prints; raises ``OSError`` or ``subprocess.SubprocessError`` where it fails."""
     return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True).stdout
-
-
-def nvidia_smi() -> Smi | None:
-    """The driver's GPUs; None where there is no nvidia-smi, or it cannot reach the driver."""
-    try:
-        listed = output_of("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-        head = output_of("nvidia-smi")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    gpus = []
-    for line in listed.splitlines():
-        name, _, memory = line.rpartition(",")
-        if name:
-            gpus.append(Gpu(name.strip(), int(memory) if memory.strip().isdigit() else 0))
-    found = re.search(r"CUDA Version:\s*(\d+)\.(\d+)", head)
-    return Smi(tuple(gpus), None if found is None else (int(found[1]), int(found[2])))
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -113,7 +78,7 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:
     )
 
 
-def check_torch(smi: Smi | None, on_cluster: bool = False) -> Check:
+def check_torch(driver: nvml.Driver | None, on_cluster: bool = False) -> Check:
     """Whether torch can use what the driver has; ``on_cluster``: jobs may run on other nodes than this."""
     try:
         import torch
@@ -123,12 +88,12 @@ def check_torch(smi: Smi | None, on_cluster: bool = False) -> Check:
         f"CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA (CPU only)"
     )
     release = torch.__version__.split("+")[0]
-    gpus = () if smi is None else smi.gpus
+    gpus = () if driver is None else driver.gpus
     if torch.version.cuda is None:
         if gpus:
-            cuda = "your driver's version" if smi.cuda is None else _written(smi.cuda)
+            cuda = "your driver's version" if driver.cuda is None else _written(driver.cuda)
             fix = CUDA_TORCH.format(version=release, cuda=cuda)
-            return Check("torch", PROBLEM, f"{said}, but nvidia-smi lists GPUs here ({len(gpus)})", fix)
+            return Check("torch", PROBLEM, f"{said}, but the driver lists GPUs here ({len(gpus)})", fix)
         if on_cluster:
             fix = "in the environment that the nodes use, " + CUDA_TORCH.format(
                 version=release, cuda="the nodes' driver"
@@ -136,23 +101,22 @@ def check_torch(smi: Smi | None, on_cluster: bool = False) -> Check:
             return Check("torch", WARNING, f"{said}: jobs on GPU nodes would run on their CPUs", fix)
         return Check("torch", OK, said)
     wanted = _numbers(torch.version.cuda)[:2]
-    if smi is not None and smi.cuda is not None and wanted > smi.cuda:
-        state = PROBLEM if wanted[0] > smi.cuda[0] else WARNING  # within one major version most things work
-        fix = "update the driver, or " + CUDA_TORCH.format(version=release, cuda=_written(smi.cuda))
-        return Check(
-            "torch", state, f"{said}, newer than the driver's {_written(smi.cuda)} (nvidia-smi)", fix
-        )
+    if driver is not None and driver.cuda is not None and wanted > driver.cuda:
+        # Within one major version most things work.
+        state = PROBLEM if wanted[0] > driver.cuda[0] else WARNING
+        fix = "update the driver, or " + CUDA_TORCH.format(version=release, cuda=_written(driver.cuda))
+        return Check("torch", state, f"{said}, newer than the driver's {_written(driver.cuda)}", fix)
     if gpus and not torch.cuda.is_available():
         fix = "look at CUDA_VISIBLE_DEVICES and at: python -c 'import torch; torch.cuda.init()'"
         return Check("torch", PROBLEM, f"{said}, but it cannot use the GPUs here ({len(gpus)})", fix)
     return Check("torch", OK, said)
 
 
-def check_devices(smi: Smi | None, cores: int) -> Check:
+def check_devices(driver: nvml.Driver | None, cores: int) -> Check:
     """What there is to compute on."""
-    if smi is None or not smi.gpus:
+    if driver is None or not driver.gpus:
         return Check("devices", OK, f"no GPU; {cores} processor cores, a run takes one")
-    names = ", ".join(f"{gpu.name} ({gpu.memory_mb / 1024:.0f} GiB)" for gpu in smi.gpus)
+    names = ", ".join(f"{gpu.name} ({gpu.memory_mb / 1024:.0f} GiB)" for gpu in driver.gpus)
     return Check("devices", OK, f"GPUs: {names}; {cores} processor cores")
 
 
@@ -173,7 +137,7 @@ def check_memory(total_mb: int | None, studies: Sequence[str], at_once: int | No
     """Whether the memory that the training jobs ask for is there, for as many as run at once."""
     if total_mb is None:
         return Check("memory", WARNING, "this machine does not say how much it has", "look it up: free -m")
-    need = max((MEM_MB.get(study, MEM_MB_OTHERS) for study in studies), default=0)
+    need = max(map(job_memory_mb, studies), default=0)
     said = f"{total_mb:,} MB"
     if not local:
         return Check("memory", OK, f"{said} here; the jobs' {need:,} MB are for the cluster to find")
@@ -390,16 +354,16 @@ def examine(plan: Plan, project: Path, profile: Profile | None = None) -> list[C
     from redrop.runtime import plan as planning
     from redrop.runtime.rates import cores
 
-    smi = nvidia_smi()
+    driver = nvml.driver()
     executor = None if profile is None else profile.executor
     on_slurm = executor == "slurm"
     estimate = planning.make(plan, list(plan.specs), profile=profile)
     mirror = os.environ.get("REDROP_MIRROR") or plan.mirror
-    left = [study.name.split("_")[0] for study in estimate.studies if study.left]
+    left = [plan.studies[study.name].name for study in estimate.studies if study.left]
     checks = [
         check_python(),
-        check_torch(smi, on_cluster=executor not in (None, "local")),
-        check_devices(smi, cores()),
+        check_torch(driver, on_cluster=executor not in (None, "local")),
+        check_devices(driver, cores()),
         check_memory(memory_mb(), left, estimate.at_once, executor in (None, "local")),
         check_snakemake(),
         check_plugin(executor),
@@ -421,14 +385,3 @@ def to_dict(checks: Sequence[Check]) -> dict[str, Any]:
 def count(checks: Sequence[Check], state: str) -> int:
     """How many checks came out like that."""
     return sum(check.state == state for check in checks)
-
-
-def text(checks: Sequence[Check]) -> str:
-    """A line a check, and what to do below those that need it."""
-    lines = []
-    for check in checks:
-        lines.append(f"{check.state:8} {check.name:10} {check.said}")
-        if check.fix:
-            lines.append(f"{'':20}-> {check.fix}")
-    problems, warnings = count(checks, PROBLEM), count(checks, WARNING)
-    return "\n".join([*lines, "", f"problems: {problems}, warnings: {warnings}"])

@@ -16,7 +16,6 @@ import fcntl
 import logging
 import os
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from redrop.errors import ConfigError
-from redrop.runtime.locks import LockFolder
+from redrop.runtime.nvml import driver
+from redrop.runtime.shared_locks import LockFolder
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ PROC = Path("/proc/driver/nvidia/gpus")
 LOCKS = "/tmp/redrop-gpus"
 """Not in TMPDIR, which differs from user to user."""
 POLL_SECONDS = 0.5
-SMI_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -96,31 +95,15 @@ def _unique(found: Iterable[Device]) -> list[Device]:
 
 
 def driver_devices() -> list[Device]:
-    """The GPUs that the NVIDIA driver lists.
+    """The GPUs that the NVIDIA driver lists; of one that is divided (MIG), its parts, which CUDA uses then.
 
-    ``nvidia-smi`` is asked first. Where it is missing or fails, as after an upgrade of the driver without a
-    reboot, the kernel module still says which GPUs there are: they must not be overlooked in silence.
+    Where the driver's library is missing or fails, as after an upgrade of the driver without a reboot, the
+    kernel module still says which GPUs there are: they must not be overlooked in silence.
     """
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=SMI_SECONDS
-        )
-    except (OSError, subprocess.SubprocessError):
+    found = driver()
+    if found is None:
         return _kernel_devices()
-    return parse_smi(done.stdout)
-
-
-def parse_smi(listing: str) -> list[Device]:
-    """What ``nvidia-smi -L`` prints. A GPU that is divided (MIG) is its parts: they are what CUDA uses."""
-    gpus: dict[str, list[str]] = {}
-    number = ""
-    for line in listing.splitlines():
-        if gpu := re.match(r"GPU (\d+): .*\(UUID: (GPU-[^)\s]+)\)", line):
-            number = gpu[1]
-            gpus[number] = [gpu[2]]
-        elif number and (part := re.match(r"\s+MIG .*\(UUID: (MIG-[^)\s]+)\)", line)):
-            gpus[number].append(part[1])
-    return [Device(name, number) for number, names in gpus.items() for name in names[1:] or names]
+    return [Device(name, gpu.number) for gpu in found.gpus for name in gpu.mig_uuids or (gpu.uuid,)]
 
 
 def _kernel_devices() -> list[Device]:

@@ -15,6 +15,7 @@ import torch
 from redrop.atomic import check_writable, replacing
 from redrop.errors import ConfigError, RecordError
 from redrop.places import Places, is_prepared
+from redrop.provenance import TimeSpent
 from redrop.record import (
     CURVE,
     METRICS,
@@ -27,8 +28,8 @@ from redrop.record import (
     write_json,
 )
 from redrop.runtime import gpu
+from redrop.runtime.environment import provenance
 from redrop.runtime.pool import Pool, RunLock
-from redrop.runtime.provenance import provenance
 from redrop.spec import RunSpec
 from redrop.training.assembly import make_trainer
 from redrop.training.checkpoint import Checkpoint
@@ -191,6 +192,7 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
     # A damaged checkpoint may have thrown a run back: it is left to another pack.
     kept = [number for number in range(len(specs)) if reached[number] == reached[0]]
     specs, stored = ([part[number] for number in kept] for part in (specs, stored))
+    earlier = [TimeSpent(**(state or {}).pop("spent", {})) for state in stored]
     scratch = workplace.checkpoints / specs[0].run
     packed = workplace.pack > 1 and can_be_packed(specs[0])
     trainer, sources = make_trainer(specs, workplace.places, workplace.device, scratch, packed=packed)
@@ -211,14 +213,15 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
         outcomes = drive(
             trainer,
             checkpoints=[checkpoint_of(spec, workplace) for spec in specs],
+            earlier=earlier,
             checkpoint_seconds=workplace.checkpoint_seconds,
             should_stop=workplace.should_stop,
         )
     except Stopped as stopped:
         log.warning("%s; run the same command to go on", stopped)
         return False
-    for spec, source, outcome in zip(specs, sources, outcomes, strict=True):
-        write_record(place(spec.run), spec, source, outcome, workplace.device, len(specs))
+    for spec, source, outcome, before in zip(specs, sources, outcomes, earlier, strict=True):
+        write_record(place(spec.run), spec, source, outcome, before, workplace.device, len(specs))
         checkpoint_of(spec, workplace).delete()
     return True
 
@@ -228,17 +231,25 @@ def write_record(
     spec: RunSpec,
     source: Source,
     outcome: Outcome,
+    earlier: TimeSpent,
     device: torch.device,
     together: int,
 ) -> None:
-    """Write a finished run's files, metrics.json last."""
+    """Write a finished run's files, metrics.json last; ``earlier``: what it took before this process."""
     if outcome.reason is not None:
         log.warning("%s diverged: %s", spec.run, outcome.reason)
-    seconds = outcome.seconds_training
+    last = TimeSpent(
+        processes=1,
+        iterations=outcome.iterations_now,
+        training=outcome.seconds_training,
+        evaluation=outcome.seconds_evaluation,
+    )
+    spent = earlier + last
     cost = {
-        "seconds": {"training": seconds, "evaluation": outcome.seconds_evaluation},
-        "iterations": outcome.iterations_now,
-        "milliseconds_an_iteration": 1e3 * seconds / max(1, outcome.iterations_now),
+        **spent.to_dict(),
+        "milliseconds_an_iteration": 1e3 * spent.training / max(1, spent.iterations),
+        "processes": spent.processes,
+        "last_process": last.to_dict(),
         "trained_together": together,
         "threads": torch.get_num_threads(),
         **outcome.cost,

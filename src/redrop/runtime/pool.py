@@ -15,6 +15,7 @@ Nothing heavy is imported: a job whose run lies here needs no torch.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import itertools
 import logging
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from redrop.atomic import replacing
-from redrop.errors import ConfigError, RecordError, naming
+from redrop.errors import ConfigError, RecordError, StorageError, naming
 from redrop.record import METRICS, check_whole, write_text
 from redrop.spec import RunSpec
 
@@ -86,6 +87,14 @@ class Pool:
         except BlockingIOError:
             file.close()
             return None
+        except OSError as error:
+            file.close()
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS):
+                raise
+            raise StorageError(
+                f"{self.folder}: files cannot be locked there ({error.strerror}), and two jobs could train "
+                "one run; put the results on a local disk, or on a shared one that is mounted with locks"
+            ) from error
         return RunLock(file)
 
     def place(self, run: str) -> Path:

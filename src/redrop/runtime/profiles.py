@@ -1,4 +1,4 @@
-"""How many training jobs a Snakemake profile runs at once."""
+"""How many training jobs a Snakemake profile runs at once, and the memory that each asks for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from redrop.study import read_yaml
 
 NAMES = ("config.v8+.yaml", "config.yaml")
 """What Snakemake looks for in a profile's folder, in its order."""
+
+
+def job_memory_mb(study: str) -> int:
+    """Memory that rule train asks for, for a run of the study."""
+    return 2000 if study == "residual" else 12_000
 
 
 @dataclass(frozen=True)

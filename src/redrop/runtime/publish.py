@@ -66,6 +66,11 @@ def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]
     own = ResultsLayout(results).runs(study.name)
     asked = [own.of(spec) for spec in plan.specs[study.part].values()]
     there = [folder for folder in asked if (folder / METRICS).exists()]
+    if not there:
+        raise ConfigError(
+            f"{own.path}: none of the {len(asked)} runs that the config asks for is finished there, so "
+            "nothing is published (name another --results, or see `redrop status`)"
+        )
     new = copy_runs(there, target / "runs")
     log.info("%s: %d of %d runs are finished, %d of them new here", target, len(there), len(asked), new)
     if "significance" in study.tables:

@@ -22,6 +22,8 @@ from typing import Any
 
 from redrop.checks import suggest
 from redrop.errors import ConfigError
+from redrop.runtime.environment import device_name
+from redrop.runtime.nvml import driver
 from redrop.runtime.work import RunWork, Work
 
 TABLE = Path("config") / "devices.csv"
@@ -29,7 +31,7 @@ TERA = 1e12
 
 
 @dataclass(frozen=True)
-class Device:
+class RatedDevice:
     """What runs are computed on."""
 
     name: str
@@ -107,15 +109,15 @@ class Seconds:
         return self.training + self.evaluation + self.decoding
 
 
-def seconds_of(work: RunWork, device: Device, of_paper_a: bool) -> Seconds:
+def seconds_of(work: RunWork, device: RatedDevice, of_paper_a: bool) -> Seconds:
     """The time that a run takes on a device."""
     share = utilisation(device.kind, of_paper_a)
     rest = 1.0 / share.at(work.width) - 1.0  # what is no product, in times of the products
 
-    def time_of(part: Work, call: float, precision: str) -> float:
+    def time_of(of: Work, call: float, precision: str) -> float:
         rate = device.rate(precision)
         slower = device.fp32 if device.kind == "cpu" else rate
-        return part.operations * (1.0 / rate + rest / slower) + part.calls * call
+        return of.operations * (1.0 / rate + rest / slower) + of.calls * call
 
     return Seconds(
         time_of(work.training, share.training_call, work.precision)
@@ -147,19 +149,17 @@ def matmul_rate(device: str = "cpu", seconds: float = 0.5, precision: str = "fp3
         torch.set_num_threads(threads)
 
 
-def calibrate() -> Device:
+def calibrate() -> RatedDevice:
     """This machine's device, its rate measured now: about a second."""
     import torch
 
-    from redrop.runtime.provenance import device_name
-
     if not torch.cuda.is_available():
         fp32, half = (matmul_rate("cpu", 0.5, precision) for precision in ("fp32", "bf16"))
-        return Device(device_name("cpu"), "cpu", cores(), fp32, half, "measured now, one thread")
+        return RatedDevice(device_name("cpu"), "cpu", cores(), fp32, half, "measured now, one thread")
     torch.backends.cuda.matmul.allow_tf32 = True
     size, cuda = (8192, 8192, 8192), torch.device("cuda")
     fp32, half = (_timed_product(size, cuda, kind, 0.5) for kind in (torch.float32, torch.bfloat16))
-    return Device(device_name("cuda"), "cuda", torch.cuda.device_count(), fp32, half, "measured now")
+    return RatedDevice(device_name("cuda"), "cuda", torch.cuda.device_count(), fp32, half, "measured now")
 
 
 def _timed_product(size: tuple[int, int, int], device: Any, kind: Any, seconds: float) -> float:
@@ -190,17 +190,15 @@ def read_table(project: Path) -> list[dict[str, str]]:
         raise ConfigError(f"{project / TABLE}: cannot be read ({error.strerror}); pass --project") from error
 
 
-def from_table(project: Path, name: str | None = None) -> Device:
+def from_table(project: Path, name: str | None = None) -> RatedDevice:
     """A device by config/devices.csv: the one that ``name`` contains or is, or this machine's.
 
     Raises ``ConfigError`` with the known names. The longest name that fits is taken, so ``NVIDIA H100 PCIe``
     is not taken for an H100.
     """
-    from redrop.runtime.doctor import nvidia_smi
-    from redrop.runtime.provenance import device_name
 
     rows = {row["device"]: row for row in read_table(project)}
-    listed = nvidia_smi() if name is None else None
+    listed = driver() if name is None else None
     gpus = [] if listed is None else [gpu.name for gpu in listed.gpus]
     wanted = name or (gpus[0] if gpus else device_name("cpu"))
     fits = [known for known in rows if known.lower() in wanted.lower() and known != "cpu"]
@@ -215,4 +213,4 @@ def from_table(project: Path, name: str | None = None) -> Device:
     count = len(gpus) if gpus else cores() if row["kind"] == "cpu" else 1
     fp32, half = float(row["fp32"]) * TERA, float(row["half"]) * TERA
     shown = wanted if wanted.lower() != "cpu" else "a core"
-    return Device(shown, row["kind"], count, fp32, half, f"{TABLE}: {row['source']}")
+    return RatedDevice(shown, row["kind"], count, fp32, half, f"{TABLE}: {row['source']}")

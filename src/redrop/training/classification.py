@@ -129,7 +129,7 @@ class Classification(ReleasedModelTask):
             loss = task_losses(torch.from_numpy(logits), torch.tensor(labels)).double().mean().item()
             row["val_loss" + suffix] = loss
             if math.isfinite(loss):
-                found = scores(self.task.name, logits, labels)
+                found = scores(self.task.task, logits, labels)
                 row |= {name + suffix: value for name, value in found.items()}
         return row
 

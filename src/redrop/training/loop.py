@@ -10,12 +10,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import torch
 from tqdm import tqdm
 
 from redrop.memory import peak_memory_bytes
+from redrop.provenance import TimeSpent
 from redrop.record import Metric
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.run import Outcome, Run
@@ -65,6 +67,7 @@ def drive(
     trainer: Training,
     *,
     checkpoints: Sequence[Checkpoint] = (),
+    earlier: Sequence[TimeSpent] = (),
     checkpoint_seconds: float = 60.0,
     should_stop: Callable[[], bool] | None = None,
     progress: bool = True,
@@ -72,7 +75,8 @@ def drive(
     """Train every run to its end, or to where it diverges.
 
     ``checkpoints``: none, or one a run, written every ``checkpoint_seconds``. ``should_stop()`` true
-    makes it write them and raise ``Stopped``.
+    makes it write them and raise ``Stopped``. ``earlier``: what each run took before this process; with
+    this one's share it is kept in the checkpoints, as ``spent``.
     """
     runs = trainer.runs
     spec = runs[0].spec
@@ -84,6 +88,19 @@ def drive(
     more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
     if trainer.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(trainer.device)
+
+    def keep() -> None:
+        training = (time.perf_counter() - begin - evaluating) / len(runs)
+        mine = TimeSpent(
+            processes=1,
+            iterations=trainer.iteration - first,
+            training=training,
+            evaluation=evaluating / len(runs),
+        )
+        for number, checkpoint in enumerate(checkpoints):
+            spent = mine + earlier[number] if earlier else mine
+            checkpoint.save(trainer.iteration, trainer.state(number) | {"spent": asdict(spent)})
+
     bar = tqdm(
         total=last,
         initial=first,
@@ -118,8 +135,7 @@ def drive(
                 break
             if save:  # after the evaluation: a run that goes on from here has this iteration's row
                 started = time.perf_counter()
-                for number, checkpoint in enumerate(checkpoints):
-                    checkpoint.save(i, trainer.state(number))
+                keep()
                 saved = time.perf_counter()
                 # A large model's checkpoint takes seconds; a twentieth of the time is enough for them.
                 checkpoint_seconds = max(checkpoint_seconds, 20 * (saved - started))
@@ -130,8 +146,7 @@ def drive(
             pending.append(trainer.step())
             bar.update(1)
     if checkpoints and time.perf_counter() - saved > FINISH_SECONDS:
-        for number, checkpoint in enumerate(checkpoints):  # what is left may take long, too
-            checkpoint.save(trainer.iteration, trainer.state(number))
+        keep()  # what is left may take long, too
     for run in runs:
         run.cost["peak_memory_bytes"] = _peak_memory(trainer.device)
     started = time.perf_counter()

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redrop import data
-from redrop.data.corpus import Corpus, load_corpus
-from redrop.errors import DataError
 from redrop.places import Places, model_folder
 from redrop.spec import RunSpec
 
 if TYPE_CHECKING:
+    from redrop.data.corpus import Corpus
     from redrop.data.glue import TaskData
     from redrop.data.summarization import SummaryData
     from redrop.data.text_pairs import TextPairs
@@ -29,108 +28,60 @@ class Source:
     """For provenance.json: where it came from."""
 
 
-def ready_data(name: str, root: Path) -> Path:
-    """The prepared data set in ``root/name``, fetched and prepared first if it is not there."""
-    folder = root / name
-    if not (folder / "meta.json").exists():
-        raw = root / "raw" / name
-        data.fetch(name, raw)
-        data.prepare(name, raw, folder)
-    return folder
-
-
 def ready_model(spec: RunSpec, places: Places) -> tuple[Path | None, dict[str, Any] | None]:
     """The folder of a run's released model and what is known of it; None twice for one built from scratch."""
-    folder = model_folder(spec, places)
-    if folder is None:
-        return None, None
     from redrop.models.sources import fetch
 
-    return folder, fetch(spec.model.checkpoint, spec.model.revision, folder)
-
-
-def source_of(loaded: Any, examples: dict[str, int], model: dict[str, Any] | None) -> Source:
-    """Of data with a name, a checksum, an edition and an origin, and perhaps a released model."""
-    name = getattr(loaded, "name", None) or loaded.task.data_set
-    content = {
-        "name": name,
-        "sha256": loaded.sha256,
-        "edition": loaded.edition,
-        "examples": examples,
-        "model_sha256": None if model is None else model["sha256"],
-    }
-    return Source(content, {"name": name, "origin": loaded.origin, "edition": loaded.edition, "model": model})
-
-
-def corpus_record(corpus: Corpus) -> dict[str, Any]:
-    """What ``metrics.json`` says about a character corpus."""
-    return {
-        "name": corpus.name,
-        "sha256": corpus.sha256,
-        "edition": corpus.edition,
-        "vocab_size": corpus.vocab_size,
-        "train_characters": len(corpus.train),
-        "val_characters": len(corpus.val),
-    }
+    folder = model_folder(spec, places)
+    return folder, None if folder is None else fetch(spec.model.checkpoint, spec.model.revision, folder)
 
 
 def ready_corpus(spec: RunSpec, places: Places) -> tuple[Corpus, Source]:
     """A character corpus, ready."""
-    folder = ready_data(spec.data.data_set, places.data)
-    corpus = load_corpus(folder)
-    if corpus.name != spec.data.data_set:
-        raise DataError(
-            f"{folder}: holds {corpus.name!r}, not {spec.data.data_set!r}; delete it and prepare again"
-        )
-    origin = {"name": corpus.name, "origin": corpus.origin, "edition": corpus.edition}
-    return corpus, Source(corpus_record(corpus), origin)
+    corpus = data.ready(spec.data.data_set, places.data)
+    return corpus, Source(corpus.content, corpus.source)
+
+
+def source_of(loaded: data.Prepared, model: dict[str, Any] | None, **sizes: Any) -> Source:
+    """Of a run that has a released model, or None; ``sizes``: what is trained on, where it is not all."""
+    content = loaded.content | sizes | {"model_sha256": None if model is None else model["sha256"]}
+    return Source(content, loaded.source | {"model": model})
 
 
 def ready_task(spec: RunSpec, places: Places) -> tuple[TaskData, Path | None, Source]:
     """A GLUE task and the folder of the released model, ready."""
-    from redrop.data.glue import load_task
-
-    prepared = ready_data(spec.data.data_set, places.data)
-    task = load_task(prepared)
-    if task.task.name != spec.task:
-        raise DataError(
-            f"{prepared}: holds {task.task.name!r}, not {spec.task!r}; delete it and prepare again"
-        )
+    task = data.ready(spec.data.data_set, places.data)
     folder, model = ready_model(spec, places)
-    examples = {name: len(split.labels) for name, split in task.splits.items()}
-    return task, folder, source_of(task, examples, model)
+    return task, folder, source_of(task, model)
 
 
 def ready_pairs(spec: RunSpec, places: Places) -> tuple[TextPairs, Path | None, Source]:
     """Translations or summaries, encoded, and the folder of the released model, ready."""
-    prepared = ready_data(spec.data.data_set, places.data)
-    folder, model = ready_model(spec, places)
-    loaded, pairs = (translations if spec.data.translates else summaries)(spec, prepared, folder)
+    loaded = data.ready(spec.data.data_set, places.data)
+    folder, source = ready_model(spec, places)
+    pairs = (translations if spec.data.translates else summaries)(spec, loaded, folder)
     examples = {name: len(split) for name, split in pairs.splits.items()}
-    return pairs, folder, source_of(loaded, examples, model)
+    return pairs, folder, source_of(loaded, source, examples=examples)
 
 
-def translations(spec: RunSpec, prepared: Path, model: Path | None) -> tuple[ParallelData, TextPairs]:
-    """A parallel text, as it is prepared and as it is trained on."""
-    from redrop.data.text_pairs import translation_pairs
-    from redrop.data.translation import load_parallel
+def translations(spec: RunSpec, loaded: ParallelData, model: Path | None) -> TextPairs:
+    """A parallel text as it is trained on."""
+    from redrop.evaluation.text_pairs import translation_pairs
 
-    loaded = load_parallel(prepared)
-    return loaded, translation_pairs(loaded, spec.data)
+    return translation_pairs(loaded, spec.data)
 
 
-def summaries(spec: RunSpec, prepared: Path, model: Path | None) -> tuple[SummaryData, TextPairs]:
+def summaries(spec: RunSpec, loaded: SummaryData, model: Path | None) -> TextPairs:
     """Articles and summaries, with the released model's tokenizer or one that was learned on them."""
     from transformers import PreTrainedTokenizerFast
 
-    from redrop.data.summarization import load_summaries
-    from redrop.data.text_pairs import TokenizerCodec, summary_pairs
+    from redrop.data.text_pairs import TokenizerCodec
+    from redrop.evaluation.text_pairs import summary_pairs
     from redrop.models.pretrained import load_tokenizer
 
-    loaded = load_summaries(prepared)
     if model is not None:
         tokenizer = load_tokenizer(spec.model, model)
     else:
         marks = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(loaded.tokenizer_file), **marks)
-    return loaded, summary_pairs(loaded, spec.data, TokenizerCodec(tokenizer, prepared / "tokens"))
+    return summary_pairs(loaded, spec.data, TokenizerCodec(tokenizer, loaded.folder / "tokens"))

@@ -16,6 +16,8 @@ def plan(arguments: argparse.Namespace) -> None:
     from redrop.runtime.profiles import read_profile
     from redrop.runtime.rates import calibrate, from_table
     from redrop.study import project_folder
+    from redrop.view.plan_view import blocks
+    from redrop.view.screen import display
 
     found = read_plan(arguments)
     if arguments.names:
@@ -27,7 +29,10 @@ def plan(arguments: argparse.Namespace) -> None:
     device = from_table(project, arguments.device) if by_table else calibrate()
     names = [arguments.study] if arguments.study else list(found.specs)
     estimate = planning.make(found, names, device, profile)
-    print(json.dumps(planning.to_dict(estimate), indent=2) if arguments.json else planning.summary(estimate))
+    if arguments.json:
+        print(json.dumps(planning.to_dict(estimate), indent=2))
+    else:
+        display(blocks(estimate))
 
 
 def doctor(arguments: argparse.Namespace) -> None:
@@ -35,6 +40,8 @@ def doctor(arguments: argparse.Namespace) -> None:
     from redrop.runtime import doctor as examination
     from redrop.runtime.profiles import read_profile
     from redrop.study import project_folder
+    from redrop.view.doctor_view import blocks
+    from redrop.view.screen import display
 
     project = arguments.project or project_folder()
     profile = None if arguments.profile is None else read_profile(arguments.profile)
@@ -42,7 +49,7 @@ def doctor(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(examination.to_dict(checks), indent=2))
     else:
-        print(examination.text(checks))
+        display(blocks(checks))
     if examination.count(checks, examination.PROBLEM):
         sys.exit(1)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redrop.checks import check_name
-from redrop.errors import ConfigError
-from redrop.verbs.shared import AddVerb, config_options, read_plan, results_folder
+from redrop.layout import ResultsLayout
+from redrop.verbs.shared import AddVerb, config_options, read_plan, results_folder, results_option
 
 if TYPE_CHECKING:
     from redrop.analysis.collect import Results
@@ -19,16 +19,17 @@ def collect(arguments: argparse.Namespace) -> None:
     """Gather finished runs into one table in long form."""
     from redrop.analysis import build
 
-    folder = results_folder(arguments) / "runs"
-    wanted = None
+    wanted, plan = None, None
     if arguments.study:
         check_name("--study", arguments.study)
     if arguments.config is not None:
         plan = read_plan(arguments)
         names = [arguments.study] if arguments.study else list(plan.specs)
         wanted = {run for name in names for run in plan.specs[name]}
+    layout = results_folder(arguments, plan)
+    folder = layout.path / "runs"
     if arguments.study:
-        folder = folder / (arguments.study if wanted is None else plan.studies[arguments.study].name)
+        folder = layout.runs(arguments.study if plan is None else plan.studies[arguments.study].name).path
     results = build.collect(folder, wanted, arguments.out)
     print(f"{arguments.out}: {len(results.records)} runs")
     if results.left_out:
@@ -40,7 +41,8 @@ def load_results(arguments: argparse.Namespace, plan: Plan) -> Results:
     from redrop.analysis import build
 
     wanted = None if arguments.all_runs else set(plan.specs[arguments.study])
-    results = build.load(results_folder(arguments) / "runs", wanted, plan.studies[arguments.study].name)
+    study = plan.studies[arguments.study].name
+    results = build.load(results_folder(arguments, plan).runs(study).path, wanted).of_study(study)
     if results.left_out:
         print(f"{results.left_out} runs of other settings are left out (--all-runs takes all)")
     return results
@@ -60,10 +62,29 @@ def present(arguments: argparse.Namespace) -> None:
         print(path)
 
 
+def build(arguments: argparse.Namespace) -> None:
+    """Build runs.csv, tables and figures of every study of the config, and the page, from the runs so far."""
+    from redrop.analysis import build as building
+    from redrop.report.known_configs import name_of
+    from redrop.report.page import write_page
+    from redrop.study import project_folder
+
+    plan, project = read_plan(arguments), arguments.project or project_folder()
+    layout = results_folder(arguments, plan)
+    for part, study in plan.studies.items():
+        folder, place = layout.runs(study.name).path, layout.part(part)
+        results = building.collect(folder, set(plan.specs[part]), place / "runs.csv")
+        print(f"{place}: {len(results.records)} of {len(plan.specs[part])} runs")
+        asked = plan.tasks(part)
+        building.build_tables(results, study, place / "tables", plan.label, protocols=asked)
+        building.build_figures(results, study, place / "figures", plan.label, protocols=asked)
+    write_page(layout.path, layout.page, project, {name_of(plan, arguments.config, project): plan})
+    print(f"The report: {layout.page.resolve()}")
+
+
 def claims(arguments: argparse.Namespace) -> None:
     """Say of every claim in config/claims.yaml whether it held in the runs that there are."""
-    from redrop.analysis.claims import NOT_RUN, judge, published_verdict
-    from redrop.analysis.tables.claims import own_claims
+    from redrop.analysis.claims import NOT_RUN, judge, own_claims, published_verdict
 
     plan = read_plan(arguments)
     results, study = load_results(arguments, plan), plan.studies[arguments.study]
@@ -82,7 +103,8 @@ def publish(arguments: argparse.Namespace) -> None:
 
     plan = read_plan(arguments)
     study = plan.studies[arguments.study]
-    for path in publishing.publish(plan, study, arguments.results, arguments.to / study.name):
+    results = results_folder(arguments, plan).path
+    for path in publishing.publish(plan, study, results, arguments.to / study.name):
         print(path)
 
 
@@ -90,37 +112,22 @@ def restore(arguments: argparse.Namespace) -> None:
     """Copy a study's published runs back, so that a workflow takes them as finished."""
     from redrop.runtime import publish as publishing
 
-    new = publishing.restore(arguments.study, arguments.published, arguments.results)
-    print(f"{new} runs copied to {arguments.results / 'runs' / arguments.study}")
-
-
-def readme(arguments: argparse.Namespace) -> None:
-    """Make the README's marked blocks anew from what is published."""
-    from redrop.analysis.readme import fill
-    from redrop.record import write_text
-    from redrop.study import load_study, project_folder
-
-    project = arguments.project or project_folder()
-    study = load_study(project / "config" / "studies" / "residual.yaml", project)
-    path = project / "README.md"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not text in UTF-8 ({error}); save it as UTF-8") from error
-    write_text(path, fill(text, project / "results" / "published", study))
+    results = arguments.results or Path("results")
+    new = publishing.restore(arguments.study, arguments.published, results)
+    print(f"{new} runs copied to {ResultsLayout(results).runs(arguments.study).path}")
 
 
 def report(arguments: argparse.Namespace) -> None:
     """Write one page about all runs in a results folder: verdicts, tables, figures, cost, provenance."""
+    from redrop.report.known_configs import name_of
     from redrop.report.page import write_page
-    from redrop.report.recognise import name_of
     from redrop.study import project_folder
 
-    project, given = arguments.project or project_folder(), None
+    project, plan, given = arguments.project or project_folder(), None, None
     if arguments.config is not None:
-        given = read_plan(arguments)
-        given = {name_of(given, arguments.config, project): given}
-    counts = write_page(arguments.results, arguments.out, project, given)
+        plan = read_plan(arguments)
+        given = {name_of(plan, arguments.config, project): plan}
+    counts = write_page(results_folder(arguments, plan).path, arguments.out, project, given)
     missing = f", {counts['missing']} asked for are missing" if counts["missing"] else ""
     diverged = f", {counts['diverged']} diverged" if counts["diverged"] else ""
     print(f"{arguments.out}: {counts['found']} runs{missing}{diverged}")
@@ -129,7 +136,7 @@ def report(arguments: argparse.Namespace) -> None:
 def add(verb: AddVerb) -> None:
     """The verbs of this file and their options."""
     made = verb("collect", collect)
-    made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
+    results_option(made)
     made.add_argument("--study", help="only this study")
     made.add_argument("--out", type=Path, required=True, help="the csv file to write")
     config_options(made, None)
@@ -137,7 +144,7 @@ def add(verb: AddVerb) -> None:
     for name, function in (("table", present), ("figure", present), ("claims", claims)):
         made = verb(name, function)
         made.add_argument("--study", required=True)
-        made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
+        results_option(made)
         made.add_argument(
             "--all-runs", action="store_true", help="every run found, not only those of the config"
         )
@@ -146,9 +153,13 @@ def add(verb: AddVerb) -> None:
             made.add_argument("--out", type=Path, required=True, help="the folder to write to")
         config_options(made, [])
 
+    made = verb("build", build)
+    results_option(made)
+    config_options(made, [])
+
     made = verb("publish", publish)
     made.add_argument("study")
-    made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
+    results_option(made)
     made.add_argument("--to", type=Path, default=Path("results/published"), help="default: %(default)s")
     config_options(made, [])
 
@@ -157,17 +168,14 @@ def add(verb: AddVerb) -> None:
     made.add_argument(
         "--published", type=Path, default=Path("results/published"), help="default: %(default)s"
     )
-    made.add_argument("--results", type=Path, default=Path("results"), help="default: %(default)s")
-
-    made = verb("readme", readme)
-    made.add_argument("--project", type=Path, help="the folder with config/ and README.md")
+    results_option(made)
 
     made = verb("report", report)
     made.add_argument(
         "--results",
         type=Path,
-        default=Path("results"),
-        help="a folder of runs: results, results/demo, results/published, ... (default: %(default)s)",
+        metavar="FOLDER",
+        help="of runs: results, results/demo, results/published, ... (default: that of the config)",
     )
     made.add_argument("--out", type=Path, required=True, help="the html file to write")
     config_options(made, None)

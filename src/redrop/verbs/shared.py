@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from redrop.checks import parse_json
 from redrop.errors import ConfigError
+from redrop.layout import ResultsLayout
 
 if TYPE_CHECKING:
     from redrop.study import Plan
@@ -19,7 +20,7 @@ AddVerb = Callable[[str, Callable[[argparse.Namespace], None]], argparse.Argumen
 
 def read_config(texts: list[str], project: Path) -> dict[str, Any]:
     """config/config.yaml with each of ``texts`` (a YAML file, or JSON text) read over it in order."""
-    from redrop.study import check_schema, merge_config, read_yaml
+    from redrop.study import check_config, merge_config, read_yaml
 
     config = read_yaml(project / "config" / "config.yaml")
     for text in texts:
@@ -28,8 +29,7 @@ def read_config(texts: list[str], project: Path) -> dict[str, Any]:
         if not isinstance(over, dict):
             raise ConfigError(f"--config: {text} holds {over!r}, not settings; see config/README.md")
         config = merge_config(config, over)
-    check_schema(config, "config", project, "config")
-    return config
+    return check_config(config, project)
 
 
 def read_plan(arguments: argparse.Namespace) -> Plan:
@@ -44,13 +44,24 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
     return plan
 
 
-def results_folder(arguments: argparse.Namespace) -> Path:
-    """--results; a folder without runs is a beginning, but one that is not there is a mistake."""
-    if not arguments.results.is_dir():
-        raise ConfigError(
-            f"--results: {arguments.results} is no folder; give the one that runs were written to"
-        )
-    return arguments.results
+def results_folder(arguments: argparse.Namespace, plan: Plan | None = None) -> ResultsLayout:
+    """--results, else the folder of the config; raises ``ConfigError`` where it is not there.
+
+    A folder without runs is a beginning, but one that is not there is a mistake.
+    """
+    folder = arguments.results
+    if folder is None:
+        folder = Path("results") if plan is None else plan.results
+    if not folder.is_dir():
+        raise ConfigError(f"--results: {folder} is no folder; give the one that runs were written to")
+    return ResultsLayout(folder)
+
+
+def results_option(made: argparse.ArgumentParser) -> None:
+    """--results of a verb that reads runs."""
+    made.add_argument(
+        "--results", type=Path, metavar="FOLDER", help="default: the results folder of the config"
+    )
 
 
 def config_options(made: argparse.ArgumentParser, default: Any) -> None:

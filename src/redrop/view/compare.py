@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from redrop.checks import check_choice, suggest
 from redrop.errors import ConfigError
-from redrop.view.differences import Difference, compare_cells
+from redrop.view.differences import ALL, Difference, compare_cells
 from redrop.view.sides import Cell, Side, matching_cells, only_in, read_side
 
 
@@ -39,15 +40,29 @@ def compare(
     """
     if are_folders(a, b):
         one, other = (read_side(Path(folder), wanted) for folder in (a, b))
+        _check_metrics([one, other], metrics)
+        if task is not None:
+            check_choice("--task", task, {cell.task for cell in (*one.cells, *other.cells)})
         found = compare_folders(one, other, metrics)
         compared = Compared(one, other, _on(task, found), only_in(one, other), only_in(other, one))
     else:
         side = read_side(results, wanted)
+        _check_metrics([side], metrics)
         compared = Compared(side, side, _on(task, compare_configurations(side, a, b, metrics, task)))
     if not compared.found:
         what = f"metric {', '.join(metrics)} in common" if metrics else "cell in common"
         raise ConfigError(f"{a} and {b}: no {what}; `--metric all` shows every metric that both have")
     return compared
+
+
+def _check_metrics(sides: Sequence[Side], metrics: Sequence[str]) -> None:
+    """Refuse a metric that no run has."""
+    known = sorted({ALL, *(name for side in sides for run in side.results.records for name in run.metrics)})
+    for metric in metrics:
+        if metric not in known:
+            raise ConfigError(
+                f"--metric: no metric {metric} in common (known: {', '.join(known)}){suggest(metric, known)}"
+            )
 
 
 def _on(task: str | None, found: Iterable[Difference]) -> list[Difference]:

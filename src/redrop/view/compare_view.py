@@ -32,13 +32,6 @@ COLUMNS = [
     Column("outcome", folds=True),
 ]
 
-CSV_COLUMNS = (
-    *("study", "protocol_a", "config_a", "protocol_b", "config_b", "task", "metric", "higher_is_better"),
-    *("mean_a", "mean_b", "sd_a", "sd_b", "n", "difference", "low", "high", "moved", "outcome"),
-    *("seeds", "differences", "unpaired_a", "unpaired_b", "equal_files", "settings", "refused"),
-)
-"""Columns of the csv file; differences are A minus B, in the order of the seeds."""
-
 
 def blocks(compared: Compared, a: str, b: str) -> Iterator[Block]:
     """The table and what must be known to read it; ``a`` and ``b`` as they were typed."""
@@ -169,38 +162,43 @@ def unsigned(value: float) -> str:
 
 
 def write_csv(path: Path, found: Sequence[Difference]) -> None:
-    """One line a comparison, numbers in full; empty where there is none."""
+    """One line a comparison; numbers in full, empty where there is none; differences as the seeds are."""
     sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for each in found:
-        interval = each.interval
-        numbers = [each.summary_a.mean, each.summary_b.mean, each.summary_a.sd, each.summary_b.sd]
-        writer.writerow(
-            [
-                each.a.study,
-                each.a.protocol,
-                each.a.config,
-                each.b.protocol,
-                each.b.config,
-                each.a.task,
-                each.metric,
-                "" if each.higher_is_better is None else each.higher_is_better,
-                *map(_raw, numbers),
-                interval.n,
-                *map(_raw, (interval.mean, interval.low, interval.high)),
-                each.moved,
-                each.outcome,
-                " ".join(map(str, each.differences)),
-                " ".join(map(_raw, each.differences.values())),
-                " ".join(map(str, each.unpaired_a)),
-                " ".join(map(str, each.unpaired_b)),
-                each.equal_files,
-                "; ".join(each.settings),
-                each.refused or "",
-            ]
-        )
+    rows = list(map(_csv_row, found))
+    writer = csv.DictWriter(sink, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     write_text(path, sink.getvalue())
+
+
+def _csv_row(each: Difference) -> dict[str, object]:
+    return {
+        "study": each.a.study,
+        "protocol_a": each.a.protocol,
+        "config_a": each.a.config,
+        "protocol_b": each.b.protocol,
+        "config_b": each.b.config,
+        "task": each.a.task,
+        "metric": each.metric,
+        "higher_is_better": each.higher_is_better,
+        "mean_a": _raw(each.summary_a.mean),
+        "mean_b": _raw(each.summary_b.mean),
+        "sd_a": _raw(each.summary_a.sd),
+        "sd_b": _raw(each.summary_b.sd),
+        "n": each.interval.n,
+        "difference": _raw(each.interval.mean),
+        "low": _raw(each.interval.low),
+        "high": _raw(each.interval.high),
+        "moved": each.moved,
+        "outcome": each.outcome,
+        "seeds": " ".join(map(str, each.differences)),
+        "differences": " ".join(map(_raw, each.differences.values())),
+        "unpaired_a": " ".join(map(str, each.unpaired_a)),
+        "unpaired_b": " ".join(map(str, each.unpaired_b)),
+        "equal_files": each.equal_files,
+        "settings": "; ".join(each.settings),
+        "refused": each.refused,
+    }
 
 
 def _raw(value: float) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.errors import RecordError
+from redrop.layout import ResultsLayout
 from redrop.record import METRICS, SPEC
 from redrop.runtime.pool import WANTED
 from redrop.spec import RunSpec
-from redrop.view.places import run_folders
 
 LISTED = 10
 
@@ -48,12 +48,12 @@ def find_run(text: str, folders: Sequence[Path]) -> Found:
         return Found(named.resolve().name, named, None)
     places: dict[str, list[tuple[Path, Path]]] = {}
     for results in folders:
-        for folder in run_folders(results):
+        for folder in ResultsLayout(results).run_folders():
             places.setdefault(folder.name, []).append((folder, results))
     try:
         return _found(_one(text, places), places)
     except KeyError:
-        places = {run: [place] for run, place in asked_for(folders).items()} | places
+        places = {run: [place] for run, place in _asked_for(folders).items()} | places
     try:
         return _found(_one(text, places), places)
     except KeyError:
@@ -63,14 +63,18 @@ def find_run(text: str, folders: Sequence[Path]) -> Found:
         raise RecordError(f"{text}: no folder, and no run in {where} whose name begins so{hint}") from None
 
 
-def asked_for(folders: Iterable[Path]) -> dict[str, tuple[Path, Path]]:
-    """Runs that a workflow was asked for: id -> the folder that it would have, and the results folder."""
+def asked_for(results: Path) -> Iterator[RunSpec]:
+    """Runs that a workflow was asked for, finished or not."""
+    for path in sorted((results / "pool").glob(f"*/{WANTED}")):
+        yield from map(RunSpec.from_json, path.read_text(encoding="utf-8").splitlines())
+
+
+def _asked_for(folders: Iterable[Path]) -> dict[str, tuple[Path, Path]]:
+    """The same: id -> the folder that it would have, and the results folder."""
     found: dict[str, tuple[Path, Path]] = {}
     for results in folders:
-        for path in sorted((results / "pool").glob(f"*/{WANTED}")):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                spec = RunSpec.from_json(line)
-                found.setdefault(spec.run, (results / "runs" / spec.study / spec.run, results))
+        for spec in asked_for(results):
+            found.setdefault(spec.run, (ResultsLayout(results).runs(spec.study).of(spec), results))
     return found
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from redrop.errors import RecordError
-from redrop.record import PROVENANCE, read_json
+from redrop.provenance import read_provenance
 from redrop.spec import RunSpec
 from redrop.view.states import RUNNING, RunState
 
@@ -67,11 +67,13 @@ def measure(runs: Iterable[RunState]) -> Pace:
                 pace.running[kind].append(pace.own[run.spec.run])
     for run in _sample([run for run in runs if run.finished], wanted):
         try:
-            document = read_json(run.folder / PROVENANCE)
-            seconds = sum(document["seconds"].values()) / document["iterations"]
-            pace.devices.add(document["device"])
-        except (RecordError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+            found = read_provenance(run.folder)
+        except RecordError:
             continue  # what cannot be read is no measure
+        if found is None or not found.seconds or not found.iterations:
+            continue
+        pace.devices.add(str(found.device))
+        seconds = found.total_seconds / found.iterations
         for kind in kinds(run.spec):
             pace.finished[kind].append(seconds)
     return pace

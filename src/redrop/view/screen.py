@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as RichTable
@@ -13,6 +15,9 @@ from rich.text import Text
 
 GAP = "  "
 FEWEST = 12
+"""Characters of a column that folds, at least."""
+ENDLESS = 100_000
+"""Characters of a line that is not broken."""
 
 
 @dataclass(frozen=True)
@@ -65,64 +70,50 @@ class Table:
 Block = Line | Table
 
 
-def display(blocks: Sequence[Block], console: Console | None = None) -> None:
+def display(blocks: Iterable[Block], console: Console | None = None) -> None:
     """Print the blocks to standard output, or to ``console``."""
     console = console or Console(highlight=False)
-    if console.is_terminal:
-        for block in blocks:
-            if isinstance(block, Table):
-                _print_table(console, block)
-            else:
-                _print_line(console, block)
-    else:
-        console.file.write("".join(f"{line}\n" for block in blocks for line in plain(block)))
+    if not console.is_terminal:
+        console.file.write(plain(blocks))
+        return
+    for block in blocks:
+        _print(console, block)
 
 
-def plain(block: Block) -> list[str]:
-    """The block's lines, whatever the width of a terminal."""
-    if isinstance(block, Line):
-        return [block.text]
-    names = tuple(column.name for column in block.columns)
-    full = [row.cells for row in block.rows if len(row.cells) > 1]
-    widths = [max(len(row[number]) for row in [names, *full]) for number in range(len(names))]
-
-    def line(cells: Sequence[str]) -> str:
-        if len(cells) == 1:
-            return cells[0]
-        padded = (
-            cell.rjust(width) if column.right else cell.ljust(width)
-            for cell, width, column in zip(cells, widths, block.columns, strict=True)
-            if not column.decoration
-        )
-        return GAP.join(padded).rstrip()
-
-    return [line(cells) for cells in (names, *(row.cells for row in block.rows)) if any(cells)]
+def plain(blocks: Iterable[Block]) -> str:
+    """The blocks as text, whatever the width of a terminal."""
+    sink = io.StringIO()
+    console = Console(file=sink, width=ENDLESS, color_system=None, highlight=False)
+    for block in blocks:
+        _print(console, block, everything=True)
+    return "".join(f"{line.rstrip()}\n" for line in sink.getvalue().split("\n")[:-1])
 
 
-def _print_line(console: Console, line: Line) -> None:
-    if line.text.startswith("\n"):
+def _print(console: Console, block: Block, everything: bool = False) -> None:
+    if isinstance(block, Table):
+        _print_table(console, block, everything)
+        return
+    text = block.text.removeprefix("\n")
+    if text != block.text or not text:
         console.print()
-    text = line.text.removeprefix("\n")
-    bare = text.lstrip(" ")
-    if not line.text:
-        console.print()
-    elif line.whole:
-        console.print(Text(text, line.style), soft_wrap=True)
-    else:
-        console.print(Padding(Text(bare, line.style), (0, 0, 0, len(text) - len(bare)), expand=False))
+    if block.whole:
+        console.print(Text(text, block.style), soft_wrap=True)
+    elif text:
+        bare = text.lstrip(" ")
+        console.print(Padding(Text(bare, block.style), (0, 0, 0, len(text) - len(bare)), expand=False))
 
 
-def _print_table(console: Console, table: Table) -> None:
-    """Without the columns that are not worth their place; headings over the whole width."""
+def _print_table(console: Console, table: Table, everything: bool) -> None:
+    """Headings over the whole width; on a terminal without the columns that are not worth their place."""
     columns = table.columns
     full = [row.cells for row in table.rows if len(row.cells) > 1]
     shown = [
         number
         for number, column in enumerate(columns)
-        if column.hide is None or any(cells[number] != column.hide for cells in full)
+        if not (column.decoration if everything else all(cells[number] == column.hide for cells in full))
     ]
     names = [column.name for column in columns]
-    natural = {number: max(len(cells[number]) for cells in [names, *full]) for number in shown}
+    natural = {number: max(cell_len(cells[number]) for cells in [names, *full]) for number in shown}
     widths = {number: natural[number] for number in shown if not columns[number].spare}
     for number in (number for number in shown if columns[number].spare):
         least = min(FEWEST, natural[number]) if columns[number].folds else natural[number]
@@ -134,7 +125,7 @@ def _print_table(console: Console, table: Table) -> None:
         part = _grid([(widths[number], columns[number].right) for number in sorted(widths)])
         for row in rows:
             if heading:
-                console.print(Text(row.cells[0], "bold"))
+                console.print(Text(row.cells[0], row.style or "bold"))
             else:
                 part.add_row(*(Text(row.cells[number], row.style) for number in sorted(widths)))
         if not heading:

@@ -9,21 +9,20 @@ from pathlib import Path
 
 from redrop.analysis.settings import flat, show, study_spec
 from redrop.errors import ConfigError, RecordError
+from redrop.provenance import Provenance, read_provenance
 from redrop.record import (
     CURVE,
     DIVERGED,
     METRICS,
-    PROVENANCE,
     SPEC,
     Metric,
     read_curve,
     read_json,
     read_record,
 )
-from redrop.runtime.pool import WANTED
 from redrop.spec import RunSpec
 from redrop.study import Setting, Study, load_study, project_folder
-from redrop.view.find import Found
+from redrop.view.find import Found, asked_for
 from redrop.view.numbers import duration, several, size
 from redrop.view.pace import measure
 from redrop.view.screen import Block, Column, Line, Table
@@ -58,9 +57,11 @@ def blocks(found: Found, project: Path | None = None) -> Iterator[Block]:
         for name, metric in record.metrics.items():
             table.row(name, _number(metric.value), f"{metric.n:,}", metric.split, metric.signature)
         yield table
-    yield from _provenance(found.folder)
+    provenance = read_provenance(found.folder)
+    if provenance is not None:
+        yield from _provenance(provenance)
     yield from _settings(spec, project)
-    yield from _reproduce(found.folder, spec)
+    yield from _reproduce(found.folder, spec, provenance)
 
 
 def _unfinished_spec(found: Found) -> RunSpec:
@@ -68,11 +69,9 @@ def _unfinished_spec(found: Found) -> RunSpec:
     path = found.folder / SPEC
     if path.exists():
         return RunSpec.from_dict(read_json(path))
-    for wanted in sorted(found.results.glob(f"pool/*/{WANTED}")) if found.results else []:
-        for line in wanted.read_text(encoding="utf-8").splitlines():
-            spec = RunSpec.from_json(line)
-            if spec.run == found.run:
-                return spec
+    for spec in asked_for(found.results) if found.results else ():
+        if spec.run == found.run:
+            return spec
     raise RecordError(f"{found.folder}: neither {METRICS} nor {SPEC} is there, and no workflow asked for it")
 
 
@@ -127,32 +126,30 @@ def _number(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
-def _provenance(folder: Path) -> Iterator[Line]:
-    if not (folder / PROVENANCE).exists():
-        return
-    found = read_json(folder / PROVENANCE)
+def _provenance(found: Provenance) -> Iterator[Line]:
     yield Line("\nCost and provenance", HEADING)
-    seconds = found.get("seconds", {})
-    parts = [f"{duration(seconds[name])} of {name}" for name in ("training", "evaluation") if name in seconds]
-    if "milliseconds_an_iteration" in found:
-        parts.append(f"{found['milliseconds_an_iteration']:.1f} ms an iteration")
-    if found.get("trained_together", 1) > 1:
-        parts.append(f"its share of {found['trained_together']} runs in one process")
-    if parts:
-        yield Line("  " + ", ".join(parts))
-    memory = [f"{size(n)} ({where})" for where, n in sorted(found.get("peak_memory_bytes", {}).items())]
+    words = [
+        f"{duration(seconds)} of {name}" for name, seconds in sorted(found.seconds.items(), reverse=True)
+    ]
+    if found.milliseconds_an_iteration is not None:
+        words.append(f"{found.milliseconds:.1f} ms an iteration")
+    if (found.trained_together or 1) > 1:
+        words.append(f"its share of {found.trained_together} runs in one process")
+    if (found.processes or 1) > 1:
+        own = found.last_process.get("iterations", 0)
+        words.append(f"in {found.processes} processes, {several(own, 'iteration')} in the last")
+    if words:
+        yield Line("  " + ", ".join(words))
+    memory = [f"{size(n)} ({where})" for where, n in sorted(found.peak_memory_bytes.items())]
     if memory:
         yield Line("  peak memory: " + ", ".join(memory))
-    device = [str(found[key]) for key in ("device", "platform") if found.get(key)]
-    yield Line("  " + ", ".join([*device, f"Python {found.get('python', 'not recorded')}"]))
-    packages = found.get("packages", {})
-    yield Line("  " + ", ".join(f"{name} {version}" for name, version in sorted(packages.items())))
-    git = found.get("git", {})
-    commit = git.get("commit") or "no commit"
-    dirty = ", with changes that were not committed" if git.get("dirty") else ""
-    yield Line(f"  {commit}{dirty}, finished {found.get('finished', 'at a time not recorded')}")
-    data = found.get("data", {})
-    yield Line("  data: " + ", ".join(f"{key} {value}" for key, value in sorted(data.items())))
+    device = [text for text in (found.device, found.platform) if text]
+    yield Line("  " + ", ".join([*device, f"Python {found.python or 'not recorded'}"]))
+    yield Line("  " + ", ".join(f"{name} {version}" for name, version in sorted(found.packages.items())))
+    commit = found.git.get("commit") or "no commit"
+    dirty = ", with changes that were not committed" if found.git.get("dirty") else ""
+    yield Line(f"  {commit}{dirty}, finished {found.finished or 'at a time not recorded'}")
+    yield Line("  data: " + ", ".join(f"{key} {value}" for key, value in sorted(found.data.items())))
 
 
 def _settings(spec: RunSpec, project: Path | None) -> Iterator[Block]:
@@ -184,17 +181,17 @@ def _study(spec: RunSpec, project: Path | None) -> Study | None:
 
 
 def _sources(study: Study, spec: RunSpec) -> dict[str, Setting]:
-    part = study.protocols[spec.protocol]
-    return {**part.settings, **part.tasks.get(spec.task, {}), **part.rows[spec.config]}
+    protocol = study.protocols[spec.protocol]
+    return {**protocol.settings, **protocol.tasks.get(spec.task, {}), **protocol.rows[spec.config]}
 
 
-def _reproduce(folder: Path, spec: RunSpec) -> Iterator[Line]:
+def _reproduce(folder: Path, spec: RunSpec, provenance: Provenance | None) -> Iterator[Line]:
     yield Line("\nReproduce", HEADING)
     path = folder / SPEC
     words = ["redrop", "train", "--spec", str(path) if path.exists() else spec.to_json()]
     words += ["--out", f"reproduced/{spec.run}"]
-    if (folder / PROVENANCE).exists():
-        words += ["--device", read_json(folder / PROVENANCE).get("device_type", "auto")]
+    if provenance is not None:
+        words += ["--device", provenance.device_type or "auto"]
     yield Line("  " + shlex.join(words), whole=True)
     if (folder / METRICS).exists():
         words = ["cmp", str(folder / METRICS), f"reproduced/{spec.run}/{METRICS}"]

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.errors import RecordError
-from redrop.layout import RunFolders
+from redrop.layout import ResultsLayout, RunFolders, names_in
 from redrop.record import DIVERGED as RECORDED_AS_DIVERGED
 from redrop.record import METRICS, read_json
-from redrop.runtime.plan import iterations_of
+from redrop.runtime.work import iterations_of
 from redrop.spec import RunSpec
 from redrop.view.checkpoints import Reached, reached
-from redrop.view.locks import held_locks
+from redrop.view.lock_holders import held_locks
 from redrop.view.logs import LogEnd, log_end
-from redrop.view.places import StudyPlaces, names_in
 
 DONE, DIVERGED, DAMAGED = "done", "diverged", "damaged"
 RUNNING, BEGUN, FAILED, MISSING = "running", "begun", "failed", "missing"
@@ -81,11 +80,11 @@ class StudyStates:
 
 def study_states(study: str, specs: Iterable[RunSpec], results: Path) -> StudyStates:
     """The state of each of ``specs`` in a results folder."""
-    places = StudyPlaces(results, study)
-    held = held_locks(places.pool)
-    folders = RunFolders(places.runs)
-    there = (names_in(folder) for folder in (places.pool, places.runs, places.logs))
-    seen = _Seen(places, folders, held or {}, *there)
+    layout = ResultsLayout(results)
+    held = held_locks(layout.pool(study))
+    folders = layout.runs(study)
+    there = (names_in(folder) for folder in (layout.pool(study), folders.path, layout.logs(study)))
+    seen = _Seen(layout, study, folders, held or {}, *there)
     runs = [seen.state(spec) for spec in specs]
     return StudyStates(study, runs, held is not None)
 
@@ -94,7 +93,8 @@ def study_states(study: str, specs: Iterable[RunSpec], results: Path) -> StudySt
 class _Seen:
     """What a look at the folders showed."""
 
-    places: StudyPlaces
+    layout: ResultsLayout
+    study: str
     folders: RunFolders
     held: dict[str, int]
     pool: set[str]
@@ -108,14 +108,14 @@ class _Seen:
         for place in self._records(run, folder):
             state, fault = _recorded(place)
             if state is not None:
-                waits = place.parent == self.places.pool
+                waits = place.parent == self.layout.pool(self.study)
                 return RunState(spec, state, folder, iterations, waits, fault=fault)
         at = max(
             filter(None, (reached(place, run) for place in self._checkpoints(run))),
             key=lambda found: found.saved,
             default=None,
         )
-        log = log_end(self.places.logs / f"{run}.log") if f"{run}.log" in self.logs else None
+        log = log_end(self.layout.logs(self.study) / f"{run}.log") if f"{run}.log" in self.logs else None
         fault = None
         if run in self.held:
             state = RUNNING
@@ -139,15 +139,14 @@ class _Seen:
     def _records(self, run: str, folder: Path) -> Iterator[Path]:
         """Where its record may be; it may have been moved from the first to the second meanwhile."""
         if run in self.pool:
-            yield self.places.pool / run
+            yield self.layout.pool(self.study) / run
         if folder.name in self.runs or run in self.pool:
             yield folder
 
     def _checkpoints(self, run: str) -> Iterator[Path]:
-        workflows, by_hand = self.places.checkpoints(run)
-        yield workflows
-        if run in self.runs:
-            yield by_hand
+        yield self.layout.checkpoints(self.study) / run
+        if run in self.runs:  # of a run that is trained by hand, in its own folder
+            yield self.folders.path / run / "checkpoints" / run
 
 
 def _recorded(folder: Path) -> tuple[str | None, str | None]:

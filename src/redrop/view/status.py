@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from redrop.errors import ConfigError
+from redrop.layout import ResultsLayout
 from redrop.study import Plan
 from redrop.view.numbers import duration, several
 from redrop.view.pace import Pace, measure
-from redrop.view.places import run_folders
 from redrop.view.screen import Block, Column, Line, Table
 from redrop.view.states import (
     BEGUN,
@@ -45,7 +45,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Part:
+class TaskStatus:
     """The runs of one protocol on one task."""
 
     study: str
@@ -86,16 +86,16 @@ class Status:
         return [run for study in self.studies for run in study.runs]
 
     @property
-    def parts(self) -> list[Part]:
+    def tasks(self) -> list[TaskStatus]:
         """By study, protocol and task, in the order of the config."""
         found: dict[tuple[str, str, str], list[RunState]] = {}
         for run in self.runs:
             found.setdefault((run.spec.study, run.spec.protocol, run.spec.task), []).append(run)
-        return [self._part(key, runs) for key, runs in found.items()]
+        return [self._task(key, runs) for key, runs in found.items()]
 
-    def _part(self, key: tuple[str, str, str], runs: list[RunState]) -> Part:
+    def _task(self, key: tuple[str, str, str], runs: list[RunState]) -> TaskStatus:
         left = [self.pace.seconds_left(run) for run in runs]
-        return Part(
+        return TaskStatus(
             *key,
             Counter(run.state for run in runs),
             sum(run.iterations for run in runs),
@@ -117,8 +117,10 @@ def read_status(plan: Plan, results: Path, study: str | None = None) -> Status:
     names = [plan.studies[study].name] if study else list(plan.runs)
     found = plan.runs if study is None else {names[0]: plan.specs[study]}
     studies = [study_states(name, found[name].values(), results) for name in names]
-    asked = {run for specs in plan.runs.values() for run in specs}
-    others = sum(folder.name not in asked for folder in run_folders(results))
+    layout = ResultsLayout(results)
+    folders = {name: layout.runs(name) for name in plan.runs}
+    asked = {folders[spec.study].of(spec).name for specs in plan.runs.values() for spec in specs.values()}
+    others = sum(folder.name not in asked for folder in layout.run_folders())
     pace = measure(run for each in studies for run in each.runs)
     return Status(results, studies, others, pace, time.time())
 
@@ -129,7 +131,7 @@ def blocks(status: Status) -> Iterator[Block]:
     counts = Counter(run.state for run in runs)
     said = ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state] or state == DONE)
     yield Line(f"{status.results}: {several(len(runs), 'run')} asked for, {said}", "bold")
-    yield _table(status.parts)
+    yield _table(status.tasks)
     yield from _time_left(status)
     waiting = sum(run.waits for run in runs)
     if waiting:
@@ -142,23 +144,23 @@ def blocks(status: Status) -> Iterator[Block]:
         yield from _listed(state, [run for run in runs if run.state == state], status)
 
 
-def _table(parts: Sequence[Part]) -> Table:
+def _table(tasks: Sequence[TaskStatus]) -> Table:
     table = Table(COLUMNS)
-    for before, part in zip([None, *parts], parts, strict=False):
-        if before is None or before.study != part.study:
-            table.row(part.study)
-        share = part.made / part.iterations if part.iterations else 1.0
-        counts = [part.counts[state] for state in STATES]
+    for before, task in zip([None, *tasks], tasks, strict=False):
+        if before is None or before.study != task.study:
+            table.row(task.study)
+        share = task.made / task.iterations if task.iterations else 1.0
+        counts = [task.counts[state] for state in STATES]
         full = int(BAR * share)
         bar = "█" * full + "░" * (BAR - full)
-        name = f"{part.protocol} on {part.task}"
-        table.row(name, part.counts.total(), *counts, f"{int(100 * share)}%", bar, part.left)
+        name = f"{task.protocol} on {task.task}"
+        table.row(name, task.counts.total(), *counts, f"{int(100 * share)}%", bar, task.left)
     return table
 
 
 def _time_left(status: Status) -> Iterator[Line]:
-    parts = status.parts
-    seconds, unmeasured = sum(p.seconds_left for p in parts), sum(p.unmeasured for p in parts)
+    tasks = status.tasks
+    seconds, unmeasured = sum(task.seconds_left for task in tasks), sum(task.unmeasured for task in tasks)
     if seconds:
         text = f"time left: {duration(seconds)} of one process"
         if status.processes > 1:
@@ -227,17 +229,17 @@ def document(status: Status) -> dict[str, Any]:
         "measured_on": sorted(status.pace.devices),
         "parts": [
             {
-                "study": part.study,
-                "protocol": part.protocol,
-                "task": part.task,
-                "runs": part.counts.total(),
-                **{state: part.counts[state] for state in STATES},
-                "iterations": part.iterations,
-                "iterations_made": part.made,
-                "process_seconds_left": part.seconds_left,
-                "unmeasured": part.unmeasured,
+                "study": task.study,
+                "protocol": task.protocol,
+                "task": task.task,
+                "runs": task.counts.total(),
+                **{state: task.counts[state] for state in STATES},
+                "iterations": task.iterations,
+                "iterations_made": task.made,
+                "process_seconds_left": task.seconds_left,
+                "unmeasured": task.unmeasured,
             }
-            for part in status.parts
+            for task in status.tasks
         ],
         "others": status.others,
         "runs": [_run_document(run, status) for run in status.runs],

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from redrop.analysis.collect import Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.across import points_of, tasks_of
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.series import seeds_text
-from redrop.analysis.paired import baselines, gain, shown_groups
+from redrop.analysis.gains import average_or_task, baselines, gain
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.captions import seeds_text
+from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.reported import AVERAGE
+from redrop.analysis.run_costs import median_costs
 from redrop.analysis.stats import Interval
-from redrop.analysis.tables.cost import measured
-from redrop.study import Study
+from redrop.analysis.study_results import StudyResults
+
+EACH = "protocol"
+FITS = ("glue", "translation", "summarization")
 
 COSTS = {"ms": "time of an update", "memory": "peak memory"}
 
 
-def cost_gain_figure(results: Results, study: Study, protocol: str, *_: Any, **__: Any) -> Drawn:
+def draw(data: StudyResults, protocol: str) -> Drawing:
     """A mark a method; small ones are tasks where there are several, the large one their average."""
-    tasks = tasks_of(results, study, protocol)
-    groups = shown_groups(results, study, protocol, tasks)
-    baseline = baselines(study, protocol, groups) if tasks else {}
-    costs = {config: [measured(group) for group in row] for config, row in groups.items()}
+    tasks = data.tasks_run(protocol)
+    groups = data.shown_groups(protocol, tasks)
+    baseline = baselines(data.study, protocol, groups) if tasks else {}
+    costs = {config: [median_costs(group) for group in row] for config, row in groups.items()}
     figure = style.new_figure(0.9 * style.DOUBLE, 3.3)
     figure.suptitle(f"Cost against gain ({protocol})")
     panels = dict(zip(COSTS, figure.subplots(1, 2, sharey=True), strict=True))
@@ -41,7 +41,7 @@ def cost_gain_figure(results: Results, study: Study, protocol: str, *_: Any, **_
             ratios = [own[key] / base[key] for own, base in zip(costs[config], costs[plain], strict=True)]
             for name in names:
                 ratio = statistics.mean(ratios) if name == AVERAGE else ratios[tasks.index(name)]
-                found = gain(*(points_of(groups[one], tasks, name) for one in (config, plain)))
+                found = gain(*(average_or_task(groups[one], name) for one in (config, plain)))
                 if found.n and math.isfinite(ratio):
                     _draw(axes, index, ratio, found, large=name == names[-1])
                     head = {"task": name, "config": config, "over": plain, "cost": COSTS[key]}
@@ -64,13 +64,13 @@ def cost_gain_figure(results: Results, study: Study, protocol: str, *_: Any, **_
         caption = (
             f"Gain over plain training against its cost, protocol {protocol}: no finished runs to compare."
         )
-        return Drawn(figure, caption, [])
+        return Drawing(figure, caption, [])
     caption = (
         f"Gain over plain training in points, paired by seed, against what it costs: medians over the runs, "
         f"as ratios to plain training's; protocol {protocol}, {seeds_text(every)}. Bars are Student's 95 % "
         f"intervals of the gain.{several} Runs that shared their machine took longer than alone."
     )
-    return Drawn(figure, caption, rows)
+    return Drawing(figure, caption, rows)
 
 
 def _draw(axes: Axes, index: int, ratio: float, found: Interval, *, large: bool) -> None:

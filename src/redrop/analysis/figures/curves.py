@@ -10,20 +10,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from redrop.analysis.collect import Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.series import (
-    Series,
-    absent_text,
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.captions import absent_text, seeds_text
+from redrop.analysis.plotting.configurations import (
+    Configuration,
     band,
     common_budget,
     reach,
-    seeds_text,
-    sweep_series,
+    sweep_configurations,
 )
-from redrop.analysis.reported import Reported
+from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.settings import show
-from redrop.study import Study
+from redrop.analysis.study_results import StudyResults
+
+EACH = "sweep"
+FITS = ("corpus",)
 
 MARKS = 6
 """Markers along a line."""
@@ -38,18 +39,11 @@ TITLE_WIDTH = 42
 """Characters of a panel's title in one line."""
 
 
-def curves(
-    results: Results,
-    study: Study,
-    protocol: str,
-    task: str,
-    reported: Reported | None = None,
-    sweep: str | None = None,
-) -> Drawn:
-    """Mean over seeds, band from the lowest to the highest; the authors' curves play no part."""
-    del reported
-    subject = study.protocol(protocol).sweeps[sweep]
-    series = sweep_series(results, study, protocol, task, subject)
+def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
+    """Mean over seeds, band from the lowest to the highest."""
+    results = data.results
+    subject = data.study.protocol(protocol).sweeps[sweep]
+    series = sweep_configurations(data, protocol, task, subject)
     bands = [band(results, one.group) for one in series]
     rows: list[Row] = []
     budget = common_budget(series)
@@ -74,15 +68,15 @@ def curves(
     late = [
         (one.short_name, frame.loc[budget / 2 : budget]) for one, frame in zip(series, bands, strict=True)
     ]
-    above = _fit(half, [(name, part) for name, part in late if len(part)])
+    above = _fit(half, [(name, means) for name, means in late if len(means)])
     handles, labels = whole.get_legend_handles_labels()
     if handles:
         title = "dropout rate" if subject.rate else "configuration"
         figure.legend(handles, labels, loc="outside right upper", title=title, handlelength=2.8)
-    return Drawn(figure, _caption(subject.title, protocol, task, series, budget, above, cut), rows)
+    return Drawing(figure, _caption(subject.title, protocol, task, series, budget, above, cut), rows)
 
 
-def _numbers(one: Series, part: pd.DataFrame) -> list[Row]:
+def _numbers(one: Configuration, means: pd.DataFrame) -> list[Row]:
     """The mean's line and its band."""
     return [
         {
@@ -94,17 +88,17 @@ def _numbers(one: Series, part: pd.DataFrame) -> list[Row]:
             "low": low,
             "high": high,
         }
-        for iteration, mean, low, high in part.itertuples()
+        for iteration, mean, low, high in means.itertuples()
     ]
 
 
 def _draw_diverged(
-    axes: Axes, results: Results, one: Series, look: dict[str, Any], start: float, budget: int
+    axes: Axes, results: Results, one: Configuration, look: dict[str, Any], start: float, budget: int
 ) -> list[Row]:
     """A thin line for each run that diverged, with a cross where it was last measured; what was drawn."""
     rows: list[Row] = []
-    odd = f"{one.odd}, " if one.odd else ""
-    label = None if one.group.done else f"{one.short_name} ({odd}diverged)"
+    deviation = f"{one.deviation}, " if one.deviation else ""
+    label = None if one.group.done else f"{one.short_name} ({deviation}diverged)"
     for record in one.group.diverged:
         curve = results.curve(record.run).dropna(subset=["val_loss"])
         curve = curve[curve["iteration"].between(start, budget)]
@@ -125,16 +119,18 @@ def _draw_diverged(
     return rows
 
 
-def _draw_mean(axes: Axes, one: Series, part: pd.DataFrame, index: int) -> None:
+def _draw_mean(axes: Axes, one: Configuration, means: pd.DataFrame, index: int) -> None:
     """The mean over seeds with its band. Markers are staggered, so that equal curves show theirs."""
     if not one.group.done:
         return
     look = style.look(index)
-    every = max(1, len(part) // MARKS)
+    every = max(1, len(means) // MARKS)
     first = index * every // 8
-    axes.plot(part.index, part["mean"], label=one.name, markevery=(first, every), **look)
+    axes.plot(means.index, means["mean"], label=one.name, markevery=(first, every), **look)
     if len(one.group.done) > 1:
-        axes.fill_between(part.index, part["low"], part["high"], color=look["color"], alpha=0.15, linewidth=0)
+        axes.fill_between(
+            means.index, means["low"], means["high"], color=look["color"], alpha=0.15, linewidth=0
+        )
 
 
 def _cut(axes: Axes, bands: list[pd.DataFrame]) -> bool:
@@ -147,15 +143,15 @@ def _cut(axes: Axes, bands: list[pd.DataFrame]) -> bool:
     return True
 
 
-def _fit(axes: Axes, parts: list[tuple[str, pd.DataFrame]]) -> list[str]:
+def _fit(axes: Axes, late: list[tuple[str, pd.DataFrame]]) -> list[str]:
     """Fit the second half's y axis to the series that lie together; returns the others' names."""
-    ranges = [(float(part["low"].min()), float(part["high"].max())) for _, part in parts]
+    ranges = [(float(means["low"].min()), float(means["high"].max())) for _, means in late]
     if not ranges:
         return []
     low, high = min(lowest for lowest, _ in ranges), reach(ranges)
     margin = 0.04 * (high - low) or 0.01
     axes.set_ylim(low - margin, high + margin)
-    above = [name for (name, _), (lowest, _) in zip(parts, ranges, strict=True) if lowest > high]
+    above = [name for (name, _), (lowest, _) in zip(late, ranges, strict=True) if lowest > high]
     if above:
         title = f"second half (off the axis: {', '.join(above)})"
         axes.set_title(textwrap.fill(title, TITLE_WIDTH, break_on_hyphens=False))
@@ -166,7 +162,7 @@ def _caption(
     title: str,
     protocol: str,
     task: str,
-    series: list[Series],
+    series: list[Configuration],
     budget: int,
     above: list[str],
     cut: bool,
@@ -183,9 +179,9 @@ def _caption(
         text += f" The left panel ends at {EXPLODED:g} times the untrained loss; some values lie above it."
     if above:
         text += f" Above the right panel's axis: {', '.join(above)}."
-    odd = [f"{one.config} ({one.odd})" for one in series if one.odd]
-    if odd:
-        text += f" Not at the budget or depth of the others: {', '.join(odd)}."
+    deviation = [f"{one.config} ({one.deviation})" for one in series if one.deviation]
+    if deviation:
+        text += f" Not at the budget or depth of the others: {', '.join(deviation)}."
     longer = [one.config for one in series if one.group.done and one.budget > budget]
     if longer:
         text += f" Beyond the axis these go on: {', '.join(longer)}."

@@ -3,61 +3,53 @@
 from __future__ import annotations
 
 import math
-import textwrap
 
 from matplotlib.axes import Axes
 
-from redrop.analysis.collect import Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.series import Series, absent_text, reach, seeds_text, sweep_series
-from redrop.analysis.reported import AUTHORS_CORPUS, NOTHING, Reported, comparable
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.captions import absent_text, seeds_text
+from redrop.analysis.plotting.configurations import Configuration, reach, sweep_configurations
+from redrop.analysis.plotting.drawing import Drawing, Row
+from redrop.analysis.plotting.sweep_panels import has_rate, rate_grid
+from redrop.analysis.reported import AUTHORS_CORPUS, Reported, comparable
 from redrop.analysis.settings import overrides, show
-from redrop.study import Study, Sweep
+from redrop.analysis.study_results import StudyResults
+from redrop.study import Protocol, Study
+
+EACH = "task"
+FITS = ("corpus",)
 
 METRIC = "val_loss_last"
-PER_ROW = 3
-TITLE_WIDTH = 28
-"""Characters of a panel's title in one line."""
 SPREAD = 0.22
 """Width, in categories, over which a configuration's seeds are spread so that each is seen."""
 
 
-def final_loss(
-    results: Results,
-    study: Study,
-    protocol: str,
-    task: str,
-    reported: Reported = NOTHING,
-    sweep: str | None = None,
-) -> Drawn:
+def is_drawn(protocol: Protocol, task: str | None) -> bool:
+    """Where a sweep is over a rate."""
+    return has_rate(protocol)
+
+
+def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """Every seed a dot, their mean a line; the authors' figures where our runs are comparable."""
-    del sweep
-    subjects = [one for one in study.protocol(protocol).sweeps.values() if one.rate]
-    columns = 2 if len(subjects) == 4 else min(PER_ROW, len(subjects))
-    rows = math.ceil(len(subjects) / columns)
-    figure = style.new_figure(style.DOUBLE, 0.7 + 2.1 * rows)
-    figure.suptitle(f"Last validation loss against dropout rate ({protocol}, {task})")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    everything: list[Series] = []
+    reported = data.reported
+    title = f"Last validation loss against dropout rate ({protocol}, {task})"
+    y = f"last validation loss\n({style.NATS})"
+    figure, panels = rate_grid(data.study.protocol(protocol), title, y, 0.7, 2.1, in_pairs=(4,))
+    everything: list[Configuration] = []
     numbers: list[Row] = []
     theirs_shown = False
-    for axes, subject in zip(grid.flat, subjects, strict=False):
-        series = sweep_series(results, study, protocol, task, subject)
-        theirs = _theirs(study, series, reported)
+    for axes, subject in panels:
+        series = sweep_configurations(data, protocol, task, subject)
+        theirs = _theirs(data.study, series, reported)
         theirs_shown |= bool(theirs)
-        _label_axes(axes, subject, series)
+        _label_axes(axes, series)
         numbers += [{"sweep": subject.name} | row for row in _panel(axes, series, theirs)]
         everything += series
-    for axes in grid.flat[len(subjects) :]:
-        axes.remove()
-    for axes in grid[:, 0]:
-        axes.set_ylabel(f"last validation loss\n({style.NATS})")
-    style.legend(figure, grid.flat[: len(subjects)], ncols=3)
-    return Drawn(figure, _caption(protocol, task, everything, theirs_shown, reported), numbers)
+    style.legend(figure, (axes for axes, _ in panels), ncols=3)
+    return Drawing(figure, _caption(protocol, task, everything, theirs_shown, reported), numbers)
 
 
-def _theirs(study: Study, series: list[Series], reported: Reported) -> dict[int, float]:
+def _theirs(study: Study, series: list[Configuration], reported: Reported) -> dict[int, float]:
     """Position -> the authors' figure, where all of our runs stand beside it."""
     found = {}
     for position, one in enumerate(series):
@@ -68,8 +60,7 @@ def _theirs(study: Study, series: list[Series], reported: Reported) -> dict[int,
     return found
 
 
-def _label_axes(axes: Axes, subject: Sweep, series: list[Series]) -> None:
-    axes.set_title(textwrap.fill(subject.title, TITLE_WIDTH, break_on_hyphens=False))
+def _label_axes(axes: Axes, series: list[Configuration]) -> None:
     axes.set_xlabel("dropout rate (not to scale)")
     axes.set_xticks(range(len(series)), [show(one.rate) for one in series])
     axes.tick_params(axis="x", labelrotation=45 if len(series) > 5 else 0)
@@ -77,7 +68,7 @@ def _label_axes(axes: Axes, subject: Sweep, series: list[Series]) -> None:
     axes.grid(visible=False, axis="x")
 
 
-def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> list[Row]:
+def _panel(axes: Axes, series: list[Configuration], theirs: dict[int, float]) -> list[Row]:
     """Draw a sweep; what was drawn."""
     ours = {
         position: [record.value(METRIC) for record in one.group.done]
@@ -90,15 +81,15 @@ def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> list[R
     off = _fit(axes, ours, theirs)
     line: list[tuple[int, float]] = []
     for position, one in enumerate(series):
-        mean, odd = one.group.summary(METRIC).mean, bool(one.odd)
+        mean, deviates = one.group.summary(METRIC).mean, bool(one.deviation)
         if position in off:
-            _draw_off(axes, position, mean, theirs.get(position), odd)
+            _draw_off(axes, position, mean, theirs.get(position), deviates)
         elif position in ours:
-            _draw_seeds(axes, position, ours[position], odd)
+            _draw_seeds(axes, position, ours[position], deviates)
         elif one.group.diverged:
             _say_at_top(axes, position, "diverged")
         drawn = position in ours and position not in off
-        if not (drawn and odd):
+        if not (drawn and deviates):
             line.append((position, mean if drawn else math.nan))
     _draw_means(axes, line)
     _draw_theirs(axes, {position: value for position, value in theirs.items() if position not in off})
@@ -107,7 +98,7 @@ def _panel(axes: Axes, series: list[Series], theirs: dict[int, float]) -> list[R
     ]
 
 
-def _numbers(one: Series, off: bool, theirs: float | None) -> list[Row]:
+def _numbers(one: Configuration, off: bool, theirs: float | None) -> list[Row]:
     """A configuration's seeds, their mean, and the authors' figure; above the axis the latter two only."""
     head = {"config": one.config, "rate": one.rate}
     rows = [
@@ -115,7 +106,7 @@ def _numbers(one: Series, off: bool, theirs: float | None) -> list[Row]:
         for record in one.group.done
         if not off
     ]
-    if off or not one.odd:
+    if off or not one.deviation:
         what = "mean above the axis" if off else "mean"
         rows.append(head | {"what": what, METRIC: one.group.summary(METRIC).mean})
     if theirs is not None:
@@ -135,19 +126,19 @@ def _fit(axes: Axes, ours: dict[int, list[float]], theirs: dict[int, float]) -> 
     return off
 
 
-def _draw_seeds(axes: Axes, position: int, values: list[float], odd: bool) -> None:
+def _draw_seeds(axes: Axes, position: int, values: list[float], deviates: bool) -> None:
     n = len(values)
     offsets = [0.0] if n == 1 else [SPREAD * (index / (n - 1) - 0.5) for index in range(n)]
     axes.plot(
         [position + offset for offset in offsets],
         values,
         linestyle="none",
-        marker="s" if odd else "o",
+        marker="s" if deviates else "o",
         markersize=3.2,
         markeredgewidth=0.4,
         markeredgecolor="white",
-        color=style.GREY if odd else style.OURS,
-        label="one seed, other budget or depth" if odd else "one seed",
+        color=style.GREY if deviates else style.OURS,
+        label="one seed, other budget or depth" if deviates else "one seed",
         zorder=3,
     )
 
@@ -180,15 +171,15 @@ def _draw_theirs(axes: Axes, values: dict[int, float]) -> None:
         )
 
 
-def _draw_off(axes: Axes, position: int, mean: float, theirs: float | None, odd: bool) -> None:
+def _draw_off(axes: Axes, position: int, mean: float, theirs: float | None, deviates: bool) -> None:
     axes.plot(
         position,
         0.965,
         "^",
-        color=style.GREY if odd else style.OURS,
+        color=style.GREY if deviates else style.OURS,
         transform=axes.get_xaxis_transform(),
         clip_on=False,
-        label="mean above the axis" + (", other budget or depth" if odd else ""),
+        label="mean above the axis" + (", other budget or depth" if deviates else ""),
     )
     beside = "" if theirs is None else f" (authors' {theirs:.2f})"
     _say_at_top(axes, position, f"{mean:.2f}{beside}")
@@ -199,7 +190,9 @@ def _say_at_top(axes: Axes, position: int, text: str) -> None:
     axes.text(position, 0.91, text, fontsize=7, ha="center", va="top", rotation=90, transform=place)
 
 
-def _caption(protocol: str, task: str, series: list[Series], theirs_shown: bool, reported: Reported) -> str:
+def _caption(
+    protocol: str, task: str, series: list[Configuration], theirs_shown: bool, reported: Reported
+) -> str:
     groups = list({one.config: one.group for one in series}.values())
     budgets = sorted({one.budget for one in series if one.group.done})
     text = (
@@ -210,9 +203,9 @@ def _caption(protocol: str, task: str, series: list[Series], theirs_shown: bool,
         "has a scale of its own. "
         "A triangle at the top edge is a mean above the axis, with its value. "
     )
-    odd = [f"{one.config} ({one.odd})" for one in series if one.odd]
-    if odd:
-        text += f"Squares, in no line, differ in budget or depth: {', '.join(odd)}. "
+    deviates = [f"{one.config} ({one.deviation})" for one in series if one.deviation]
+    if deviates:
+        text += f"Squares, in no line, differ in budget or depth: {', '.join(deviates)}. "
     if theirs_shown:
         text += "Diamonds: the authors' single recorded runs, where ours have their settings."
     elif any(math.isfinite(reported.value(protocol, one.config, AUTHORS_CORPUS, METRIC)) for one in series):

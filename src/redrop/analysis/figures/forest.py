@@ -19,14 +19,15 @@ from redrop.analysis.claims import (
     Comparison,
     Judgement,
     judge,
+    own_claims,
 )
-from redrop.analysis.collect import Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.reported import Reported
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.scoring import SCORE
-from redrop.analysis.tables.claims import own_claims
+from redrop.analysis.study_results import StudyResults
 from redrop.study import Study
+
+EACH = "study"
 
 LOOKS: dict[str, dict[str, Any]] = {
     SUPPORTED: {"marker": "o", "color": style.OURS, "markerfacecolor": style.OURS},
@@ -59,8 +60,8 @@ class _Line:
     @property
     def section(self) -> str:
         judgement = self.judgement
-        parts = judgement.protocol, judgement.task, judgement.budget, judgement.model
-        return ", ".join(dict.fromkeys(parts))  # a protocol may have its model's name
+        place = judgement.protocol, judgement.task, judgement.budget, judgement.model
+        return ", ".join(dict.fromkeys(place))  # a protocol may have its model's name
 
     @property
     def text(self) -> str:
@@ -69,17 +70,10 @@ class _Line:
         return f"{what}{self.comparison.config} {sign} {self.comparison.than}"
 
 
-def forest(
-    results: Results,
-    study: Study,
-    protocol: str | None = None,
-    task: str | None = None,
-    reported: Reported | None = None,
-    sweep: str | None = None,
-) -> Drawn:
+def draw(data: StudyResults) -> Drawing:
     """All protocols together: a group a protocol, task and budget, a panel a unit."""
-    del protocol, task, reported, sweep
-    judgements = [found for claim in own_claims(study) for found in judge(results, study, claim)]
+    study = data.study
+    judgements = [found for claim in own_claims(study) for found in judge(data.results, study, claim)]
     every = [_Line(judgement, one) for judgement in judgements for one in judgement.comparisons]
     shown = [line for line in every if line.comparison.interval.n]
     units = list(dict.fromkeys(line.unit for line in shown))
@@ -98,7 +92,7 @@ def forest(
     if present:
         handles = [Line2D([], [], markersize=4.5, **LOOKS[verdict]) for verdict in present]
         figure.legend(handles, present, loc="outside lower center", ncols=4)
-    return Drawn(figure, _caption(study, every, shown), rows)
+    return Drawing(figure, _caption(study, every, shown), rows)
 
 
 def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
@@ -138,10 +132,9 @@ def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
 
 def _draw(axes: Axes, y: int, line: _Line, unit: str) -> list[Row]:
     judgement, comparison = line.judgement, line.comparison
-    scale, interval = judgement.scale, comparison.interval
-    look = LOOKS[comparison.verdict]
-    seeds = {seed: scale * value for seed, value in comparison.differences.items()}
-    mean, low, high = (scale * value for value in (interval.mean, interval.low, interval.high))
+    look, seeds = LOOKS[comparison.verdict], comparison.differences
+    interval = comparison.interval
+    mean, low, high = interval.mean, interval.low, interval.high
     axes.plot(
         list(seeds.values()), [y] * len(seeds), "|", markersize=5, color=look["color"], alpha=0.45, zorder=2
     )

@@ -9,12 +9,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from redrop.analysis.collect import Group, Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.multiples import all_groups, frame, lines_of
-from redrop.analysis.figures.series import Series, absent_text, budget_text, seeds_text
-from redrop.analysis.reported import Reported
-from redrop.study import Study
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
+from redrop.analysis.plotting.configurations import Configuration
+from redrop.analysis.plotting.drawing import Drawing, Row
+from redrop.analysis.plotting.sweep_panels import all_groups, lines_of, panel_grid
+from redrop.analysis.study_results import StudyResults
+
+EACH = "task"
+FITS = ("corpus",)
 
 PREFIX = "grad_norm_"
 """Of the keys that ``redrop.training.gradients`` writes into a curve."""
@@ -23,27 +26,20 @@ MOST = 6
 RUN = "snakemake --configfile config/gradients.yaml"
 
 
-def gradients(
-    results: Results,
-    study: Study,
-    protocol: str,
-    task: str,
-    reported: Reported | None = None,
-    sweep: str | None = None,
-) -> Drawn:
+def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """A panel a configuration, a line a layer: mean and range of the runs that recorded norms."""
-    del reported, sweep
+    results = data.results
     norms: dict[str, list[pd.DataFrame]] = {}
-    for group in all_groups(results, study, protocol, task):
+    for group in all_groups(data, protocol, task):
         frames = [_norms(results, record.run) for record in group.done]
         norms[group.config] = [frame for frame in frames if len(frame)]
 
     def has(group: Group) -> bool:
         return bool(norms[group.config])
 
-    lines = lines_of(results, study, protocol, task, has)
+    lines = lines_of(data, protocol, task, has)
     title = f"Norm of the gradient, a layer ({protocol}, {task})"
-    figure, panels = frame(title, lines, f"L2 norm ({style.NATS})", "no run with recorded norms")
+    figure, panels = panel_grid(title, lines, f"L2 norm ({style.NATS})", "no run with recorded norms")
     rows: list[Row] = []
     for line, places in zip(lines, panels, strict=True):
         for axes, one in zip(places, line.shown, strict=True):
@@ -55,21 +51,21 @@ def gradients(
         for axes in places:
             axes.set_ylim(low, high)
     style.legend(figure, itertools.chain(*panels))
-    return Drawn(figure, _caption(results, study, protocol, task, norms), rows)
+    return Drawing(figure, _caption(data, protocol, task, norms), rows)
 
 
 def _norms(results: Results, run: str) -> pd.DataFrame:
-    """Norms by iteration and part; empty where the run recorded none."""
+    """Norms by iteration and place in the model; empty where the run recorded none."""
     found = {
         row["iteration"]: {key.removeprefix(PREFIX): row[key] for key in row if key.startswith(PREFIX)}
         for row in results.rows(run)
     }
-    return pd.DataFrame.from_dict({at: parts for at, parts in found.items() if parts}, orient="index").astype(
+    return pd.DataFrame.from_dict({at: norms for at, norms in found.items() if norms}, orient="index").astype(
         float
     )
 
 
-def _parts(frames: list[pd.DataFrame]) -> list[str]:
+def _places(frames: list[pd.DataFrame]) -> list[str]:
     """What is drawn: embedding, layers from the first to the last, head."""
     names = set.intersection(*(set(frame.columns) for frame in frames))
     layers = sorted((name for name in names if name.startswith("layer_")), key=lambda name: int(name[6:]))
@@ -78,32 +74,30 @@ def _parts(frames: list[pd.DataFrame]) -> list[str]:
     return [name for name in ("embedding", *layers, "head") if name in names]
 
 
-def _draw(axes: Axes, one: Series, frames: list[pd.DataFrame], budget: int) -> list[Row]:
+def _draw(axes: Axes, one: Configuration, frames: list[pd.DataFrame], budget: int) -> list[Row]:
     rows: list[Row] = []
-    for index, part in enumerate(_parts(frames)):
+    for index, place in enumerate(_places(frames)):
         wide = (
-            pd.concat([frame[part] for frame in frames], axis="columns", join="inner").dropna().loc[:budget]
+            pd.concat([frame[place] for frame in frames], axis="columns", join="inner").dropna().loc[:budget]
         )
         look = style.look(index)
         every = max(1, len(wide) // 4)
         # Staggered, so that lines which lie together show their marks.
         look |= {"linewidth": 0.9, "markersize": 2.8, "markevery": (index * every // 6, every)}
-        label = part.replace("_", " ")
+        label = place.replace("_", " ")
         axes.plot(wide.index, wide.mean(axis=1), label=label, **look)
         if len(frames) > 1:
             low, high = wide.min(axis=1), wide.max(axis=1)
             axes.fill_between(wide.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
-        head = {"config": one.config, "name": one.name, "part": part, "n": len(frames)}
+        head = {"config": one.config, "name": one.name, "part": place, "n": len(frames)}
         for at, values in wide.iterrows():
             band = {"mean": values.mean(), "low": values.min(), "high": values.max()}
             rows.append(head | {"iteration": at} | band)
     return rows
 
 
-def _caption(
-    results: Results, study: Study, protocol: str, task: str, norms: dict[str, list[pd.DataFrame]]
-) -> str:
-    groups = all_groups(results, study, protocol, task)
+def _caption(data: StudyResults, protocol: str, task: str, norms: dict[str, list[pd.DataFrame]]) -> str:
+    groups = all_groups(data, protocol, task)
     have, done = sum(map(len, norms.values())), sum(len(group.done) for group in groups)
     counts = sorted({len(frames) for frames in norms.values() if frames})
     text = (

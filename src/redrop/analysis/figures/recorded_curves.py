@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import itertools
 
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.multiples import all_groups, fit_losses, frame, lines_of, val_curves
-from redrop.analysis.figures.series import absent_text, band, budget_text, seeds_text
-from redrop.analysis.recorded import read_recorded, recorded_file
-from redrop.analysis.reported import Reported, comparable
+from redrop.analysis.author_curves import AUTHORS_CORPUS, read_recorded, recorded_file
+from redrop.analysis.collect import Group
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
+from redrop.analysis.plotting.configurations import band
+from redrop.analysis.plotting.drawing import Drawing, Row
+from redrop.analysis.plotting.sweep_panels import all_groups, fit_losses, lines_of, panel_grid, val_curves
+from redrop.analysis.reported import comparable
 from redrop.analysis.settings import overrides
+from redrop.analysis.study_results import StudyResults
 from redrop.errors import ConfigError
-from redrop.study import Study
+from redrop.study import Protocol
+
+EACH = "task"
+FITS = ("corpus",)
+RECORDS = True
+"""Made of the authors' records, which are not published."""
 
 
-def recorded_curves(
-    results: Results,
-    study: Study,
-    protocol: str,
-    task: str,
-    reported: Reported | None = None,
-    sweep: str | None = None,
-) -> Drawn:
+def is_drawn(protocol: Protocol, task: str | None) -> bool:
+    """Where the authors ran the protocol and their records are at hand."""
+    return recorded_file(protocol.name) is not None and task in (None, AUTHORS_CORPUS)
+
+
+def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """A panel a configuration: our lowest to highest seed, and theirs; the rows are ours only."""
-    del reported, sweep
+    results, study = data.results, data.study
     path = recorded_file(protocol)
     if path is None:
         raise ConfigError(f"figure recorded-curves: no records for protocol {protocol}; set REDROP_REFERENCE")
@@ -36,9 +41,9 @@ def recorded_curves(
             comparable(record, overrides(study, record.spec)) for record in group.done
         )
 
-    lines = lines_of(results, study, protocol, task, fair)
+    lines = lines_of(data, protocol, task, fair)
     title = f"Our seeds and the authors' recorded run ({protocol}, {task})"
-    figure, panels = frame(title, lines, f"loss ({style.NATS})", "no finished run of the authors' size")
+    figure, panels = panel_grid(title, lines, f"loss ({style.NATS})", "no finished run of the authors' size")
     rows: list[Row] = []
     labels = {"band": "our lowest to highest seed", "mean": "our mean", "theirs": "the authors' run"}
     for line, places in zip(lines, panels, strict=True):
@@ -64,14 +69,14 @@ def recorded_curves(
                 rows.append(head | {"iteration": at, "mean": mean, "low": low, "high": high})
         fit_losses(places, line, curves)
     style.legend(figure, itertools.chain(*panels))
-    groups = all_groups(results, study, protocol, task)
+    groups = all_groups(data, protocol, task)
     caption = (
         f"Validation loss in {style.NATS} over iterations, protocol {protocol} on {task}; "
         f"{seeds_text(groups)}{budget_text(groups)}; the authors' curve is a single run, scored on random "
-        "batches. Drawn where our runs have their settings. The authors' records are read from "
+        "batches. Drawing where our runs have their settings. The authors' records are read from "
         "REDROP_REFERENCE and are no part of the numbers beside this figure."
     )
     unlike = [group.config for group in groups if group.done and not fair(group)]
     if unlike:
         caption += f" Not at the authors' size: {', '.join(unlike)}."
-    return Drawn(figure, caption + absent_text(groups), rows)
+    return Drawing(figure, caption + absent_text(groups), rows)

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.figures import style
-from redrop.analysis.figures.drawn import Drawn, Row
-from redrop.analysis.figures.series import absent_text, seeds_text
-from redrop.analysis.reported import Reported
-from redrop.analysis.sections import Section, groups
+from redrop.analysis.collect import Group
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.captions import absent_text, seeds_text
+from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.settings import show
+from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import MINUS
-from redrop.study import Study
+
+EACH = "task"
+FITS = ("corpus",)
 
 ROW_HEIGHT = 0.19
 """Inches a configuration."""
 
 
-def train_validation(
-    results: Results,
-    study: Study,
-    protocol: str,
-    task: str,
-    reported: Reported | None = None,
-    sweep: str | None = None,
-) -> Drawn:
+def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """A line a configuration, from mean training to mean validation loss; seeds are dots."""
-    del reported, sweep
-    every = groups(results, study, Section(protocol, task))
+    every = data.groups(protocol, task)
     rows = [group for group in every if group.done]
     figure = style.new_figure(0.75 * style.DOUBLE, 1.1 + ROW_HEIGHT * max(4, len(rows)))
     figure.suptitle(f"Training and validation loss at the end ({protocol}, {task})")
@@ -35,7 +28,7 @@ def train_validation(
     if not rows:
         style.say_empty(axes)
         axes.set_xticks([])
-        return Drawn(figure, _caption(protocol, task, every, rows), [])
+        return Drawing(figure, _caption(protocol, task, every, rows), [])
     numbers: list[Row] = []
     for position, group in enumerate(rows):
         train, val = group.summary("train_loss_last").mean, group.summary("val_loss_last").mean
@@ -71,7 +64,7 @@ def train_validation(
     axes.set_yticks(range(len(rows)), [group.config for group in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     figure.legend(loc="outside lower center", ncols=2)
-    return Drawn(figure, _caption(protocol, task, every, rows), numbers)
+    return Drawing(figure, _caption(protocol, task, every, rows), numbers)
 
 
 def _caption(protocol: str, task: str, every: list[Group], rows: list[Group]) -> str:

@@ -1,1 +1,1 @@
-"""The tables: one function each, named in ``redrop.analysis.names``."""
+"""The tables: one file each, found by its name; see docs/add-a-table.md."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.paired import BASELINE, scores
-from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.collect import Group
+from redrop.analysis.gains import BASELINE, scores
 from redrop.analysis.scoring import SCORE, first_metric, in_order
-from redrop.analysis.sections import corpora
-from redrop.analysis.summary import DASH, MINUS, summarise
-from redrop.analysis.tables.table import Builder, Table
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.summary import show_number, summarise
+from redrop.analysis.table import Builder, Table
 from redrop.data.glue_tasks import TASKS
-from redrop.study import Study
 
+ORDER = 30
+FITS = ("glue",)
 COLUMNS = [
     "Task",
     "Metric",
@@ -35,19 +34,13 @@ CAPTION = (
 )
 
 
-def chance(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One row a protocol and task; GLUE only."""
-    del reported
     builder = Builder(COLUMNS, frozenset({"Task", "Metric"}))
-    for protocol, own in corpora(results, study, protocols).items():
+    for protocol, own in data.tasks().items():
         for task in in_order(own):
-            _add(builder, protocol, task, results.group(study.name, protocol, BASELINE, task))
-    return builder.table("chance", f"{study.title}: plain fine-tuning against chance", CAPTION)
+            _add(builder, protocol, task, data.group(protocol, BASELINE, task))
+    return builder.table("chance", f"{data.study.title}: plain fine-tuning against chance", CAPTION)
 
 
 def chance_score(task: str, examples: int) -> tuple[float, float]:
@@ -77,11 +70,11 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
         "Metric": first_metric("glue", task),
         "Dev examples": f"{examples:,}",
         "n": str(plain.n),
-        "Chance": _show(level, ".2f"),
+        "Chance": show_number(level, ".2f"),
         "Plain": plain.show(".2f"),
-        "Margin": _show(margin, "+.2f"),
-        "Standard errors": _show(errors, ".1f"),
-        "Of the seeds alone": _show(of_seeds, ".1f"),
+        "Margin": show_number(margin, "+.2f"),
+        "Standard errors": show_number(errors, ".1f"),
+        "Of the seeds alone": show_number(of_seeds, ".1f"),
     }
     raw: dict[str, Any] = {
         "protocol": protocol,
@@ -101,7 +94,3 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
     if math.isnan(level):
         notes.append(("Chance", "The official label balance of this task's development set is not known."))
     builder.row(protocol, cells, raw, notes)
-
-
-def _show(value: float, form: str) -> str:
-    return f"{value:{form}}".replace("-", MINUS) if math.isfinite(value) else DASH

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from redrop.analysis.claims import (
     NOT_RUN,
-    Claim,
     Comparison,
     Judgement,
-    finite,
     judge,
+    own_claims,
     published_verdict,
     raw_row,
-    read_claims,
 )
-from redrop.analysis.collect import Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.reported import NOTHING, Reported
-from redrop.analysis.summary import DASH, MINUS
-from redrop.analysis.tables.table import Builder, Table
-from redrop.study import Study, project_folder
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.summary import DASH, show_number
+from redrop.analysis.table import Builder, Table
 
+ORDER = 50
 COLUMNS = [
     "Judged on",
     "Budget",
@@ -46,29 +42,11 @@ CAPTION = (
 )
 
 
-def project_claims(study: Study) -> list[Claim]:
-    """The claims of config/claims.yaml, of all parts; none where there is no such file."""
-    project = project_folder()
-    path = project / "config" / "claims.yaml"
-    return read_claims(path, study, project) if path.exists() else []
-
-
-def own_claims(study: Study) -> list[Claim]:
-    """Those that a study's tables and figures judge, or a part's: the ones whose runs it has."""
-    return [claim for claim in project_claims(study) if claim.part == (study.part or study.name)]
-
-
-def claims(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One section a claim, one row a comparison; the authors' figures play no part."""
-    del reported, protocols
     builder = Builder(COLUMNS, TEXT)
-    for claim in own_claims(study):
-        judgements = list(judge(results, study, claim))
+    for claim in own_claims(data.study):
+        judgements = judge(data.results, data.study, claim)
         overall = published_verdict(judgements)
         section = f"{claim.name} ({claim.source}: {claim.place}). {claim.text}: {overall}"
         for judgement in judgements:
@@ -80,22 +58,21 @@ def claims(
             raw = {"claim": claim.name, "source": claim.source, "place": claim.place, "text": claim.text}
             raw |= {"metric": claim.metric, "verdict_as_published": overall}
             builder.row(section, cells, raw, [])
-    return builder.table("claims", f"{study.title}: claims", CAPTION)
+    return builder.table("claims", f"{data.study.title}: claims", CAPTION)
 
 
 def _cells(judgement: Judgement, comparison: Comparison) -> dict[str, str]:
     interval = comparison.interval
-    metric, scale = judgement.claim.metric, judgement.scale
-    form = {"iteration_of_best": "+.0f", "score": "+.2f"}.get(metric, "+.4f")
-    low, high = (finite(scale * end, form, "") for end in (interval.low, interval.high))
+    form = {"iteration_of_best": "+.0f", "score": "+.2f"}.get(judgement.claim.metric, "+.4f")
+    low, high = (show_number(end, form, "") for end in (interval.low, interval.high))
     return {
         "Judged on": f"{judgement.protocol}, {judgement.task}",
         "Budget": judgement.budget,
         "Better": comparison.config,
         "Than": comparison.than,
         "n": str(interval.n) if interval.n else DASH,
-        "Difference": finite(scale * interval.mean, form, DASH).replace("-", MINUS),
-        "95 % interval": f"{low} to {high}".replace("-", MINUS) if low else DASH,
-        "P(better)": finite(comparison.improvement, ".2f", DASH) if interval.n > 1 else DASH,
+        "Difference": show_number(interval.mean, form),
+        "95 % interval": f"{low} to {high}" if low else DASH,
+        "P(better)": show_number(comparison.improvement, ".2f") if interval.n > 1 else DASH,
         "Verdict": comparison.verdict,
     }

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-import statistics
 from typing import Any
 
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.paired import BASELINE, shown_groups
-from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.gains import BASELINE
+from redrop.analysis.run_costs import median_costs
 from redrop.analysis.scoring import in_order
-from redrop.analysis.sections import corpora
-from redrop.analysis.summary import DASH
-from redrop.analysis.tables.table import Builder, Table
-from redrop.record import PROVENANCE, read_json
-from redrop.study import Study
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.summary import DASH, show_number
+from redrop.analysis.table import Builder, Table
 
 COLUMNS = [
     "Configuration",
@@ -32,6 +27,8 @@ COLUMNS = [
     "Device",
 ]
 RDROP = "rdrop"
+ORDER = 60
+SECTION = "cost"
 
 CAPTION = (
     "Time of a training update (evaluation left out), peak memory of the process, and the time of one "
@@ -42,54 +39,16 @@ CAPTION = (
 )
 
 
-def cost(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One row a configuration and task."""
-    del reported
     builder = Builder(COLUMNS, frozenset({"Configuration", "Device"}))
-    for protocol, own in corpora(results, study, protocols).items():
+    for protocol, own in data.tasks().items():
         for number, task in enumerate(in_order(own)):
-            rows = shown_groups(results, study, protocol, in_order(own))
-            found = {config: measured(groups[number]) for config, groups in rows.items()}
+            rows = data.shown_groups(protocol, in_order(own))
+            found = {config: median_costs(groups[number]) for config, groups in rows.items()}
             for config in rows:
                 _add(builder, f"{protocol}, {task}", protocol, task, config, found)
-    return builder.table("cost", f"{study.title}: cost", CAPTION)
-
-
-def measured(group: Group) -> dict[str, Any]:
-    """Medians over the group's runs; NaN where a run's provenance does not say."""
-    documents = [
-        read_json(record.folder / PROVENANCE)
-        for record in group.done
-        if (record.folder / PROVENANCE).exists()
-    ]
-
-    def median(values: list[float]) -> float:
-        known = [value for value in values if math.isfinite(value)]
-        return statistics.median(known) if known else math.nan
-
-    def memory(document: dict[str, Any]) -> float:
-        peak = document.get("peak_memory_bytes", {})
-        return peak.get("device", peak.get("host", math.nan)) / 1e6
-
-    return {
-        "n": len(documents),
-        "ms": median([one.get("milliseconds_an_iteration", math.nan) for one in documents]),
-        "memory": median([memory(one) for one in documents]),
-        "latency": median([latency(one) for one in documents]),
-        "device": ", ".join(sorted({one.get("device", "") for one in documents})),
-    }
-
-
-def latency(provenance: dict[str, Any]) -> float:
-    """Milliseconds an example: alone through the finished model, or its share of decoding in batches."""
-    if "decoding" in provenance:
-        return 1e3 * provenance["decoding"]["seconds"] / max(1, provenance["decoding"]["sentences"])
-    return provenance.get("latency_ms", math.nan)
+    return builder.table("cost", f"{data.study.title}: cost", CAPTION)
 
 
 def _add(
@@ -107,14 +66,8 @@ def _add(
             ratio = own[what] / found[than][what] if than in found else math.nan
             numbers[f"{word} / {title}"] = (ratio, ".2f")
             ratios[f"{word}_over_{than}"] = ratio
-    cells = {
-        name: f"{value:{form}}" if math.isfinite(value) else DASH for name, (value, form) in numbers.items()
-    }
-    cells |= {
-        "Configuration": config,
-        "n": str(own["n"]) if own["n"] else DASH,
-        "Device": own["device"] or DASH,
-    }
+    cells = {name: show_number(*number) for name, number in numbers.items()}
+    cells |= {"Configuration": config, "n": str(own["n"] or DASH), "Device": own["device"] or DASH}
     raw = {"protocol": protocol, "task": task, "config": config, "n": own["n"]}
     raw |= {"ms_an_update": own["ms"], "peak_memory_mb": own["memory"], "latency_ms": own["latency"]}
     builder.row(section, cells, raw | ratios, [])

@@ -6,16 +6,13 @@ import math
 import re
 from typing import Any
 
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.paired import shown_groups
-from redrop.analysis.reported import NOTHING, Reported
+from redrop.analysis.collect import Group
 from redrop.analysis.scoring import SCORE, in_order, scale
-from redrop.analysis.sections import corpora
+from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import summarise
-from redrop.analysis.tables.table import Builder, Table
-from redrop.study import Study
+from redrop.analysis.table import Builder, Table
 
+ORDER = 70
 TEXT = frozenset({"Metric", "Split", "How"})
 LAYERS = re.compile(r"inconsistency_(hidden|attention)_\d+")
 """Metrics of single layers, which a figure shows."""
@@ -33,24 +30,18 @@ OF_INCONSISTENCY = (
 )
 
 
-def metrics(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """A section a protocol and task, one row a metric, one column a configuration."""
-    del reported
-    found = corpora(results, study, protocols)
-    shown = {name: shown_groups(results, study, name, in_order(own)) for name, own in found.items()}
+    found = data.tasks()
+    shown = {name: data.shown_groups(name, in_order(own)) for name, own in found.items()}
     configs = list(dict.fromkeys(config for rows in shown.values() for config in rows))
     builder = Builder(["Metric", *configs, "Split", "How"], TEXT)
     for protocol, own in found.items():
         for number, task in enumerate(in_order(own)):
             groups = {config: rows[number] for config, rows in shown[protocol].items()}
             _add(builder, protocol, task, configs, groups)
-    caption = CAPTION + (OF_INCONSISTENCY if study.reads == "glue" else "")
-    return builder.table("metrics", f"{study.title}: every metric", caption)
+    caption = CAPTION + (OF_INCONSISTENCY if data.study.reads == "glue" else "")
+    return builder.table("metrics", f"{data.study.title}: every metric", caption)
 
 
 def _add(builder: Builder, protocol: str, task: str, configs: list[str], groups: dict[str, Group]) -> None:

@@ -6,14 +6,14 @@ import itertools
 from typing import Any
 
 from redrop.analysis.collect import Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.reported import NOTHING, Reported
-from redrop.analysis.sections import corpora
 from redrop.analysis.settings import flat, overrides, show, study_spec
-from redrop.analysis.tables.table import Builder, Table
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.table import Builder, Table
 from redrop.study import Protocol, Setting, Study
 
 COLUMNS = ["Setting", "Value", "Source", "Applies to", "Note"]
+ORDER = 80
+SECTION = "settings"
 
 SOURCES = (
     "Sources: stated in the paper; authors-code, read in or established from the authors' repository; "
@@ -30,51 +30,45 @@ ALL, REST = "all rows", "the other rows"
 OVERRIDE = "override of the config that made these runs"
 
 
-def protocol(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One line a setting and value; a value that only some rows have names them."""
-    del reported
-    builder = Builder(COLUMNS, frozenset(COLUMNS))
-    for name in corpora(results, study, protocols):
+    study, builder = data.study, Builder(COLUMNS, frozenset(COLUMNS))
+    for name in data.tasks():
         if name not in study.protocols:
             continue
-        part = study.protocols[name]
-        changed = _overridden(results, study, name)
-        known = [part.settings, *part.tasks.values(), *part.rows.values()]
+        protocol = study.protocols[name]
+        changed = _overridden(data.results, study, name)
+        known = [protocol.settings, *protocol.tasks.values(), *protocol.rows.values()]
         for key in dict.fromkeys([*itertools.chain(*known), *changed]):
-            lines = _lines(part, key)
+            lines = _lines(protocol, key)
             lines += [
                 (Setting(value, "chosen", f"{OVERRIDE}; the study file has {was}"), where)
                 for (value, was), where in changed.get(key, {}).items()
             ]
             for setting, where in lines:
-                _add(builder, name, f"{name}: {part.title}", key, setting, where)
+                _add(builder, name, data.heading(name), key, setting, where)
     caption = (SOURCES if study.reads == "corpus" else LR_DROP_SOURCES) + OVERRIDES
     return builder.table("protocol", f"{study.title}: settings and their sources", caption)
 
 
-def _lines(part: Protocol, key: str) -> list[tuple[Setting, str]]:
+def _lines(protocol: Protocol, key: str) -> list[tuple[Setting, str]]:
     """The setting's values and the rows that have each."""
     special: dict[Setting, list[str]] = {}
-    for config, settings in part.rows.items():
+    for config, settings in protocol.rows.items():
         if key in settings:
             special.setdefault(settings[key], []).append(config)
     named = sum(len(configs) for configs in special.values())
     by_task: dict[Setting, list[str]] = {}
-    for task, settings in part.tasks.items():
+    for task, settings in protocol.tasks.items():
         if key in settings:
             by_task.setdefault(settings[key], []).append(task)
     if by_task:  # a task's setting stands for the protocol's own
         lines = [(setting, ", ".join(tasks)) for setting, tasks in by_task.items()]
         return lines + [(setting, ", ".join(configs)) for setting, configs in special.items()]
     lines = [(setting, ", ".join(configs)) for setting, configs in special.items()]
-    if named < len(part.rows) and key in part.settings:
-        lines.insert(0, (part.settings[key], REST if named else ALL))
-    elif named == len(part.rows) and len(special) == 1:
+    if named < len(protocol.rows) and key in protocol.settings:
+        lines.insert(0, (protocol.settings[key], REST if named else ALL))
+    elif named == len(protocol.rows) and len(special) == 1:
         lines = [(setting, ALL) for setting in special]
     return lines
 

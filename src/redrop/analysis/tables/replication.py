@@ -5,21 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.reported import AUTHORS_CORPUS, LOSSES, NOTHING, Reported, comparable
-from redrop.analysis.sections import Section, groups, sections
-from redrop.analysis.settings import (
-    flat,
-    overrides,
-    show,
-    show_drop,
-    show_settings,
-    study_spec,
-)
+from redrop.analysis.collect import Group
+from redrop.analysis.reported import AUTHORS_CORPUS, LOSSES, Reported, comparable
+from redrop.analysis.settings import flat, overrides, show, show_drop, show_settings, study_spec
 from redrop.analysis.stats import prediction_interval, t_interval
-from redrop.analysis.summary import DASH, MINUS
-from redrop.analysis.tables.table import Builder, Table
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.summary import DASH, show_number
+from redrop.analysis.table import Builder, Table
 from redrop.study import Study
 
 COLUMNS = [
@@ -39,6 +31,8 @@ COLUMNS = [
     "Best",
     "Iteration of best",
 ]
+ORDER = 10
+FITS = ("corpus",)
 TEXT = frozenset({"Configuration", "Stream", "Attn/MLP"})
 
 NOT_RUN = "No run of this configuration is finished."
@@ -46,18 +40,13 @@ NOT_A_ROW = "Not a row of the study file (any more)."
 ONLY_FIGURE = "The authors' figure stands alone: no run of ours is finished."
 
 
-def replication(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One row a configuration; see the caption for what its cells are."""
     builder = Builder(COLUMNS, TEXT)
-    for section in sections(results, study, protocols):
-        for group in groups(results, study, section):
-            _add(builder, study, section, group, reported)
-    return builder.table("replication", f"{study.title}: losses", _caption(reported))
+    for protocol, task in data.protocol_tasks():
+        for group in data.groups(protocol, task):
+            _add(builder, data, group)
+    return builder.table("replication", f"{data.study.title}: losses", _caption(data.reported))
 
 
 def _caption(reported: Reported) -> str:
@@ -75,7 +64,8 @@ def _caption(reported: Reported) -> str:
     )
 
 
-def _add(builder: Builder, study: Study, section: Section, group: Group, reported: Reported) -> None:
+def _add(builder: Builder, data: StudyResults, group: Group) -> None:
+    study, reported = data.study, data.reported
     spec = group.spec or study_spec(study, group.protocol, group.config, group.task)
     settings = flat(spec) if spec else {}
     last, best = group.summary("val_loss_last"), group.summary("val_loss_best")
@@ -102,8 +92,8 @@ def _add(builder: Builder, study: Study, section: Section, group: Group, reporte
         "95 % interval": f"{interval.low:.4f} to {interval.high:.4f}" if interval.n > 1 else DASH,
         "Best": best.show(),
         "Iteration of best": f"{when.mean:,.0f}" if when.n else DASH,
-        "Authors' last": f"{theirs:.4f}" if known else DASH,
-        "Ours - authors'": f"{difference:+.4f}".replace("-", MINUS) if show_difference else DASH,
+        "Authors' last": show_number(theirs, ".4f"),
+        "Ours - authors'": show_number(difference, "+.4f"),
     }
     raw: dict[str, Any] = {
         "study": study.name,
@@ -126,7 +116,7 @@ def _add(builder: Builder, study: Study, section: Section, group: Group, reporte
         for metric in LOSSES
     }
     raw |= {"comparable": ours_comparable, "difference": difference}
-    builder.row(section.title(study), cells, raw, notes)
+    builder.row(data.heading(group.protocol, group.task), cells, raw, notes)
 
 
 _RAW_SETTINGS = [

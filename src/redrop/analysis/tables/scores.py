@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.paired import average_scores, baselines, gain, shown_groups
-from redrop.analysis.paired import scores as task_scores
-from redrop.analysis.reported import AVERAGE, GAIN, NOTHING, Reported
+from redrop.analysis.collect import Group
+from redrop.analysis.gains import average_scores, baselines, gain
+from redrop.analysis.gains import scores as task_scores
+from redrop.analysis.reported import AVERAGE, GAIN, Reported
 from redrop.analysis.scoring import SCORE, SHOWN, in_order, metrics_text
-from redrop.analysis.sections import corpora
 from redrop.analysis.stats import Interval
-from redrop.analysis.summary import DASH, MINUS, summarise
-from redrop.analysis.tables.table import Builder, Table
-from redrop.study import Study
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.summary import DASH, MINUS, show_number, summarise
+from redrop.analysis.table import Builder, Table
 
+ORDER = 20
+FITS = ("glue", "translation", "summarization")
 CAPTION = "Points, {when}, split {split}: mean ± sample standard deviation over n seeds. {metrics}."
 OF_AVERAGE = " Average: mean of the tasks, over the seeds that have all of them."
 OF_GAIN = (
@@ -57,22 +57,15 @@ def columns_of(reads: str, tasks: list[str]) -> list[Column]:
     return found if len(tasks) == 1 else [*found, Column(AVERAGE, AVERAGE, metrics[0], True)]
 
 
-def scores(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One row a configuration and one for its gain; a column a task and metric."""
-    found = corpora(results, study, protocols)
+    study, reported, found = data.study, data.reported, data.tasks()
     tasks = in_order(dict.fromkeys(task for names in found.values() for task in names))
     columns = columns_of(study.reads, tasks)
     builder = Builder(["Configuration", "n", *(one.name for one in columns)], frozenset({"Configuration"}))
     gains = others = False
     for protocol, own in found.items():
-        known = study.protocols.get(protocol)
-        section = protocol + (f": {known.title}" if known else "")
-        rows = shown_groups(results, study, protocol, in_order(own))
+        section, rows = data.heading(protocol), data.shown_groups(protocol, in_order(own))
         values = {config: _values(groups, columns) for config, groups in rows.items()}
         over = baselines(study, protocol, rows)
         for config, groups in rows.items():
@@ -83,7 +76,7 @@ def scores(
                 pair = (config, over[config])
                 _add_gain(builder, section, groups[0], pair, columns, *(values[one] for one in pair))
                 others |= _add_reported(builder, section, reported, groups[0], columns, over[config])
-    used = {r.metrics[SCORE].split for r in results.records if SCORE in r.metrics} or {"dev"}
+    used = {r.metrics[SCORE].split for r in data.results.records if SCORE in r.metrics} or {"dev"}
     metrics = f"Score: {metrics_text(study.reads, tasks)}"
     caption = CAPTION.format(metrics=metrics, split=", ".join(sorted(used)), when=WHEN[study.reads])
     if any(column.task == AVERAGE for column in columns):
@@ -154,12 +147,7 @@ def _add_gain(
 
 
 def _add_reported(
-    builder: Builder,
-    section: str,
-    reported: Reported,
-    group: Group,
-    columns: list[Column],
-    over: str | None,
+    builder: Builder, section: str, reported: Reported, group: Group, columns: list[Column], over: str | None
 ) -> bool:
     """A row of what others report for the configuration, or for its gain; False where nothing is known."""
     keys = {
@@ -173,7 +161,7 @@ def _add_reported(
     form, what = ("+.2f", "reported gain") if over else (".2f", "reported score")
     title = f"{group.config} {MINUS} {over}" if over else group.config
     cells = {"Configuration": f"{title}, reported", "n": ""} | {column.name: DASH for column in columns}
-    cells |= {name: f"{reported.value(*key):{form}}".replace("-", MINUS) for name, key in known.items()}
+    cells |= {name: show_number(reported.value(*key), form) for name, key in known.items()}
     raw: dict[str, Any] = {"protocol": group.protocol, "config": group.config, "what": what}
     raw |= {f"{name}_mean": reported.value(*key) for name, key in known.items()}
     builder.row(section, cells, raw, [(name, f"{reported.origin(*key)}.") for name, key in known.items()])

@@ -1,16 +1,16 @@
-"""Which configurations overfit, diverge or converge slowly, by the rules in ``signatures``."""
+"""Which configurations overfit, diverge or converge slowly, by the rules in ``failure_signatures``."""
 
 from __future__ import annotations
 
-from redrop.analysis import signatures as rules
-from redrop.analysis.collect import Group, Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.reported import NOTHING, Reported
-from redrop.analysis.sections import groups, sections
+from redrop.analysis import failure_signatures as rules
+from redrop.analysis.collect import Group
+from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, summarise
-from redrop.analysis.tables.table import Builder, Table
-from redrop.study import Study
+from redrop.analysis.table import Builder, Table
 
+ORDER = 90
+SECTION = "failures"
+FITS = ("corpus",)
 COLUMNS = [
     "Configuration",
     "n",
@@ -29,7 +29,7 @@ CAPTION = (
     f"the validation loss ends over {rules.OVERFITTING_RISE:.0%} above its best while the training loss "
     "fell. Divergence: the loss ceased to be a number, or rose from its minimum above the untrained "
     f"loss. Slow: the validation loss still fell by over {rules.LATE_DROP:.0%} in the last "
-    f"{rules.LATE_PART:.0%} of the iterations, or at half of them had made less than "
+    f"{rules.LATE_SHARE:.0%} of the iterations, or at half of them had made less than "
     f"{rules.HALF_SHARE:.0%} of the drop that the best configuration (lowest mean last loss) of the same "
     "protocol, corpus and budget had made by then."
 )
@@ -37,21 +37,15 @@ NOT_RUN = "No run of this configuration is finished."
 NOT_JUDGED = "Diverged runs are not judged for overfitting and slow convergence."
 
 
-def signatures(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
-    """One row a configuration; the authors' figures play no part."""
-    del reported
+def build(data: StudyResults) -> Table:
+    """One row a configuration; by the rules of the caption."""
     builder = Builder(COLUMNS, frozenset({"Configuration"}))
-    for section in sections(results, study, protocols):
-        rows = groups(results, study, section)
-        found = rules.group_signatures(results, rows)
+    for protocol, task in data.protocol_tasks():
+        rows = data.groups(protocol, task)
+        found = rules.group_signatures(data.results, rows)
         for group in rows:
-            _add(builder, section.title(study), group, found[group.config])
-    return builder.table("signatures", f"{study.title}: failure signatures", CAPTION)
+            _add(builder, data.heading(protocol, task), group, found[group.config])
+    return builder.table("signatures", f"{data.study.title}: failure signatures", CAPTION)
 
 
 def _add(builder: Builder, section: str, group: Group, found: list[rules.Signature]) -> None:
@@ -79,14 +73,10 @@ def _add(builder: Builder, section: str, group: Group, found: list[rules.Signatu
         "task": group.task,
         "config": group.config,
         "n": len(group.done),
-        "train_loss_last_mean": train.mean,
-        "train_loss_last_sd": train.sd,
-        "val_loss_last_mean": validation.mean,
-        "val_loss_last_sd": validation.sd,
-        "gap_last_mean": gap.mean,
-        "gap_last_sd": gap.sd,
-        "iteration_of_best_mean": when.mean,
     }
+    for name, summary in (("train_loss", train), ("val_loss", validation), ("gap", gap)):
+        raw |= {f"{name}_last_mean": summary.mean, f"{name}_last_sd": summary.sd}
+    raw["iteration_of_best_mean"] = when.mean
     for name, (k, n) in counts.items():
         raw |= {f"{name}_k": k, f"{name}_n": n}
     for name in ("rise", "train_change", "late_drop", "half_drop", "half_reference"):

@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from redrop.analysis.collect import Results
-from redrop.analysis.names import Protocols
-from redrop.analysis.paired import shown_groups
-from redrop.analysis.reported import NOTHING, Reported
 from redrop.analysis.scoring import in_order
-from redrop.analysis.sections import corpora
-from redrop.analysis.summary import DASH, MINUS
-from redrop.analysis.tables.table import Builder, Table
+from redrop.analysis.study_results import StudyResults
+from redrop.analysis.summary import DASH, show_number
+from redrop.analysis.table import Builder, Table
 from redrop.record import RunRecord, read_json, write_json
 from redrop.study import Study
 
@@ -25,6 +22,8 @@ PREDICTIONS = "predictions.csv.gz"
 STORED = "bootstrap.json"
 """Beside a published run: the comparisons that its outputs, which are not published, were needed for."""
 METRIC = "bleu"
+ORDER = 40
+FITS = ("translation",)
 PAIRS = (("rdrop", "ce"), ("lrdrop", "ce"), ("lrdrop", "rdrop"))
 """System and baseline."""
 COLUMNS = ["System", "Baseline", "Seed", "n", "System's BLEU", "Baseline's BLEU", "Difference", "p"]
@@ -38,30 +37,24 @@ CAPTION = (
 NOTHING_HERE = "No pair of runs with their outputs is here."
 
 
-def significance(
-    results: Results,
-    study: Study,
-    reported: Reported = NOTHING,
-    protocols: Protocols | None = None,
-) -> Table:
+def build(data: StudyResults) -> Table:
     """One row a pair of methods, task and seed."""
-    del reported
     builder = Builder(COLUMNS, frozenset({"System", "Baseline"}))
-    for protocol, own in corpora(results, study, protocols).items():
+    for protocol, own in data.tasks().items():
         for task in in_order(own):
-            for system, baseline in pairs(results, study, protocol, task):
+            for system, baseline in pairs(data, protocol, task):
                 found = compare(system, baseline)
                 if found is not None:
                     _add(builder, f"{protocol}, {task}", system, baseline, found)
     if not builder.rows:
         cells = dict.fromkeys(COLUMNS, DASH)
         builder.row("", cells, {}, [("System", NOTHING_HERE)])
-    return builder.table("significance", f"{study.title}: differences on the same sentences", CAPTION)
+    return builder.table("significance", f"{data.study.title}: differences on the same sentences", CAPTION)
 
 
-def pairs(results: Results, study: Study, protocol: str, task: str) -> Iterator[tuple[RunRecord, RunRecord]]:
+def pairs(data: StudyResults, protocol: str, task: str) -> Iterator[tuple[RunRecord, RunRecord]]:
     """System and baseline of the same seed, for every pair of methods."""
-    rows = shown_groups(results, study, protocol, [task])
+    rows = data.shown_groups(protocol, [task])
     by_seed = {
         config: {record.spec.seed: record for record in groups[0].done} for config, groups in rows.items()
     }
@@ -85,9 +78,10 @@ def compare(system: RunRecord, baseline: RunRecord) -> dict[str, Any] | None:
 
 def store(results: Results, study: Study, runs: Path) -> None:
     """Keep what the outputs of ``results`` say beside the copies of the runs in ``runs``, which lack them."""
+    data = StudyResults(results, study)
     for protocol, tasks in results.protocols(study.name).items():
         for task in tasks:
-            for system, baseline in pairs(results, study, protocol, task):
+            for system, baseline in pairs(data, protocol, task):
                 folder, found = runs / system.run, compare(system, baseline)
                 if found is not None and folder.is_dir():
                     known = read_json(folder / STORED) if (folder / STORED).exists() else {}
@@ -112,7 +106,7 @@ def _add(
         "n": str(found["n"]),
         "System's BLEU": f"{found['system']:.2f}",
         "Baseline's BLEU": f"{found['baseline']:.2f}",
-        "Difference": f"{found['system'] - found['baseline']:+.2f}".replace("-", MINUS),
+        "Difference": show_number(found["system"] - found["baseline"], "+.2f"),
         "p": f"{found['p_value']:.3f}",
     }
     raw: dict[str, Any] = {

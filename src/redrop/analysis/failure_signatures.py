@@ -1,0 +1,158 @@
+"""How a run failed, if it did, read off its curve by fixed rules.
+
+Each rule is one function and the constants above it. They were set with the whole validation split
+in mind, whose loss does not jump from evaluation to evaluation, and with the authors' records at
+hand: a cosine schedule ends flat, so a loss that still falls at its end means that the budget was
+short.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from redrop.record import DIVERGED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from redrop.analysis.collect import Group, Results
+
+OVERFITTING_RISE = 0.02
+"""How far, relative to the best, the last validation loss must lie above it."""
+
+LATE_SHARE = 0.1
+"""The share of the iterations that counts as the end of a run."""
+
+LATE_DROP = 0.01
+"""A validation loss that falls by more than this share over the late part has not converged."""
+
+HALF_SHARE = 0.9
+"""Share of the best configuration's drop that a run must have made by half of the budget."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One run's verdicts and the numbers behind them (NaN: cannot be measured)."""
+
+    run: str
+    divergence: bool
+    overfitting: bool | None
+    """None: not judged, because the run diverged."""
+    slow: bool | None
+    """None: not judged, because the run diverged."""
+    rise: float
+    """Last validation loss over the best one, minus 1."""
+    train_change: float
+    """Training loss from the best validation loss to the end; negative: it fell."""
+    late_drop: float
+    """Relative fall of the validation loss over the late part; negative: it rose."""
+    half_drop: float
+    """Fall of the validation loss from iteration 0 to half of the budget, nats a character."""
+    half_reference: float
+    """The same of the best configuration; NaN without one."""
+
+
+def rise_and_train_change(curve: pd.DataFrame) -> tuple[float, float]:
+    """Numbers of the overfitting rule, from the best evaluation to the last."""
+    best, last = curve.loc[curve["val_loss"].idxmin()], curve.iloc[-1]
+    rise = last["val_loss"] / best["val_loss"] - 1.0
+    return float(rise), float(last["train_loss"] - best["train_loss"])
+
+
+def is_overfitting(rise: float, train_change: float) -> bool:
+    """Overfitting: the validation loss ends over 2 % above its best, the training loss fell."""
+    return rise > OVERFITTING_RISE and train_change < 0.0
+
+
+def is_divergence(curve: pd.DataFrame, status: str) -> bool:
+    """Divergence: the loss ceased to be a number, or rose from its minimum to above iteration 0's."""
+    if status == DIVERGED:
+        return True
+    val = curve["val_loss"]
+    return bool((val.loc[val.idxmin() :] > val.iloc[0]).any())
+
+
+def at(curve: pd.DataFrame, iteration: float) -> float:
+    """Validation loss at an iteration, interpolated between the evaluations beside it."""
+    import numpy as np
+
+    return float(np.interp(iteration, curve["iteration"], curve["val_loss"]))
+
+
+def late_drop(curve: pd.DataFrame, budget: int) -> float:
+    """Relative fall of the validation loss over the last tenth of the iterations."""
+    before = at(curve, (1.0 - LATE_SHARE) * budget)
+    return (before - at(curve, budget)) / before
+
+
+def half_drop(curve: pd.DataFrame, budget: int) -> float:
+    """Fall of the validation loss over the first half of the iterations."""
+    return float(curve["val_loss"].iloc[0]) - at(curve, budget / 2)
+
+
+def is_slow(late: float, half: float, reference: float) -> bool:
+    """Slow convergence: still falling by over 1 % in the last tenth of the budget, or at half of it
+    less than 90 % of the drop that the best configuration of the same protocol, corpus and budget
+    (lowest mean last validation loss) had made by then."""
+    return late > LATE_DROP or (math.isfinite(reference) and half < HALF_SHARE * reference)
+
+
+def signature(curve: pd.DataFrame, run: str, status: str, budget: int, reference: float) -> Signature:
+    """Apply every rule to one run; ``reference``: the best configuration's drop at half, or NaN."""
+    measured = curve.dropna(subset=["val_loss", "train_loss"])
+    if measured.empty:
+        return Signature(run, status == DIVERGED, None, None, *[math.nan] * 4, reference)
+    rise, change = rise_and_train_change(measured)
+    if status == DIVERGED:
+        return Signature(run, True, None, None, rise, change, math.nan, math.nan, reference)
+    late, half = late_drop(measured, budget), half_drop(measured, budget)
+    return Signature(
+        run,
+        is_divergence(measured, status),
+        is_overfitting(rise, change),
+        is_slow(late, half, reference),
+        rise,
+        change,
+        late,
+        half,
+        reference,
+    )
+
+
+def half_references(results: Results, groups: list[Group]) -> dict[int, float]:
+    """Budget -> mean drop at half of the configuration with the lowest mean last loss."""
+    best: dict[int, tuple[float, Group]] = {}
+    for group in groups:
+        if not group.done:
+            continue
+        budget = group.spec.schedule.last_iteration
+        loss = group.summary("val_loss_last").mean
+        if math.isfinite(loss) and (budget not in best or loss < best[budget][0]):
+            best[budget] = loss, group
+    references = {}
+    for budget, (_, group) in best.items():
+        curves = [results.curve(record.run).dropna(subset=["val_loss"]) for record in group.done]
+        references[budget] = sum(half_drop(curve, budget) for curve in curves) / len(curves)
+    return references
+
+
+def group_signatures(results: Results, groups: list[Group]) -> dict[str, list[Signature]]:
+    """Configuration -> a signature a run; ``groups`` are those of one protocol and task."""
+    references = half_references(results, groups)
+    found: dict[str, list[Signature]] = {}
+    for group in groups:
+        found[group.config] = []
+        for record in group.records:
+            budget = record.spec.schedule.last_iteration
+            reference = references.get(budget, math.nan)
+            curve = results.curve(record.run)
+            found[group.config].append(signature(curve, record.run, record.status, budget, reference))
+    return found
+
+
+def count(verdicts: list[bool | None]) -> tuple[int, int]:
+    """How many of the judged runs show it: k, n."""
+    judged = [verdict for verdict in verdicts if verdict is not None]
+    return sum(judged), len(judged)

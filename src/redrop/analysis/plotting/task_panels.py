@@ -1,0 +1,110 @@
+"""A panel a task: what the figures of paper A share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from redrop.analysis.collect import Group
+from redrop.analysis.plotting import style
+from redrop.analysis.plotting.captions import seeds_text
+from redrop.analysis.plotting.drawing import Drawing, Row
+from redrop.analysis.study_results import StudyResults
+from redrop.record import RunRecord
+
+Curve = tuple[Sequence[float], Sequence[float]]
+"""What stands across, and upwards."""
+COUNTED = ("layer", "epoch", "update", "pass")
+"""Axes that have whole numbers alone."""
+PANEL = 2.3
+"""Inches of a panel's width and height."""
+
+
+def task_panels(title: str, tasks: Sequence[str], x: str, y: str) -> tuple[Figure, list[Axes]]:
+    """An empty figure and its panels, at most four in a line; without tasks one panel that says so."""
+    count = max(1, len(tasks))
+    columns = min(4, count)
+    lines = math.ceil(count / columns)
+    figure = style.new_figure(max(style.SINGLE, PANEL * columns), 0.9 + PANEL * lines)
+    figure.suptitle(title)
+    panels = list(figure.subplots(lines, columns, squeeze=False).ravel())
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    for number, (axes, task) in enumerate(zip(panels, tasks, strict=False)):
+        axes.set_title(task)
+        axes.set_xlabel(x)
+        if number % columns == 0:
+            axes.set_ylabel(y)
+    if not tasks:
+        style.say_empty(panels[0])
+    return figure, panels[:count]
+
+
+def curves_by_task(
+    data: StudyResults,
+    protocol: str,
+    curves: Callable[[RunRecord], Curve] | Mapping[str, Callable[[RunRecord], Curve]],
+    title: str,
+    x: str | Mapping[str, str],
+    y: str,
+    words: str,
+    *,
+    log: bool = False,
+) -> Drawing:
+    """A panel a task; a line a method: the mean of its seeds, with a band from the lowest to the highest.
+
+    ``curves``: from a run to its curve; or several by name, each with a panel a task of its own, and with
+    an ``x`` of its own if there are several.
+    """
+    tasks = data.tasks_run(protocol)
+    rows = data.shown_groups(protocol, tasks)
+    kinds = curves if isinstance(curves, Mapping) else {"": curves}
+    shown = [(kind, number) for kind in kinds for number in range(len(tasks))]
+    names = [": ".join(filter(None, (tasks[number], kind))) for kind, number in shown]
+    labels = x if isinstance(x, Mapping) else dict.fromkeys(kinds, x)
+    figure, panels = task_panels(f"{title} ({protocol})", names, "", y)
+    every = [group for groups in rows.values() for group in groups]
+    named: set[str] = set()
+    numbers: list[Row] = []
+    for (kind, number), axes in zip(shown, panels, strict=False):
+        if log:
+            style.logarithmic(axes, (1.0, 2.0, 3.0, 4.0, 6.0, 8.0))
+        axes.set_xlabel(labels[kind])
+        if labels[kind] in COUNTED:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if len(kinds) == 1 else 4, integer=True))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        for index, (config, groups) in enumerate(rows.items()):
+            drawn = _line(axes, groups[number], kinds[kind], index, None if config in named else config)
+            if drawn:
+                named.add(config)
+            head = {"task": tasks[number], "config": config} | ({"of": kind} if kind else {})
+            numbers += [head | {labels[kind].split(",")[0]: at} | row for at, row in drawn]
+    if named:  # a legend of nothing is a warning
+        figure.legend(loc="outside lower center", ncols=4)
+    caption = f"{words}; protocol {protocol}, {seeds_text(every)}. Lines are means, bands lowest to highest."
+    return Drawing(figure, caption, numbers)
+
+
+def _line(
+    axes: Axes, group: Group, curve: Callable[[RunRecord], Curve], index: int, label: str | None
+) -> list[tuple[float, Row]]:
+    """Draw a method's line; its points, none where no run has any."""
+    curves = [found for found in map(curve, group.done) if len(found[0])]
+    if not curves:
+        return []
+    shortest = min(len(xs) for xs, _ in curves)
+    values = np.array([ys[:shortest] for _, ys in curves], dtype=float)
+    xs, look = np.array(curves[0][0][:shortest], dtype=float), style.look(index)
+    axes.plot(xs, values.mean(axis=0), label=label, **look)
+    if len(curves) > 1:
+        axes.fill_between(
+            xs, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15, linewidth=0
+        )
+    ends = (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
+    points = zip(xs.tolist(), *(end.tolist() for end in ends), strict=True)
+    return [(x, {"n": len(curves), "mean": mean, "low": low, "high": high}) for x, mean, low, high in points]

@@ -1,0 +1,366 @@
+"""What every data set has in common: fetch and check raw files, write, read and describe prepared ones.
+
+A data set is a record of its addresses and rules: one file in `redrop.data.sets`. The families (character
+corpora, GLUE tasks, parallel texts, documents with summaries) are subclasses of `DataSet` that say how rows
+are read and encoded. A prepared folder has meta.json, written last: its presence says that all is there.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from redrop.data.files import atomic_path, write_json
+from redrop.data.source_record import (
+    FetchedFile,
+    SourceRecord,
+    complete_record,
+    read_source,
+    recorded_file,
+    write_made,
+    write_source,
+)
+from redrop.data.sources import RemoteFile, fetch_file, has_all
+from redrop.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+META_FILE = "meta.json"
+
+Writer = Callable[[Path], object]
+"""Writes a file to the path that it is given."""
+
+
+class Prepared:
+    """A prepared data set; every family adds its content."""
+
+    name: str
+    """The data set."""
+    origin: str
+    """Where the raw files came from: `mirror`, `download`, `interpreter`, `generated`, ..."""
+    edition: str
+    """Which of several releases, or which version of the generator."""
+    sha256: str
+    """Fingerprint of everything that is read."""
+    splits: Mapping[str, Any]
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """How much there is, for metrics.json."""
+        return {"examples": {name: len(split) for name, split in self.splits.items()}}
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What metrics.json says of it: the same wherever it came from."""
+        return {"name": self.name, "sha256": self.sha256, "edition": self.edition, **self.sizes}
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What provenance.json says of it: where it came from."""
+        return {"name": self.name, "origin": self.origin, "edition": self.edition}
+
+
+@dataclass(frozen=True)
+class PairLengths:
+    """Mean lengths of a parallel text, or of documents and summaries, for `redrop plan`."""
+
+    source: float
+    """Tokens of an input, uncut."""
+    target: float
+    """Tokens of an output."""
+    valid: int
+    """Pairs of the validation set."""
+    tests: int
+    """Pairs of all test sets together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """A data set: what it is and where its files are. Standard library only, until it is prepared."""
+
+    family: ClassVar[str]
+    """`corpus`, `glue`, `translation` or `summarization`."""
+    noun: ClassVar[str]
+    """What a prepared one is called in errors."""
+    format: ClassVar[object]
+    """Of meta.json; changes when older prepared folders can no longer be read."""
+    meta_types: ClassVar[Mapping[str, type]] = dict.fromkeys(("name", "origin", "edition", "sha256"), str)
+    """Type of each entry of meta.json that is relied on."""
+
+    name: str
+    """Also that of its file in `redrop.data.sets`."""
+    about: str
+    license: str
+    editions: Mapping[str, tuple[RemoteFile, ...]] = field(default_factory=dict, hash=False)
+    """Edition -> its files. The first that a mirror has in full is taken, else the last is downloaded.
+
+    A generated data set has one edition without files, which changes with anything that changes a row.
+    """
+    generate: Callable[[], Mapping[str, bytes]] | None = field(default=None, repr=False)
+    """Makes the raw files of a generated data set, `<split>.<ending>`; always the same bytes."""
+
+    @property
+    def generated(self) -> bool:
+        """Whether it is a toy: generated, never to be shown as real data."""
+        return self.generate is not None
+
+    @property
+    def prepare_again(self) -> str:
+        """What to type when a prepared folder is not what it should be."""
+        return f"Run `redrop prepare {self.name}` again."
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a raw file that is not what it should be."""
+        return f"Put the official file in its place and run `redrop fetch {self.name}` again."
+
+    def refusal(self, message: str) -> DataError:
+        """The error for a raw file that is not what it should be."""
+        return DataError(f"{message}. {self.remedy}")
+
+    def fetch(self, folder: Path, mirror: Path | None) -> SourceRecord:
+        """Leave the raw files and, last, source.json in `folder`.
+
+        An earlier, complete fetch is kept. Raises DataError when the files cannot be had or are not what
+        they should be.
+        """
+        if self.generate is not None:
+            (edition,) = self.editions
+            files, by = self.generate(), f"{self.name}, {edition}"
+            return write_made(folder, self.name, edition, files, "generated", by)
+        for edition, files in self.editions.items():
+            kept = complete_record(folder, self.name, [file.name for file in files])
+            if kept is not None and kept.edition.startswith(edition):
+                return kept
+        whole = [edition for edition, files in self.editions.items() if has_all(files, mirror)]
+        edition = (whole or list(self.editions)[-1:])[0]
+        fetched = []
+        try:
+            for file in self.editions[edition]:
+                check = functools.partial(self._check, file, mirror) if file.sha256 is None else None
+                fetched.append(fetch_file(file, folder, mirror, check))
+        except DataError as error:
+            raise DataError(" ".join(filter(None, (str(error), self._advice(edition, mirror))))) from error
+        return write_source(folder, SourceRecord(self.name, self._edition(edition, fetched), tuple(fetched)))
+
+    def prepare(self, raw_folder: Path, folder: Path) -> Prepared:
+        """Encode the raw files into `folder`; returns the data, read back and verified.
+
+        Raises DataError when a raw file changed or is malformed, and when the number of rows is not the
+        official one.
+        """
+        names = self._raw_names(raw_folder)
+        source = read_source(raw_folder, self.name, list(names))
+        paths: dict[str, list[Path]] = {}
+        for name, split in names.items():
+            paths.setdefault(split, []).append(raw_folder / name)
+        files, facts = self._encode(paths)
+        meta = {
+            "format": self.format,
+            "name": self.name,
+            "origin": source.origin,
+            "edition": source.edition,
+            "raw_sha256": source.sha256,
+            **facts,
+        }
+        write_prepared(folder, files, meta)
+        return self.load(folder)
+
+    def load(self, folder: Path) -> Prepared:
+        """The data prepared in `folder`, verified against its meta.json.
+
+        Raises DataError naming the file and the command that makes it again when a file is missing or
+        damaged, or when the content is not what was prepared, or is another data set's.
+        """
+        meta = self.read_meta(folder)
+        if meta["name"] != self.name:
+            raise DataError(
+                f"{folder}: holds {meta['name']!r}, not {self.name!r}; delete it and prepare again"
+            )
+        return self._decode(folder, meta)
+
+    @classmethod
+    def read_meta(cls, folder: Path) -> dict[str, Any]:
+        """The description that stands in `folder`, of this family's format.
+
+        Raises DataError naming the file and the command that makes it again; the folder's name is the best
+        guess at the data set.
+        """
+        path, again = folder / META_FILE, f"Run `redrop prepare {folder.name}`."
+        try:
+            meta = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DataError(f"{path} is missing: no prepared {cls.noun} is there. {again}") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{path} is damaged ({error}). {again}") from error
+        if not isinstance(meta, dict) or meta.get("format") != cls.format:
+            raise DataError(f"{path} is not a {cls.noun} description of format {cls.format!r}. {again}")
+        wrong = [key for key, kind in cls.meta_types.items() if not isinstance(meta.get(key), kind)]
+        if wrong:
+            raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
+        return meta
+
+    def verify(self, folder: Path, meta: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+        """Raises DataError when meta.json says other than what was `found` in the folder."""
+        for key, actual in found.items():
+            if meta.get(key) != actual:
+                raise DataError(
+                    f"{folder}: the files do not match {META_FILE}: its {key} is {meta.get(key)!r}, theirs "
+                    f"{actual!r}: they were changed, or prepared by another version. {self.prepare_again}"
+                )
+
+    def wrong_count(self, where: object, what: str, expected: object, found: object) -> DataError:
+        """The error for raw files that are not the official data."""
+        return DataError(
+            f"{where}: {self.name} has a wrong number of {what}: expected {expected}, found {found}. It is "
+            f"not the official data: delete {where}, correct the mirror (or unset REDROP_MIRROR to download) "
+            f"and run `redrop fetch {self.name}` again."
+        )
+
+    def _raw_names(self, raw_folder: Path) -> dict[str, str]:
+        """Names of the raw files -> their splits: those of the edition that is in the folder."""
+        if self.generate is not None:
+            return {name: Path(name).stem for name in self.generate()}
+        editions = list(self.editions.values())
+        there = [files for files in editions if recorded_file(raw_folder, files[0].name) is not None]
+        return {file.name: file.split for file in (there or editions[-1:])[0]}
+
+    # What a family says of its own.
+
+    def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
+        """The prepared files, by name, and what meta.json says of them; `paths`: of raw files, by split."""
+        raise NotImplementedError
+
+    def _decode(self, folder: Path, meta: Mapping[str, Any]) -> Prepared:
+        """The content of a prepared folder, verified."""
+        raise NotImplementedError
+
+    def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
+        """Raises DataError when what stands at `path`, got for a `file` without a sum, is malformed."""
+        raise NotImplementedError
+
+    def _edition(self, edition: str, fetched: Sequence[FetchedFile]) -> str:
+        """The edition as it is recorded."""
+        return edition
+
+    def _advice(self, edition: str, mirror: Path | None) -> str:
+        """What else could be done where an edition cannot be had."""
+        return ""
+
+
+def fingerprint(splits: Mapping[str, Collection[Sequence[Any]]], *others: object) -> str:
+    """sha256, in hex, of a line of JSON `["train",N]` for each split, one for each row, one for each other.
+
+    So it does not depend on the version of the parquet writer.
+    """
+    digest = hashlib.sha256()
+    for name, rows in splits.items():
+        digest.update(_line([name, len(rows)]))
+        for row in rows:
+            digest.update(_line(row))
+    for other in others:
+        digest.update(_line(other))
+    return digest.hexdigest()
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def write_prepared(folder: Path, files: Mapping[str, Writer], meta: Mapping[str, Any]) -> None:
+    """Write the prepared files and, last, meta.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # An older meta.json must not vouch for new rows if this is interrupted.
+    (folder / META_FILE).unlink(missing_ok=True)
+    for name, write in files.items():
+        with atomic_path(folder / name) as temporary:
+            write(temporary)
+    write_json(folder / META_FILE, meta)
+
+
+def parquet_writer(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str], **options: Any) -> Writer:
+    """Writes columns as parquet; a type is the name of a function of pyarrow, `texts` a list of strings."""
+
+    def write(path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        made = {
+            name: pa.list_(pa.string()) if types[name] == "texts" else getattr(pa, types[name])()
+            for name in columns
+        }
+        pq.write_table(pa.table(dict(columns), schema=pa.schema(list(made.items()))), path, **options)
+
+    return write
+
+
+def text_writer(text: str) -> Writer:
+    """Writes text as UTF-8 with its newlines as they are."""
+    return lambda path: path.write_bytes(text.encode("utf-8"))
+
+
+def read_parquet(path: Path, columns: Sequence[str], again: str) -> pa.Table:
+    """Those columns of a parquet file; raises DataError, ended by `again`, when it cannot be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            missing = [name for name in columns if name not in names]
+            if missing:
+                raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(names)}. {again}")
+            table = file.read(columns=list(columns))
+        table.validate(full=True)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing. {again}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as parquet ({error}). {again}") from error
+    return table
+
+
+def read_utf8(path: Path, again: str) -> str:
+    """The text of a prepared file; raises DataError when it is missing or damaged."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing. {again}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged ({error}). {again}") from error
+
+
+def utf8_lines(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> list[str]:
+    """The lines of UTF-8 text, a byte-order mark aside; only a newline ends one, as text may hold others.
+
+    `refuse` makes the exception of a message that names `what`, the line and the byte.
+    """
+    lines = decoded(raw, what, refuse).split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def decoded(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> str:
+    """UTF-8 text, likewise, as one."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        byte = raw[error.start]
+        raise refuse(f"{what}, line {line}: byte 0x{byte:02x} is not UTF-8 ({error.reason})") from error
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of parquet holds text."""
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def in_words(splits: Mapping[str, Any], noun: str) -> str:
+    """Sizes of splits, such as `8,551 train examples, 1,043 dev examples`."""
+    return ", ".join(f"{len(split):,} {name} {noun}" for name, split in splits.items())

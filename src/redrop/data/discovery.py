@@ -1,0 +1,56 @@
+"""Which data sets there are: a file each, found by its name in its family's folder of `redrop.data.sets`.
+
+A file whose name begins with `_` holds what several of them share.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import pkgutil
+from pathlib import Path
+
+from redrop.data import sets
+from redrop.data.base import META_FILE, DataSet, Prepared
+from redrop.errors import ConfigError, DataError
+
+FAMILIES = ("corpus", "glue", "translation", "summarization")
+"""Folders of `redrop.data.sets`."""
+
+
+@functools.cache
+def names(family: str | None = None) -> tuple[str, ...]:
+    """Names of all data sets, or of those of a family, sorted; nothing is imported for it."""
+    if family is None:
+        return tuple(sorted(name for one in FAMILIES for name in names(one)))
+    folders = [f"{folder}/{family}" for folder in sets.__path__]
+    found = sorted(module.name for module in pkgutil.iter_modules(folders))
+    return tuple(name for name in found if not name.startswith("_"))
+
+
+def get(name: str) -> DataSet:
+    """The data set called `name`; raises ConfigError, with the closest name, when there is none."""
+    for family in FAMILIES:
+        if name in names(family):
+            return importlib.import_module(f"{sets.__name__}.{family}.{name}").DATA_SET
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), names(), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(f"unknown data set {name!r}.{hint} Known: {', '.join(names())}.")
+
+
+def of_family(family: str) -> tuple[DataSet, ...]:
+    """All data sets of a family."""
+    return tuple(get(name) for name in names(family))
+
+
+def load_folder(folder: Path, family: type[DataSet]) -> Prepared:
+    """What is prepared in `folder`, of that family, verified (see `DataSet.load`)."""
+    name = family.read_meta(folder)["name"]
+    known = names(family.family)
+    if name not in known:
+        raise DataError(
+            f"{folder / META_FILE}: {name!r} is no {family.noun}. Known: {', '.join(known)}. "
+            f"Run `redrop prepare {folder.name}`."
+        )
+    return get(name).load(folder)

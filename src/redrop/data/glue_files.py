@@ -1,0 +1,99 @@
+"""Reading the released files of a GLUE task: TSV files in the official layout, or parquet files as the hub's.
+
+Sentences are kept as they are: nothing is stripped, so SST-2's keep their space at the end. A TSV
+file is UTF-8, with or without a byte-order mark; a newline, or a carriage return and a newline, ends
+a row, every tab separates and a quote is a character like any other (csv.QUOTE_NONE). `idx` counts
+the file's rows from 0, as on the hub. A score is the float32 nearest to what is written, as on the hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from redrop.data.base import is_text, read_parquet, utf8_lines
+from redrop.data.glue import GlueTask, Split, make_split
+from redrop.errors import DataError
+
+MAX_SCORE = 5
+
+
+def read(path: Path, task: GlueTask, what: str | None = None) -> Split:
+    """The rows of a raw file, by the ending of its name (or of `what`, which errors call it)."""
+    is_tsv = (what or path.name).endswith(".tsv")
+    return read_tsv(path, task, what) if is_tsv else read_hub(path, task)
+
+
+def read_tsv(path: Path, task: GlueTask, what: str | None = None) -> Split:
+    """The rows of a TSV file in the official layout of `task`.
+
+    Raises DataError naming the file (or `what`), the line, the bad value and what is allowed.
+    """
+    what = str(path) if what is None else what
+    lines = utf8_lines(path.read_bytes(), what, task.refusal)
+    table = [line.removesuffix("\r").split("\t") for line in lines]
+    header = task.header or (tuple(table[0]) if table else ())
+    first = 0 if task.header else 1
+    if len(table) <= first:
+        raise task.refusal(f"{what} has no rows")
+    missing = [name for name in (*task.text, task.label) if name not in header]
+    if missing:
+        raise task.refusal(f"{what}, line 1: no column {missing[0]!r}, only {', '.join(header)}")
+    text, label = [header.index(name) for name in task.text], header.index(task.label)
+
+    idx, sentences, labels = [], [], []
+    for number, fields in enumerate(table[first:]):
+        where = f"{what}, line {number + first + 1}"
+        if len(fields) < len(header) and task.drops_short_rows:
+            continue
+        if len(fields) != len(header):
+            names = ", ".join(header)
+            raise task.refusal(f"{where}: {len(fields)} fields, expected {len(header)} ({names})")
+        idx.append(number)
+        sentences.append([fields[column] for column in text])
+        labels.append(_label(fields[label], task, where))
+    columns = [[row[i] for row in sentences] for i in range(len(text))]
+    return make_split(columns[0], columns[1] if task.pair else None, labels, idx)
+
+
+def read_hub(path: Path, task: GlueTask) -> Split:
+    """The rows of one of the hub's parquet files; raises DataError when it is none of `task`."""
+    return read_table(path, task, task.hub_text, f"Run `redrop fetch {task.name}` again.")
+
+
+def read_table(path: Path, task: GlueTask, text: Sequence[str], again: str) -> Split:
+    """The rows of a parquet file with columns idx, label and `text`, checked as `read_tsv` does."""
+    import pyarrow as pa
+
+    table = read_parquet(path, ["idx", *text, "label"], again)
+    label_is_right = pa.types.is_integer if task.labels else pa.types.is_floating
+    is_right = {"idx": pa.types.is_integer, "label": label_is_right}
+    for name in table.column_names:
+        column = table.column(name)
+        if column.null_count or not is_right.get(name, is_text)(column.type):
+            raise DataError(
+                f"{path}: the column {name!r} is {column.type} with {column.null_count} empty values, "
+                f"which is not what {task.name} has there. {again}"
+            )
+    labels = table.column("label").to_numpy()
+    most = len(task.labels) - 1 if task.labels else MAX_SCORE
+    for row, label in enumerate(labels.tolist()):
+        if not 0 <= label <= most:
+            raise DataError(f"{path}, row {row}: the label {label!r} is not from 0 to {most}. {again}")
+    first, *second = (table.column(name).to_pylist() for name in text)
+    return make_split(first, second[0] if task.pair else None, labels, table.column("idx").to_numpy())
+
+
+def _label(text: str, task: GlueTask, where: str) -> int | float:
+    if not task.labels:
+        try:
+            score = float(text)
+        except ValueError:
+            score = float("nan")
+        if not 0 <= score <= MAX_SCORE:
+            raise task.refusal(f"{where}: the score {text!r} is no number from 0 to {MAX_SCORE}")
+        return score
+    values = task.values or task.labels
+    if text not in values:
+        raise task.refusal(f"{where}: the label {text!r} is none of {', '.join(values)}")
+    return values.index(text)

@@ -1,0 +1,1 @@
+"""Tasks of GLUE, and tasks like those."""

@@ -1,0 +1,27 @@
+"""MRPC: do two sentences from the news say the same?"""
+
+from __future__ import annotations
+
+from redrop.data.glue import GlueTask, released
+
+DATA_SET = GlueTask(
+    name="glue_mrpc",
+    about="do two sentences from the news say the same? (MRPC)",
+    license="none stated by GLUE; for research",
+    editions=released(
+        "mrpc",
+        "MRPC",
+        {
+            "train": (649281, "61fd41301e0e244b0420c4350a170c8e7cf64740335fc875a4af2d79af0df0af"),
+            "dev": (75678, "33c007dbf5bfa8463d87a13e6226df8c0fcf2596c2cd39d0f3bb79754e00f50f"),
+        },
+    ),
+    labels=("not_equivalent", "equivalent"),
+    metrics=("accuracy", "f1"),
+    rows={"train": 3668, "dev": 408},
+    balance={"train": (1194, 2474), "dev": (129, 279)},
+    lengths=(54.1, 57.3),
+    text=("#1 String", "#2 String"),
+    label="Quality",
+    values=("0", "1"),
+)

@@ -1,0 +1,81 @@
+"""Values as people type them: none in words, numbers that YAML reads as text, a key given twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from redrop.errors import ConfigError
+from redrop.spec import RunSpec
+from redrop.study import read_yaml, resolve
+from redrop.verbs.shared import read_config
+from support import small_spec, values_of
+
+
+@pytest.mark.parametrize("word", ["null", "Null", "NULL", "~", "", None])
+@pytest.mark.parametrize("key", ["mirror", "label", "only"])
+def test_none_in_words_is_none(key: str, word: str | None, project: Path) -> None:
+    """As `snakemake --config mirror=null` hands it on."""
+    config = read_config(['{"mirror": "/mirror", "label": "x", "only": ["residual"]}'], project)
+    plan = resolve(config | {key: word}, project)
+    if key == "only":
+        assert len(plan.studies) > 1
+    else:
+        assert getattr(plan, key) is None
+
+
+@pytest.mark.parametrize("word", ["./null", "nil", "none", "nullable"])
+def test_other_words_are_folders(word: str, project: Path) -> None:
+    config = read_config(['{"only": ["residual"]}'], project)
+    assert resolve(config | {"mirror": word}, project).mirror == word
+
+
+def test_results_are_never_none(project: Path) -> None:
+    config = read_config([], project)
+    with pytest.raises(ConfigError, match="results"):
+        resolve(config | {"results": None}, project)
+    assert resolve(config | {"results": "null"}, project).results == Path("null")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "text", "remedy"),
+    [
+        ("schedule", "learning_rate", "1e-3", "write 1.0e-03, without quotes"),
+        ("schedule", "learning_rate", "3E-4", "write 3.0e-04, without quotes"),
+        ("schedule", "iterations", "1e4", "write 1.0e+04, without quotes"),
+        ("schedule", "batch_size", "'8'", "leave out the quotes"),
+        ("optimiser", "beta1", "'0.9'", "leave out the quotes"),
+        ("model", "bias", "no", "put it in quotes"),
+        ("model", "activation", "1", "put it in quotes"),
+    ],
+)
+def test_a_value_that_yaml_reads_otherwise_is_explained(
+    section: str, key: str, text: str, remedy: str
+) -> None:
+    values: dict[str, Any] = values_of(small_spec())
+    values[section][key] = yaml.safe_load(text)
+    with pytest.raises(ConfigError) as error:
+        RunSpec.from_dict(values)
+    assert f"{section}.{key}: " in str(error.value)
+    assert remedy in str(error.value)
+    if remedy.startswith("write"):  # and what it says to write is read as a number
+        written = yaml.safe_load(remedy.split()[1].rstrip(","))
+        assert written == pytest.approx(float(values[section][key]))
+
+
+def test_a_key_given_twice_is_refused_by_the_workflow_as_by_the_verbs(project: Path, tmp_path: Path) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text("only: [residual]\nlabel: one\nlabel: two\n")
+    with pytest.raises(ConfigError, match=r"line 3: 'label' is given twice"):
+        read_yaml(file)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--dry-run"]
+    done = subprocess.run(
+        [*command, "--configfile", str(file)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "line 3: 'label' is given twice" in done.stdout + done.stderr
