@@ -334,7 +334,11 @@ def make_spec(
     part = study.protocol(protocol)
     settings = {key: setting.value for key, setting in part.settings.items()}
     settings |= {key: setting.value for key, setting in part.tasks.get(task, {}).items()}
-    settings |= {key: setting.value for key, setting in part.rows[config].items()}
+    row = {key: setting.value for key, setting in part.rows[config].items()}
+    if row.get("model.name", settings.get("model.name")) != settings.get("model.name"):
+        # Another kind of model: its row says all that there is to say of it.
+        settings = {key: value for key, value in settings.items() if not key.startswith("model.")}
+    settings |= row
     retired = tuple(f"{section}." for section in RunSpec.RETIRED)
     unknown = [key for key in override if key not in settings and not key.startswith(retired)]
     if unknown:

@@ -24,7 +24,8 @@ from redrop.record import PROVENANCE, write_json
 from redrop.runtime.environment import device_name
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec
-from redrop.training.single import SingleTrainer
+from redrop.training.language_model import LanguageModelling
+from redrop.training.trainer import Trainer
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEXT = "python_docs"
@@ -43,7 +44,7 @@ def spec_of(iterations: int) -> RunSpec:
 def milliseconds_of_steps(iterations: int, data: Path) -> float:
     """A step of the single trainer alone, in this process."""
     torch.set_num_threads(1)
-    trainer = SingleTrainer(spec_of(iterations), load(data / TEXT), torch.device("cpu"))
+    trainer = Trainer(LanguageModelling(spec_of(iterations), load(data / TEXT), torch.device("cpu")))
     began = time.perf_counter()
     for _ in range(iterations):
         trainer.step()

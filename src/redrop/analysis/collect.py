@@ -264,8 +264,7 @@ def _refuse_mixture(one: RunRecord, other: RunRecord) -> None:
     if one.spec.seed == other.spec.seed:
         what = f"two runs of seed {one.spec.seed}"
     else:
-        decodes = one.spec.model.name in ("transformer", "generator")
-        harmless = HARMLESS_IN_DECODING if decodes else HARMLESS
+        harmless = HARMLESS_IN_DECODING if one.spec.kind.decodes else HARMLESS
         mixed = [key for key in difference(flat(one.spec), flat(other.spec)) if not key.startswith(harmless)]
         mixed += [f"data.{key}" for key, value in one.data.items() if other.data.get(key) != value]
         if not mixed:
