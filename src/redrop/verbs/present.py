@@ -116,7 +116,7 @@ def claims(arguments: argparse.Namespace) -> None:
 
 def publish(arguments: argparse.Namespace) -> None:
     """Copy a study's finished runs to where git keeps them, with tables and figures."""
-    from redrop.runtime import publish as publishing
+    from redrop.analysis import publish as publishing
 
     plan = read_plan(arguments)
     study = plan.studies[arguments.study]
@@ -127,7 +127,7 @@ def publish(arguments: argparse.Namespace) -> None:
 
 def restore(arguments: argparse.Namespace) -> None:
     """Copy a study's published runs back, so that a workflow takes them as finished."""
-    from redrop.runtime import publish as publishing
+    from redrop.analysis import publish as publishing
 
     results = arguments.results or Path("results")
     new = publishing.restore(arguments.study, arguments.published, results)
