@@ -188,6 +188,8 @@ class Study:
     figures: tuple[str, ...] = ()
     part: str = ""
     """What the config calls it: the study's own name, or ``<study>_<part>`` with tables of its own."""
+    root: Path = Path()
+    """The project that it was read from, with its claims and reported figures."""
     parts: tuple[str, ...] = ()
     """The parts with tables and figures of their own, without the study's name before them."""
 
@@ -302,7 +304,7 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
         name, view = f"{name}_{view_name}", views[view_name]
     tables, figures = tuple(view["tables"]), tuple(view["figures"])
     parts = tuple(raw.get("parts", ()))
-    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, parts)
+    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, root, parts)
 
 
 def _check_presented(raw: dict[str, Any], path: Path) -> None:
@@ -332,7 +334,11 @@ def make_spec(
     part = study.protocol(protocol)
     settings = {key: setting.value for key, setting in part.settings.items()}
     settings |= {key: setting.value for key, setting in part.tasks.get(task, {}).items()}
-    settings |= {key: setting.value for key, setting in part.rows[config].items()}
+    row = {key: setting.value for key, setting in part.rows[config].items()}
+    if row.get("model.name", settings.get("model.name")) != settings.get("model.name"):
+        # Another kind of model: its row says all that there is to say of it.
+        settings = {key: value for key, value in settings.items() if not key.startswith("model.")}
+    settings |= row
     retired = tuple(f"{section}." for section in RunSpec.RETIRED)
     unknown = [key for key in override if key not in settings and not key.startswith(retired)]
     if unknown:

@@ -19,7 +19,13 @@ from snakemake.exceptions import WorkflowError
 
 PROJECT = Path(workflow.basedir)
 # Killed, Snakemake leaves its lock behind; so that the same command goes on, locks of the dead are removed.
-ALIVE = hold(Path(".snakemake"), main=workflow.is_main_process)
+try:
+    ALIVE = hold(Path(".snakemake"), main=workflow.is_main_process)
+except OSError as error:
+    raise WorkflowError(
+        f"{Path.cwd()}: nothing can be written there ({error.strerror}), and Snakemake works there; give it a "
+        "folder of yours with --directory FOLDER, which results go to as well"
+    ) from None
 # Only the workflow's own process counts GPUs: a job on a cluster parses this too.
 try:
     if workflow.is_main_process:  # Snakemake's own reader keeps the last of two equal keys in silence

@@ -10,7 +10,7 @@ from redrop.analysis.registry import build_table, check_names, plan_of
 from redrop.analysis.reported import NOTHING, Reported, read_reported
 from redrop.analysis.study_results import Protocols, StudyResults
 from redrop.presented import FIGURES, TABLES
-from redrop.study import Study, project_folder
+from redrop.study import Study
 
 FIGURE_SUFFIXES = ("svg", "pdf", "png")
 
@@ -32,10 +32,10 @@ def collect(folder: Path, wanted: set[str] | None, out_csv: Path) -> Results:
 
 
 def find_reported(study: Study, path: Path | None) -> Reported:
-    """The authors' figures: of ``path``, else of config/reported/ here or in the checkout."""
+    """The authors' figures: of ``path``, else of the project's config/reported/."""
     if path is not None:
         return read_reported(path, study)
-    path = project_folder() / "config" / "reported" / f"{study.name}.csv"
+    path = study.root / "config" / "reported" / f"{study.name}.csv"
     return read_reported(path, study) if path.exists() else NOTHING
 
 
