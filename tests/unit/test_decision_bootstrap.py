@@ -69,8 +69,8 @@ def test_stratified_resamples_seeds_within_a_task() -> None:
 
 
 def test_stratified_is_rliables() -> None:
-    """rliable's get_interval_estimates({"a": x}, lambda s: np.array([s.mean()]), reps=5000), x with a row a seed
-    and a column a task, gives 0.8168, 0.4822 to 1.1214."""
+    """rliable's get_interval_estimates({"a": x}, lambda s: np.array([s.mean()]), reps=5000) gives 0.8168,
+    0.4822 to 1.1214; x has a row a seed and a column a task."""
     x = np.random.default_rng(0).normal(1.0, 1.0, (5, 4))
     found = stratified(x.T.tolist(), 5000)
     assert found.estimate == pytest.approx(0.81682, abs=1e-5)
