@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 from scipy import integrate, optimize, special, stats
 
-from redrop.analysis.decision.comparison import ALPHA, FEWEST_TO_DECIDE
+from redrop.analysis.decision.comparison import ALPHA, FEWEST_TO_DECIDE, Comparison
 
 POWER = 0.8
 MOST_SEEDS = 100_000
@@ -94,3 +95,21 @@ def _fewest(power_of: Callable[[int], float], wanted: float) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if power_of(middle) >= wanted else (middle, high)
     return high
+
+
+@cache
+def seeds_to_decide(matters: float, sd: float) -> int | None:
+    """Seeds that show either: the smallest difference that matters where it is there, or that there is none.
+
+    None beyond a hundred thousand, or where no difference is known to matter or no spread is known.
+    """
+    if not matters or not math.isfinite(sd):
+        return None
+    found = seeds_to_show(matters, sd), seeds_to_show_equivalence(matters, sd)
+    return None if None in found else max(found)
+
+
+@cache
+def detectable_by(comparison: Comparison) -> float:
+    """What a comparison could have shown, with the seeds and the spread that it has."""
+    return detectable(comparison.n, comparison.spread.sd, comparison.spread.df)
