@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
-from redrop.data.directions import DIRECTIONS
 from redrop.errors import ConfigError
-from redrop.registry import declared_options
+from redrop.registry import declared_options, resolve
 from redrop.schedules import SCHEDULES
 from redrop.settings import Option, Options, added
 from redrop.spec_encoder import ConsistencySpec, check_revision
 
 SIDES = ("encoder", "decoder")
 ATTENTIONS = ("encoder", "decoder", "cross")
+
+
+def directions() -> Mapping[str, Any]:
+    """The directions of translation, by name: which texts there are is found when it is asked."""
+    return resolve("redrop.data.directions:DIRECTIONS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +44,12 @@ class TextPairDataSpec:
     @property
     def translates(self) -> bool:
         """Whether the task is a direction of translation."""
-        return self.task in DIRECTIONS
+        return self.task in directions()
 
     @property
     def data_set(self) -> str:
         """The data set's name in ``redrop.data``."""
-        return DIRECTIONS[self.task].data_set if self.translates else self.task
+        return directions()[self.task].data_set if self.translates else self.task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from redrop.data import load, prepare
+from redrop.data import fetch, load, prepare
 from redrop.record import PROVENANCE, write_json
 from redrop.runtime.environment import device_name
 from redrop.spec import RunSpec
@@ -83,7 +83,9 @@ def main() -> None:
     steps, runs = [], []
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        prepare(TEXT, Path(folder), data / TEXT)
+        raw = Path(folder) / "raw"
+        fetch(TEXT, raw)
+        prepare(TEXT, raw, data / TEXT)
         alone = [__file__, "--iterations", str(options.iterations), "--steps-with", str(data)]
         for number in range(options.rounds):
             steps.append(float(in_a_process(*alone)))

@@ -24,6 +24,7 @@ from generation_support import (
     toy,
     trainer_of,
 )
+from redrop.data import load
 from redrop.data.text_pairs import SymbolCodec, TokenizerCodec
 from redrop.data.tokens import Tokens
 from redrop.evaluation.decoding import MORE, decode
@@ -356,9 +357,9 @@ def test_padding_by_hand() -> None:
 
 def test_long_pairs_are_left_out_of_training_alone() -> None:
     """toy_xx_yy: 7 to 10 tokens a side, the end mark included."""
-    prepared, whole = data_root() / "toy_translation", toy("toy_xx_yy")
+    whole = toy("toy_xx_yy")
     spec = generation_spec(data__max_source=8, data__max_target=8)
-    _, cut = translations(spec, prepared, None)
+    cut = translations(spec, load("toy_translation", data_root()), None)
     fits = whole.splits["train"].longest <= 8
     assert 0 < len(cut.splits["train"]) == fits.sum() < len(fits)
     assert cut.splits["train"].longest.max() == 8
@@ -370,7 +371,7 @@ def test_long_pairs_are_left_out_of_training_alone() -> None:
 
 def test_long_articles_are_cut() -> None:
     spec = generation_spec(data__task="toy_summaries", data__max_source=9, data__max_target=5)
-    _, pairs = summaries(spec, data_root() / "toy_summaries", None)
+    pairs = summaries(spec, load("toy_summaries", data_root()), None)
     for name, count in (("train", 800), ("valid", 100), ("test", 100)):
         split = pairs.splits[name]
         assert len(split) == count

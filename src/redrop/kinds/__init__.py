@@ -33,11 +33,9 @@ class Kind:
     pack: str | None = None
     """``module:class`` that trains several as one batched program; None: it is trained alone."""
     shape: str | None = None
-    """``module:function`` (spec, folder of models) -> Shape or None, to count operations and bytes with;
-    None: nobody knows how large it is."""
+    """``module:function`` (spec, folder of models) -> Shape or None; None: its size is unknown."""
     gradient_part: str | None = None
-    """``module:function`` (name of a parameter, model section) -> key of its gradient norm in the curve;
-    None: the curve has none."""
+    """``module:function`` (parameter's name, model section) -> key of its norm; None: not recorded."""
     shown: tuple[str, ...]
     """Metrics that tell how good a run is, the main one first."""
     points: float = 1.0

@@ -262,5 +262,5 @@ def write_record(
     write_json(folder / PROVENANCE, provenance(device.type, source.origin, cost))
     document = metrics_document(spec, outcome.status, outcome.reason, source.data, outcome.metrics, files)
     write_json(folder / METRICS, document)
-    last = outcome.metrics["val_loss_last"].value
-    log.info("%s: validation loss %s", spec.run, "none" if last is None else f"{last:.4f}")
+    loss = outcome.metrics["val_loss_last"].value
+    log.info("%s: validation loss %s", spec.run, "none" if loss is None else f"{loss:.4f}")
