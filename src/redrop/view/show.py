@@ -198,7 +198,7 @@ def _reproduce(folder: Path, spec: RunSpec, provenance: Provenance | None) -> It
     if (folder / METRICS).exists():
         if folder.resolve().name != spec.run and RUN_SUFFIX.search(folder.resolve().name):
             yield Line(
-                "  recorded by an earlier version, perhaps in a pack: its numbers agree up to rounding"
+                "  of an earlier version, perhaps trained in a pack: its numbers agree up to rounding"
             )
             return
         words = ["cmp", str(folder / METRICS), f"reproduced/{spec.run}/{METRICS}"]
