@@ -10,7 +10,8 @@ import torch
 from redrop import data
 from redrop.data.glue import load_task
 from redrop.spec import RunSpec
-from redrop.training.finetune import FineTuner
+from redrop.training.classification import Classification
+from redrop.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SECTIONS: dict[str, dict[str, Any]] = {
@@ -87,6 +88,7 @@ def toy_task(name: str, root: Path) -> Path:
     return folder
 
 
-def tuner(spec: RunSpec, root: Path, model: Path | None = None, device: torch.device = CPU) -> FineTuner:
+def tuner(spec: RunSpec, root: Path, model: Path | None = None, device: torch.device = CPU) -> Trainer:
     """The run's trainer."""
-    return FineTuner(spec, load_task(toy_task(spec.task, root)), model, device, root / "tokens")
+    task = load_task(toy_task(spec.task, root))
+    return Trainer(Classification(spec, task, model, device, root / "tokens"))

@@ -18,8 +18,8 @@ from transformers import PreTrainedModel
 from redrop import data
 from redrop.data.text_pairs import Codec, Pairs, SymbolCodec, TextPairs
 from redrop.models.generation import build_transformer, load_generator
-from redrop.objectives.generation import PairBatch
-from redrop.runtime.trainers import summaries, translations
+from redrop.objectives.consistency import output_consistency
+from redrop.objectives.pairs import PairBatch
 from redrop.spec import RunSpec
 from redrop.spec_generation import (
     GenerationEvaluationSpec,
@@ -27,7 +27,9 @@ from redrop.spec_generation import (
     GeneratorSpec,
     TransformerSpec,
 )
-from redrop.training.generation import GenerationTrainer
+from redrop.training.generation import Generation
+from redrop.training.sources import summaries, translations
+from redrop.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 RATES = ("dropout", "attention_dropout", "activation_dropout")
@@ -164,7 +166,7 @@ def small(task: str, train: int, valid: int = 6, test: int = 6) -> TextPairs:
 @functools.cache
 def _built(spec: TransformerSpec | GeneratorSpec, codec: Codec, seed: int) -> PreTrainedModel:
     if spec.name == "transformer":
-        return build_transformer(spec, codec, seed)
+        return build_transformer(spec, None, codec, seed)
     return load_generator(spec, None, codec, seed)
 
 
@@ -173,16 +175,15 @@ def model_for(spec: TransformerSpec | GeneratorSpec, codec: Codec, seed: int) ->
     return copy.deepcopy(_built(spec, codec, seed))
 
 
-def trainer_of(
-    spec: RunSpec, pairs: TextPairs | None = None, scratch: Path | None = None
-) -> GenerationTrainer:
+def trainer_of(spec: RunSpec, pairs: TextPairs | None = None, scratch: Path | None = None) -> Trainer:
     """The run's trainer on a CPU; ``pairs``: other than the whole toy."""
     pairs = toy(spec.task) if pairs is None else pairs
-    return GenerationTrainer(spec, pairs, model_for(spec.model, pairs.codec, spec.seed), CPU, scratch)
+    model = model_for(spec.model, pairs.codec, spec.seed)
+    return Trainer(Generation(spec, pairs, model, CPU, scratch))
 
 
 @functools.cache
-def overfitted() -> GenerationTrainer:
+def overfitted() -> Trainer:
     """A model that knows 12 sentences by heart, trained without dropout; nobody changes it."""
     spec = generation_spec(
         **NO_DROPOUT,
@@ -224,3 +225,9 @@ def pair_batch(more: int = 0, seed: int = 0) -> PairBatch:
         ends = real & ~torch.cat([real[:, 1:], torch.zeros(3, 1, dtype=torch.bool)], dim=1)
         sides += [torch.where(real, torch.where(ends, CODEC.end, tokens), CODEC.pad), real]
     return PairBatch(*sides, start=CODEC.end)
+
+
+def token_consistency(logits_2BTV: torch.Tensor, real_BT: torch.Tensor) -> torch.Tensor:
+    """The divergence of both passes' distributions, mean over the real target tokens."""
+    rows = [half[real_BT] for half in logits_2BTV.chunk(2)]
+    return output_consistency(torch.cat(rows), "tokenmean")

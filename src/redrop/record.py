@@ -220,6 +220,16 @@ def has_checksum(content: bytes, sha256: str) -> bool:
     return sha256 in (hashlib.sha256(text).hexdigest() for text in (content, content.replace(b"\r\n", b"\n")))
 
 
+def read_whole(folder: Path) -> RunRecord:
+    """Read a run's record and look at its curve, without which it is not finished; raises ``RecordError``."""
+    record = read_record(folder)
+    path = Path(folder) / CURVE
+    sha256 = record.files.get(CURVE)
+    if sha256 is None or not has_checksum(_read(path), sha256):
+        read_curve(folder, sha256)  # which finds the place of the fault
+    return record
+
+
 def same_result(one: RunRecord, other: RunRecord) -> bool:
     """Whether two records of one run say the same; an older one has no checksums."""
     return (one.status, one.metrics, one.data) == (other.status, other.metrics, other.data)
@@ -254,6 +264,7 @@ def is_recorded(folder: Path, spec: RunSpec) -> bool:
     found = read_record(folder)
     if found.spec != spec:
         raise RecordError(f"{folder}: holds run {found.run}, not {spec.run}; use another folder")
+    read_whole(folder)
     log.info("%s: already there", folder / METRICS)
     return True
 

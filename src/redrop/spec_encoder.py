@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
 from redrop.errors import ConfigError
-from redrop.methods import METHODS, WEIGHTS
+from redrop.methods import METHODS, WEIGHTS, check_weights
+from redrop.registry import declared_options
+from redrop.schedules import SCHEDULES
+from redrop.settings import Option, Options, added
 
 REDUCTIONS = ("mean", "sum")
 LAYERS = re.compile(r"all|last|\d+|\d+-\d+")
@@ -107,15 +111,12 @@ class ConsistencySpec:
     """``mean`` or ``sum`` over the heads."""
     tokens: str
     """``mean`` over all tokens of the batch, or ``sum`` over those of an example."""
+    options: Options = added({})
+    """What the method can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         check_choice("objective.name", self.name, METHODS)
-        for key in WEIGHTS:
-            check_range(f"objective.{key}", getattr(self, key), 0.0)
-            if key not in METHODS[self.name].weights and getattr(self, key):
-                raise ConfigError(
-                    f"objective.{key}: {getattr(self, key)!r}, but {self.name} has no such term; give 0"
-                )
+        check_weights(self, WEIGHTS)
         check_choice("objective.passes", self.passes, self.PASSES)
         check_choice("objective.outputs", self.outputs, self.OUTPUTS)
         check_choice("objective.attention", self.attention, ("scores", "probabilities", "dropped"))
@@ -128,10 +129,18 @@ class ConsistencySpec:
                     "or a range such as 3-6"
                 )
 
+    @classmethod
+    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
+        """Settings that the method has beyond these fields."""
+        return declared_options(METHODS, values.get("name"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuneScheduleSpec:
     """How long, in what batches, at which learning rate."""
+
+    RISES_FROM: ClassVar = 1
+    """The warm-up's first update has so many of its steps, as fairseq's."""
 
     epochs: float | None
     """Times that the training set is gone through; null where ``updates`` says how long."""
@@ -144,7 +153,7 @@ class FineTuneScheduleSpec:
     bucket_batches: int
     """Batches are cut from so many batches' worth of shuffled examples, sorted by length; 1: not sorted."""
     shape: str
-    """``linear``: from ``learning_rate`` to 0 (fairseq's polynomial decay of power 1); ``constant``."""
+    """How the learning rate goes on after the warm-up; see ``redrop.schedules``."""
     learning_rate: float
     """The highest learning rate."""
     warmup: float
@@ -153,6 +162,8 @@ class FineTuneScheduleSpec:
     """``fp32`` (TF32 matrix products on CUDA), or autocast: ``bf16``, or ``fp16`` with scaled gradients."""
     gradient_checkpointing: bool
     """Layers are computed again in the backward pass: less memory, more time."""
+    options: Options = added({})
+    """What the shape can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.updates is None):
@@ -171,10 +182,19 @@ class FineTuneScheduleSpec:
                 f"schedule.accumulation: {self.accumulation} does not divide "
                 f"schedule.batch_size ({self.batch_size})"
             )
-        check_choice("schedule.shape", self.shape, ("linear", "constant"))
+        check_choice("schedule.shape", self.shape, SCHEDULES)
         check_choice("schedule.precision", self.precision, ("fp32", "bf16", "fp16"))
         check_range("schedule.learning_rate", self.learning_rate, 0.0)
         check_range("schedule.warmup", self.warmup, 0.0)
+
+    @classmethod
+    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
+        """Settings that the shape has beyond these fields."""
+        return declared_options(SCHEDULES, values.get("shape"))
+
+    def warmup_updates(self, updates: int) -> int:
+        """Updates of the warm-up, of ``updates`` in all."""
+        return int(self.warmup if self.warmup >= 1 else self.warmup * updates)
 
     def updates_on(self, examples: int) -> int:
         """Optimiser updates of the whole run on a training set of that size."""

@@ -5,16 +5,24 @@ Read by the Snakefile in every job: standard library only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
-from redrop.data.directions import DIRECTIONS
 from redrop.errors import ConfigError
+from redrop.registry import declared_options, resolve
+from redrop.schedules import SCHEDULES
+from redrop.settings import Option, Options, added
 from redrop.spec_encoder import ConsistencySpec, check_revision
 
 SIDES = ("encoder", "decoder")
 ATTENTIONS = ("encoder", "decoder", "cross")
+
+
+def directions() -> Mapping[str, Any]:
+    """The directions of translation, by name: which texts there are is found when it is asked."""
+    return resolve("redrop.data.directions:DIRECTIONS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +44,12 @@ class TextPairDataSpec:
     @property
     def translates(self) -> bool:
         """Whether the task is a direction of translation."""
-        return self.task in DIRECTIONS
+        return self.task in directions()
 
     @property
     def data_set(self) -> str:
         """The data set's name in ``redrop.data``."""
-        return DIRECTIONS[self.task].data_set if self.translates else self.task
+        return directions()[self.task].data_set if self.translates else self.task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +143,9 @@ class GenerationObjectiveSpec(ConsistencySpec):
 class GenerationScheduleSpec:
     """How long, in what batches, at which learning rate."""
 
+    RISES_FROM: ClassVar = 1
+    """The warm-up's first update has so many of its steps, as fairseq's."""
+
     updates: int
     """Optimiser updates."""
     batch_tokens: int
@@ -142,7 +153,7 @@ class GenerationScheduleSpec:
     accumulation: int
     """Batches an update. Stands for the papers' several GPUs."""
     shape: str
-    """``inverse-sqrt``: falls with the root of the update; ``linear``: to 0 at the end; ``constant``."""
+    """How the learning rate goes on after the warm-up; see ``redrop.schedules``."""
     learning_rate: float
     """The highest learning rate."""
     warmup: int
@@ -151,14 +162,30 @@ class GenerationScheduleSpec:
     """``fp32`` (TF32 matrix products on CUDA), or autocast: ``bf16``, or ``fp16`` with scaled gradients."""
     gradient_checkpointing: bool
     """Layers are computed again in the backward pass: less memory, more time."""
+    options: Options = added({})
+    """What the shape can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         for key in ("updates", "batch_tokens", "accumulation"):
             check_range(f"schedule.{key}", getattr(self, key), 1)
-        check_choice("schedule.shape", self.shape, ("inverse-sqrt", "linear", "constant"))
+        check_choice("schedule.shape", self.shape, SCHEDULES)
         check_choice("schedule.precision", self.precision, ("fp32", "bf16", "fp16"))
         check_range("schedule.learning_rate", self.learning_rate, 0.0)
         check_range("schedule.warmup", self.warmup, 1)
+
+    @classmethod
+    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
+        """Settings that the shape has beyond these fields."""
+        return declared_options(SCHEDULES, values.get("shape"))
+
+    @property
+    def last_iteration(self) -> int:
+        """Updates that are really made."""
+        return self.updates
+
+    def warmup_updates(self, updates: int) -> int:
+        """Updates of the warm-up."""
+        return self.warmup
 
 
 @dataclass(frozen=True, kw_only=True)

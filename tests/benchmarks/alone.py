@@ -19,12 +19,13 @@ from pathlib import Path
 
 import torch
 
-from redrop.data import load, prepare
+from redrop.data import fetch, load, prepare
 from redrop.record import PROVENANCE, write_json
 from redrop.runtime.environment import device_name
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec
-from redrop.training.single import SingleTrainer
+from redrop.training.language_model import LanguageModelling
+from redrop.training.trainer import Trainer
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEXT = "python_docs"
@@ -43,7 +44,7 @@ def spec_of(iterations: int) -> RunSpec:
 def milliseconds_of_steps(iterations: int, data: Path) -> float:
     """A step of the single trainer alone, in this process."""
     torch.set_num_threads(1)
-    trainer = SingleTrainer(spec_of(iterations), load(data / TEXT), torch.device("cpu"))
+    trainer = Trainer(LanguageModelling(spec_of(iterations), load(data / TEXT), torch.device("cpu")))
     began = time.perf_counter()
     for _ in range(iterations):
         trainer.step()
@@ -82,7 +83,9 @@ def main() -> None:
     steps, runs = [], []
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        prepare(TEXT, Path(folder), data / TEXT)
+        raw = Path(folder) / "raw"
+        fetch(TEXT, raw)
+        prepare(TEXT, raw, data / TEXT)
         alone = [__file__, "--iterations", str(options.iterations), "--steps-with", str(data)]
         for number in range(options.rounds):
             steps.append(float(in_a_process(*alone)))

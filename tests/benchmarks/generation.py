@@ -45,7 +45,8 @@ from redrop.runtime.environment import device_name
 from redrop.spec import RunSpec
 from redrop.spec_generation import GenerationEvaluationSpec, TransformerSpec
 from redrop.study import load_study, make_spec
-from redrop.training.generation import GenerationTrainer
+from redrop.training.generation import Generation
+from redrop.training.trainer import Trainer
 
 PROJECT = Path(__file__).resolve().parents[2]
 CODEC = SymbolCodec([f"w{number}" for number in range(7997)])
@@ -88,7 +89,7 @@ class InOrder(Seq2SeqTrainer):
 class InTurn(TrainerCallback):
     """Between two of their updates, one of ours; both on the same batch."""
 
-    def __init__(self, ours: GenerationTrainer) -> None:
+    def __init__(self, ours: Trainer) -> None:
         self.ours, self.pairs, self._begin = ours, [], 0.0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
@@ -136,15 +137,13 @@ def race(attention: str, updates: int, batch_tokens: int, device: torch.device) 
     spec, pairs = training_spec(batch_tokens), random_pairs(4000)
 
     def model() -> PreTrainedModel:
-        return build_transformer(spec.model, CODEC, spec.seed)
+        return build_transformer(spec.model, None, CODEC, spec.seed)
 
-    ours, theirs = GenerationTrainer(spec, pairs, model(), device), model()
+    ours, theirs = Trainer(Generation(spec, pairs, model(), device)), model()
     theirs.set_attn_implementation(attention)
     total, batches = WARM_UP + updates, []
     for number in range(total):
-        ours.iteration = number
-        batches += ours.next_batches()
-    ours.iteration = 0
+        batches += ours.task.next_batches(number)
 
     def collate(examples: list[np.ndarray]) -> dict[str, torch.Tensor]:
         source, of_source = pairs.splits["train"].source.padded(examples[0], CODEC.pad)
@@ -185,8 +184,8 @@ def methods(updates: int, batch_tokens: int, device: torch.device) -> list[dict[
     trainers, pairs = {}, random_pairs(4000)
     for config in ("ce", "rdrop", "lrdrop"):
         spec = training_spec(batch_tokens, config)
-        model = build_transformer(spec.model, CODEC, spec.seed)
-        trainers[config] = GenerationTrainer(spec, pairs, model, device)
+        model = build_transformer(spec.model, None, CODEC, spec.seed)
+        trainers[config] = Trainer(Generation(spec, pairs, model, device))
     rounds = [
         {config: timed(trainer.step, device) for config, trainer in trainers.items()}
         for _ in range(WARM_UP + updates)
@@ -205,7 +204,7 @@ def decoding(beam: int, sentences: int, length: int, rounds: int, device: torch.
     """Seconds with and without a cache, in turn, and whether the hypotheses are the same."""
     rates = {"dropout": 0.1, "attention_dropout": 0.0, "activation_dropout": 0.0}
     spec = TransformerSpec(layers=3, width=256, feed_forward=512, heads=4, **rates)
-    model = build_transformer(spec, CODEC, 1).to(device).eval()
+    model = build_transformer(spec, None, CODEC, 1).to(device).eval()
     draw = np.random.default_rng(1)
     source = random_tokens(draw, draw.integers(15, 35, sentences))
     search = GenerationEvaluationSpec(

@@ -25,8 +25,9 @@ from redrop.runtime.environment import device_name
 from redrop.runtime.rates import matmul_rate
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec
-from redrop.training.single import SingleTrainer
-from redrop.training.sweep import SweepTrainer
+from redrop.training.language_model import LanguageModelling
+from redrop.training.pack import PackTrainer
+from redrop.training.trainer import Trainer
 
 VARIANTS = {"nanoGPT-style": 1, "single run": 1, "pack of 4": 4, "pack of 20": 20}
 CORPUS_LENGTH = 1_000_000
@@ -45,9 +46,9 @@ def stepper(name: str, device: torch.device) -> tuple[Callable[[], Any], Callabl
     if name == "nanoGPT-style":
         return plain_step(spec, corpus, device), None
     trainer = (
-        SingleTrainer(spec, corpus, device)
+        Trainer(LanguageModelling(spec, corpus, device))
         if lanes == 1
-        else SweepTrainer([spec] * lanes, [corpus] * lanes, device)
+        else PackTrainer([spec] * lanes, [corpus] * lanes, device)
     )
     return trainer.step, trainer.losses if lanes <= 4 else None  # a larger pack's takes minutes
 

@@ -21,7 +21,8 @@ from step import timed
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from redrop.models.attention import TAP
-from redrop.objectives.doubled import terms_of
+from redrop.objectives.examples import ExampleBatch
+from redrop.objectives.terms import terms_of
 from redrop.record import write_json
 from redrop.runtime.environment import device_name
 from redrop.spec_encoder import ConsistencySpec
@@ -70,7 +71,7 @@ def stepper(variant: str, size: str, batch: int, length: int, device: torch.devi
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
-        with terms_of(model, inputs, labels, spec, half=half) as terms:
+        with terms_of(model, ExampleBatch(inputs, labels), spec, half=half) as terms:
             terms.total(spec).backward()
         optimiser.step()
 

@@ -26,7 +26,8 @@ from redrop.runtime.environment import device_name
 from redrop.runtime.rates import matmul_rate
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec
-from redrop.training.single import SingleTrainer
+from redrop.training.language_model import LanguageModelling
+from redrop.training.trainer import Trainer
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -147,7 +148,7 @@ def main() -> None:
     rows, rate = [], matmul_rate(device.type) / 1e9
     for config in ("a2r0", "a2r025", "a2r25_2", "a2r2_4"):
         spec = make_spec(study, "authors", config, "tiny_shakespeare", 0, {})
-        trainer = SingleTrainer(spec, corpus, device)
+        trainer = Trainer(LanguageModelling(spec, corpus, device))
         plain = plain_step(spec, corpus, device)
         for _ in range(20):
             plain()

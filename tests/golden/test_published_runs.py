@@ -6,10 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import torch
 
 from redrop.data.corpus import Corpus
 from redrop.record import read_curve, read_record
-from redrop.training.single import train
+from redrop.training.language_model import LanguageModelling
+from redrop.training.trainer import train
 
 
 @pytest.mark.parametrize("config", ["res1-0.2", "res4-0.2"])
@@ -18,7 +20,10 @@ def test_the_head_of_a_published_run_comes_out_again(config: str, project: Path,
     (folder,) = (project / "results/published/residual/runs").glob(f"notebook-{config}-*-s1337-*")
     spec = read_record(folder).spec
     head = dataclasses.replace(spec, schedule=dataclasses.replace(spec.schedule, stop_at=250))
-    found, recorded = train(head, shakespeare, progress=False).curve, read_curve(folder)
+    found, recorded = (
+        train(LanguageModelling(head, shakespeare, torch.device("cpu")), progress=False).curve,
+        read_curve(folder),
+    )
     for ours, row in zip(found, recorded, strict=False):
         assert {key: ours[key] for key in row} == pytest.approx(row, abs=5e-4)
     assert [row["iteration"] for row in found] == [0, 250]

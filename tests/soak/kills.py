@@ -25,9 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import redrop.training.finetune
-import redrop.training.generation
-import redrop.training.single
+import redrop.training.trainer
 from redrop.verbs import obtain, present
 from soak.kinds import PROJECT, Kind, kinds, make_shared
 
@@ -68,14 +66,9 @@ class Phase:
 
     def watch(self) -> None:
         """In a fork: follow the work. A file is being written from its temporary name to its final one."""
-        for module, trainer in (
-            (redrop.training.single, "SingleTrainer"),
-            (redrop.training.finetune, "FineTuner"),
-            (redrop.training.generation, "GenerationTrainer"),
-        ):
-            found = getattr(module, trainer)
-            for method, name in (("step", "training"), ("losses", "evaluation"), ("finish", "evaluation")):
-                setattr(found, method, self.during(name, getattr(found, method)))
+        trainer = redrop.training.trainer.Trainer
+        for method, name in (("step", "training"), ("losses", "evaluation"), ("finish", "evaluation")):
+            setattr(trainer, method, self.during(name, getattr(trainer, method)))
         before: list[str] = []
 
         def hook(event: str, arguments: tuple) -> None:

@@ -95,6 +95,17 @@ def test_a_config_file_is_read_over_the_default_one(
     assert "seeds" in complaint(capsys, ["plan", "--config", str(over)])
 
 
+def test_a_study_without_a_folder_is_not_collected_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs" / "residual").mkdir(parents=True)
+    words = ["collect", "--results", str(tmp_path), "--out", str(tmp_path / "runs.csv"), "--study"]
+    main([*words, "residual"])
+    assert "0 runs" in capsys.readouterr().out
+    assert "'resdual' has no runs" in (said := complaint(capsys, [*words, "resdual"]))
+    assert "did you mean 'residual'" in said
+
+
 def test_claims_are_those_of_the_published_runs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = project / "results" / "published" / "residual"
     main(["claims", "--study", "residual", "--results", str(folder), "--all-runs"])

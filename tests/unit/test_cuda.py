@@ -13,9 +13,10 @@ import torch
 from finetune_support import LRDROP, RDROP, glue_spec, tuner
 from redrop.data.corpus import Corpus
 from redrop.training.graphs import WARM_UP, GraphedStep
+from redrop.training.language_model import LanguageModelling
 from redrop.training.loop import drive
-from redrop.training.single import train
-from redrop.training.sweep import SweepTrainer
+from redrop.training.pack import PackTrainer
+from redrop.training.trainer import train
 from support import small_spec
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -26,7 +27,7 @@ SETTINGS = {"schedule__iterations": 12, "evaluation__every": 3}
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_graph_gives_the_numbers_of_the_step_itself(precision: str, toy_corpus: Corpus) -> None:
     spec = small_spec("a2r25_2", "authors", 1, **SETTINGS, schedule__precision=precision)
-    eager, graphed = (SweepTrainer([spec], [toy_corpus], torch.device("cuda")) for _ in range(2))
+    eager, graphed = (PackTrainer([spec], [toy_corpus], torch.device("cuda")) for _ in range(2))
     eager._update = eager._compute
     for step in range(12):
         torch.testing.assert_close(graphed.step(), eager.step(), rtol=1e-5, atol=1e-6)
@@ -36,16 +37,16 @@ def test_a_graph_gives_the_numbers_of_the_step_itself(precision: str, toy_corpus
     (of_graph,), (of_step,) = graphed.losses(), eager.losses()
     assert "grad_norm_layer_1" in of_step
     assert of_graph == pytest.approx(of_step, rel=1e-4, abs=1e-6)
-    for one, other in zip(graphed.lanes, eager.lanes, strict=True):
+    for one, other in zip(graphed.models, eager.models, strict=True):
         assert one.masks.state()["torch"].equal(other.masks.state()["torch"])
 
 
 def test_a_graphed_pack_goes_on_from_its_state(toy_corpus: Corpus) -> None:
     spec = small_spec("a2r025", "authors", 1, **SETTINGS)
-    straight = SweepTrainer([spec], [toy_corpus], torch.device("cuda"))
+    straight = PackTrainer([spec], [toy_corpus], torch.device("cuda"))
     for _ in range(6):
         straight.step()
-    resumed = SweepTrainer([spec], [toy_corpus], torch.device("cuda"))
+    resumed = PackTrainer([spec], [toy_corpus], torch.device("cuda"))
     resumed.restore(0, straight.state(0))
     for _ in range(6):
         torch.testing.assert_close(resumed.step()[0], straight.step()[0], rtol=1e-5, atol=1e-6)
@@ -54,8 +55,8 @@ def test_a_graphed_pack_goes_on_from_its_state(toy_corpus: Corpus) -> None:
 def test_curves_are_those_of_the_single_trainer_there_too(toy_corpus: Corpus) -> None:
     spec = small_spec("a2r025", "authors", 1, **SETTINGS)
     cuda = torch.device("cuda")
-    alone = train(spec, toy_corpus, device=cuda, progress=False)
-    (packed,) = drive(SweepTrainer([spec], [toy_corpus], cuda), progress=False)
+    alone = train(LanguageModelling(spec, toy_corpus, cuda), progress=False)
+    (packed,) = drive(PackTrainer([spec], [toy_corpus], cuda), progress=False)
     for ours, theirs in zip(packed.curve, alone.curve, strict=True):
         assert ours == pytest.approx(theirs, abs=5e-3)
 

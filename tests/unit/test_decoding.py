@@ -24,10 +24,11 @@ from generation_support import (
     toy,
     trainer_of,
 )
+from redrop.data import load
 from redrop.data.text_pairs import SymbolCodec, TokenizerCodec
 from redrop.data.tokens import Tokens
 from redrop.evaluation.decoding import MORE, decode
-from redrop.runtime.trainers import summaries, translations
+from redrop.training.sources import summaries, translations
 
 GREEDY = {"beam": 1, "max_length": 16}
 COUNT = 10
@@ -55,10 +56,10 @@ def counted(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch, stop_at: in
 
 def test_an_overfitted_model_gives_its_training_targets_back() -> None:
     trainer = overfitted()
-    pairs, codec = trainer.train, trainer.pairs.codec
+    pairs, codec = trainer.task.train, trainer.task.pairs.codec
     targets = [codec.decode(row) for row in rows(pairs.target)]
     assert len(set(targets)) == 12
-    trainer.use_attention(training=False)
+    trainer.task.use_attention(training=False)
     assert decode(trainer.model, codec, pairs.source, search_of(**GREEDY)) == targets
     assert decode(trainer.model, codec, pairs.source, search_of(beam=4, max_length=16)) == targets
 
@@ -70,7 +71,7 @@ def rows(tokens: Tokens) -> list[list[int]]:
 def test_greedy_decoding_is_the_best_token_again_and_again() -> None:
     """Without a cache, without padding, without ``generate``."""
     trainer, limit = overfitted(), 16
-    model, codec = trainer.model.eval(), trainer.pairs.codec
+    model, codec = trainer.model.eval(), trainer.task.pairs.codec
     expected = []
     for source in rows(unseen()):
         output = [codec.end]
@@ -96,7 +97,7 @@ def test_a_cache_changes_nothing(beam: int) -> None:
             .layers[0]
             .register_forward_pre_hook(lambda module, inputs, read=read: read.append(inputs[0].shape[1]))
         )
-        found.append(decode(trainer.model, trainer.pairs.codec, unseen(), search, cache=cache))
+        found.append(decode(trainer.model, trainer.task.pairs.codec, unseen(), search, cache=cache))
         hook.remove()
         widths.append(read)
     assert found[0] == found[1]
@@ -119,7 +120,7 @@ def test_beam_search_is_that_of_generate_sentence_by_sentence(
     settings: dict[str, Any], plain: dict[str, Any]
 ) -> None:
     trainer = overfitted()
-    model, codec = trainer.model.eval(), trainer.pairs.codec
+    model, codec = trainer.model.eval(), trainer.task.pairs.codec
     search = search_of(**({"beam": 4, "max_length": 16, "batch_tokens": 240} | settings))
     found = decode(model, codec, unseen(), search)
     options = {"num_beams": 4, "max_new_tokens": 16, "length_penalty": 1.0, "early_stopping": False} | plain
@@ -169,7 +170,9 @@ def test_texts_come_in_the_order_of_their_inputs(monkeypatch: pytest.MonkeyPatch
     trainer, source = overfitted(), unseen()
     sizes = counted(trainer.model, monkeypatch)
     found = [
-        decode(trainer.model, trainer.pairs.codec, source, search_of(beam=2, max_length=16, batch_tokens=n))
+        decode(
+            trainer.model, trainer.task.pairs.codec, source, search_of(beam=2, max_length=16, batch_tokens=n)
+        )
         for n in (10_000, 60, 1)
     ]
     assert found[0] == found[1] == found[2]
@@ -179,7 +182,7 @@ def test_texts_come_in_the_order_of_their_inputs(monkeypatch: pytest.MonkeyPatch
     for size in sizes[1:-COUNT]:
         longest = [next(lengths) for _ in range(size)][-1]
         assert size * longest * 2 <= 60
-    assert decode(trainer.model, trainer.pairs.codec, source.take(np.arange(0)), search_of()) == []
+    assert decode(trainer.model, trainer.task.pairs.codec, source.take(np.arange(0)), search_of()) == []
 
 
 def test_decoding_draws_nothing_and_leaves_evaluation_mode() -> None:
@@ -188,7 +191,7 @@ def test_decoding_draws_nothing_and_leaves_evaluation_mode() -> None:
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    decode(trainer.model, trainer.pairs.codec, unseen(), search_of())
+    decode(trainer.model, trainer.task.pairs.codec, unseen(), search_of())
     assert torch.rand(2).equal(expected)
     assert not trainer.model.training
 
@@ -203,7 +206,7 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[
     trainer, path = overfitted(), tmp_path / "deep" / "decoded.jsonl"
     with monkeypatch.context() as patch:
         sizes = counted(trainer.model, patch)
-        found = decode(trainer.model, trainer.pairs.codec, unseen(), SEARCH, store=path)
+        found = decode(trainer.model, trainer.task.pairs.codec, unseen(), SEARCH, store=path)
     assert len(sizes) > 3
     return path, found, sizes
 
@@ -213,13 +216,13 @@ def again(path: Path, monkeypatch: pytest.MonkeyPatch, search: Any = SEARCH) -> 
     trainer = overfitted()
     with monkeypatch.context() as patch:
         sizes = counted(trainer.model, patch)
-        return decode(trainer.model, trainer.pairs.codec, unseen(), search, store=path), sizes
+        return decode(trainer.model, trainer.task.pairs.codec, unseen(), search, store=path), sizes
 
 
 def test_a_store_changes_nothing(stored: tuple[Path, list[str], list[int]]) -> None:
     trainer = overfitted()
     path, found, sizes = stored
-    assert found == decode(trainer.model, trainer.pairs.codec, unseen(), SEARCH)
+    assert found == decode(trainer.model, trainer.task.pairs.codec, unseen(), SEARCH)
     lines = path.read_text().splitlines()
     assert [len(json.loads(line)[1]) for line in lines[1:]] == sizes
 
@@ -232,7 +235,7 @@ def test_a_killed_decoding_goes_on(
     with monkeypatch.context() as patch:
         done = counted(trainer.model, patch, stop_at=2)
         with pytest.raises(KeyboardInterrupt):
-            decode(trainer.model, trainer.pairs.codec, unseen(), SEARCH, store=path)
+            decode(trainer.model, trainer.task.pairs.codec, unseen(), SEARCH, store=path)
     assert done == sizes[:2]
     assert again(path, monkeypatch) == (found, sizes[2:])
     assert again(path, monkeypatch) == (found, [])
@@ -288,7 +291,7 @@ def test_only_the_same_decoding_is_taken_over(
 
     path.write_text(forged)
     trainer = overfitted()
-    codec, values = trainer.pairs.codec, trainer.model.model.decoder.layers[0].fc2.bias
+    codec, values = trainer.task.pairs.codec, trainer.model.model.decoder.layers[0].fc2.bias
     with torch.no_grad():
         values[0] += 1e-7
         moved = decode(trainer.model, codec, unseen(), SEARCH, store=path)
@@ -354,9 +357,9 @@ def test_padding_by_hand() -> None:
 
 def test_long_pairs_are_left_out_of_training_alone() -> None:
     """toy_xx_yy: 7 to 10 tokens a side, the end mark included."""
-    prepared, whole = data_root() / "toy_translation", toy("toy_xx_yy")
+    whole = toy("toy_xx_yy")
     spec = generation_spec(data__max_source=8, data__max_target=8)
-    _, cut = translations(spec, prepared, None)
+    cut = translations(spec, load("toy_translation", data_root()), None)
     fits = whole.splits["train"].longest <= 8
     assert 0 < len(cut.splits["train"]) == fits.sum() < len(fits)
     assert cut.splits["train"].longest.max() == 8
@@ -368,7 +371,7 @@ def test_long_pairs_are_left_out_of_training_alone() -> None:
 
 def test_long_articles_are_cut() -> None:
     spec = generation_spec(data__task="toy_summaries", data__max_source=9, data__max_target=5)
-    _, pairs = summaries(spec, data_root() / "toy_summaries", None)
+    pairs = summaries(spec, load("toy_summaries", data_root()), None)
     for name, count in (("train", 800), ("valid", 100), ("test", 100)):
         split = pairs.splits[name]
         assert len(split) == count
@@ -401,8 +404,8 @@ def test_the_two_directions_are_each_others_inverse() -> None:
 
 
 def test_hypotheses_are_decoded_with_the_fast_attention() -> None:
-    trainer = trainer_of(generation_spec(), overfitted().pairs)
-    trainer.use_attention(training=True)
+    trainer = trainer_of(generation_spec(), overfitted().task.pairs)
+    trainer.task.use_attention(training=True)
     assert trainer.model.config._attn_implementation == "eager"
-    trainer.hypotheses(some(trainer.valid, 2), "valid")
+    trainer.task.hypotheses(some(trainer.task.valid, 2), "valid")
     assert trainer.model.config._attn_implementation == "sdpa"

@@ -15,18 +15,18 @@ import pytest
 import torch
 
 from finetune_support import CPU, LRDROP, RDROP, glue_spec, tuner
+from redrop.data.batches import epoch_batches
 from redrop.data.glue import hold_out, load_task
 from redrop.data.tokens import Tokens
 from redrop.errors import ConfigError
 from redrop.evaluation.glue import scores
 from redrop.models.pretrained import TOY_SIZES
-from redrop.objectives.doubled import Terms
-from redrop.objectives.rdrop import output_consistency
-from redrop.training.batches import epoch_batches
+from redrop.objectives.consistency import output_consistency
+from redrop.objectives.terms import Terms
+from redrop.schedules import learning_rate
+from redrop.streams import GlobalStream
 from redrop.training.checkpoint import Checkpoint
-from redrop.training.finetune_lane import learning_rate, updates_of
 from redrop.training.loop import Stopped, drive
-from redrop.training.streams import GlobalStream
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_evaluating_disturbs_nothing(root: Path) -> None:
 def test_seeds_differ_in_head_order_and_dropout(root: Path) -> None:
     one, other = tuner(glue_spec(1), root), tuner(glue_spec(2), root)
     assert not one.model.classifier.weight.equal(other.model.classifier.weight)
-    assert not np.array_equal(one.next_batch(), other.next_batch())
-    assert not one.dropout.state()["cpu"].equal(other.dropout.state()["cpu"])
+    assert not np.array_equal(one.task.next_batch(0), other.task.next_batch(0))
+    assert not one.task.dropout.state()["cpu"].equal(other.task.dropout.state()["cpu"])
 
 
 @pytest.mark.parametrize("task", ["toy_pairs", "toy_score"])
@@ -168,7 +168,7 @@ def test_a_damaged_token_cache_is_made_anew(tmp_path: Path) -> None:
         for cache in caches:
             cache.write_bytes(damage)
         again = tuner(glue_spec(schedule__updates=1), tmp_path)
-        assert np.array_equal(again.train.ids, first.train.ids)
+        assert np.array_equal(again.task.train.ids, first.task.train.ids)
     assert sorted((tmp_path / "tokens").glob("*.npz")) == caches
 
 
@@ -184,11 +184,11 @@ def test_without_dropout_passes_are_consistent(root: Path) -> None:
 def test_a_held_out_tenth_and_a_share_of_the_training_set(root: Path) -> None:
     trainer = tuner(glue_spec(data__evaluate_on="held-out", data__train_fraction=0.5), root)
     rest, held = hold_out(load_task(root / "glue_toy_pairs").splits["train"])
-    assert list(trainer.dev) == ["held-out"]
-    assert trainer.dev["held-out"][2].tolist() == held.idx.tolist()
-    assert len(trainer.train) == len(rest) / 2
+    assert list(trainer.task.dev) == ["held-out"]
+    assert trainer.task.dev["held-out"][2].tolist() == held.idx.tolist()
+    assert len(trainer.task.train) == len(rest) / 2
     whole = tuner(glue_spec(), root)
-    assert (len(whole.train), list(whole.dev)) == (1200, ["dev"])
+    assert (len(whole.task.train), list(whole.task.dev)) == (1200, ["dev"])
 
 
 def test_a_diverged_run_says_so(root: Path) -> None:
@@ -235,9 +235,9 @@ def test_the_learning_rate_by_hand() -> None:
 
 
 def test_epochs_and_updates() -> None:
-    assert updates_of(glue_spec(schedule__updates=7).schedule, 100) == 7
+    assert glue_spec(schedule__updates=7).schedule.updates_on(100) == 7
     of_epochs = glue_spec(schedule__updates=None, schedule__epochs=2.5).schedule
-    assert updates_of(of_epochs, 100) == 10  # 4 batches of 32 an epoch
+    assert of_epochs.updates_on(100) == 10  # 4 batches of 32 an epoch
 
 
 def test_the_global_stream_is_lent_and_given_back() -> None:

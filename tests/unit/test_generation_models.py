@@ -31,9 +31,9 @@ from redrop.evaluation.decoding import decode
 from redrop.models.attention import TAP, Attention, listening
 from redrop.models.generation import POSITIONS, build_transformer, load_generator, positions_of
 from redrop.models.pretrained import quiet
-from redrop.objectives.generation import attentions_of
+from redrop.objectives.pairs import attentions_of
 from redrop.places import Places
-from redrop.runtime.trainers import make_trainer
+from redrop.training.assembly import make_trainer
 
 MODELS = ("marian", "bart")
 
@@ -66,7 +66,7 @@ def test_the_recipes_transformer_has_fairseqs_parameters() -> None:
     ).model
     codec = SymbolCodec([f"w{number}" for number in range(97)])  # the number of tokens is but one factor
     with torch.device("meta"):  # shapes only
-        model = build_transformer(spec, codec, 1)
+        model = build_transformer(spec, None, codec, 1)
     trained = {name: tuple(p.shape) for name, p in model.named_parameters() if p.requires_grad}
     expected = fairseq_shapes(6, 512, 1024, 100)
     ours = {name.removeprefix("model.").replace("shared.", "embed_tokens."): s for name, s in trained.items()}
@@ -166,7 +166,7 @@ def test_the_weights_are_drawn_from_the_runs_own_stream() -> None:
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    one, same, other = (build_transformer(spec, CODEC, seed) for seed in (1, 1, 2))
+    one, same, other = (build_transformer(spec, None, CODEC, seed) for seed in (1, 1, 2))
     assert torch.rand(1).equal(expected)  # torch's own generator is as it was
     for name, values in one.named_parameters():
         assert values.equal(same.get_parameter(name))
@@ -177,7 +177,7 @@ def test_the_weights_are_drawn_from_the_runs_own_stream() -> None:
 def test_the_weights_have_the_recipes_size() -> None:
     """Xavier: uniform within sqrt(6 / (inputs + outputs)), and 1 / sqrt(2) of it for query, key and value."""
     spec = generation_spec(model__width=64, model__feed_forward=96, model__heads=4).model
-    model = build_transformer(spec, SymbolCodec([f"w{n}" for n in range(500)]), 1)
+    model = build_transformer(spec, None, SymbolCodec([f"w{n}" for n in range(500)]), 1)
     bounds = {
         "q_proj": math.sqrt(6 / 128 / 2),
         "k_proj": math.sqrt(6 / 128 / 2),
@@ -342,7 +342,7 @@ def test_both_tasks_are_made_ready_for_both_models(task: str, model: dict[str, A
     chosen = {} if model is None else {"model": model}
     spec = generation_spec(data__task=task, **chosen)
     trainer, (source,) = make_trainer([spec], Places(data_root(), data_root()), CPU)
-    assert source.data["examples"] == {name: len(split) for name, split in trainer.pairs.splits.items()}
+    assert source.data["examples"] == {name: len(split) for name, split in trainer.task.pairs.splits.items()}
     assert source.data["name"] == spec.data.data_set
     assert source.data["model_sha256"] is None
     assert source.origin["origin"] == "generated"

@@ -15,18 +15,25 @@ import torch
 from transformers import BertConfig, BertModel, PreTrainedModel
 from transformers.trainer_pt_utils import LabelSmoother
 
-from generation_support import CODEC, SOURCE_LENGTHS, TARGET_LENGTHS, model_of, objective_of, pair_batch
+from generation_support import (
+    CODEC,
+    SOURCE_LENGTHS,
+    TARGET_LENGTHS,
+    model_of,
+    objective_of,
+    pair_batch,
+    token_consistency,
+)
 from redrop.errors import ConfigError
 from redrop.models.attention import TAP
 from redrop.models.pretrained import compute_layers_again
-from redrop.objectives.doubled import Terms
-from redrop.objectives.generation import (
+from redrop.objectives.cross_entropy import smoothed_cross_entropy
+from redrop.objectives.pairs import (
     PairBatch,
     attentions_of,
-    generation_terms,
-    smoothed_cross_entropy,
-    token_consistency,
 )
+from redrop.objectives.terms import Terms
+from redrop.objectives.terms import terms_of as objective_terms
 from redrop.spec_generation import GenerationObjectiveSpec
 
 LOG2 = math.log(2)
@@ -37,7 +44,7 @@ MODELS = ("marian", "bart")
 def terms_of(model: PreTrainedModel, objective: GenerationObjectiveSpec, batch: PairBatch, **options: Any):
     """The terms under dropout masks that are the same every time."""
     torch.manual_seed(3)
-    with generation_terms(model, batch, objective, **options) as terms:
+    with objective_terms(model, batch, objective, **options) as terms:
         return terms
 
 
@@ -422,7 +429,7 @@ def test_gradient_checkpointing_changes_nothing(kind: str, name: str) -> None:
         if checkpointing:
             compute_layers_again(model)
         torch.manual_seed(3)
-        with generation_terms(model, pair_batch(), objective) as terms:
+        with objective_terms(model, pair_batch(), objective) as terms:
             terms.total(objective).backward()
         gradients.append([p.grad for p in model.parameters() if p.grad is not None])
     torch.testing.assert_close(gradients[1], gradients[0])

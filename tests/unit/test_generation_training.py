@@ -33,21 +33,22 @@ from generation_support import (
     trainer_of,
 )
 from redrop.data import load
+from redrop.data.batches import epoch_token_batches, token_batches
 from redrop.data.text_pairs import Pairs, TextPairs
 from redrop.errors import ConfigError
 from redrop.evaluation import summarization
 from redrop.places import Places
 from redrop.record import CURVE, METRICS, Metric, read_curve, read_record
 from redrop.runtime.launch import Workplace, run
-from redrop.runtime.trainers import translations
+from redrop.schedules import learning_rate
 from redrop.spec import RunSpec
 from redrop.training import loop
-from redrop.training.batches import epoch_token_batches, token_batches
 from redrop.training.checkpoint import Checkpoint
-from redrop.training.generation import PREDICTIONS, STORE, GenerationTrainer, predictions_file
-from redrop.training.generation_lane import learning_rate
-from redrop.training.lane import Outcome
+from redrop.training.generation import PREDICTIONS, STORE, predictions_file
 from redrop.training.loop import Stopped, drive
+from redrop.training.run import Outcome
+from redrop.training.sources import translations
+from redrop.training.trainer import Trainer
 
 QUICK = {"evaluation__beam": 1, "evaluation__max_length": 6}
 LENGTHS = np.random.default_rng(0).integers(1, 60, 300)
@@ -95,7 +96,7 @@ def test_learning_rates_by_hand() -> None:
         spec = generation_spec(
             schedule__shape=shape, schedule__learning_rate=1.0, schedule__warmup=4, **settings
         )
-        return [learning_rate(spec.schedule, update) for update in range(count)]
+        return [learning_rate(spec.schedule, update, spec.schedule.updates) for update in range(count)]
 
     rise = [0.25, 0.5, 0.75, 1.0]
     root = rates("inverse-sqrt", 64)
@@ -118,17 +119,20 @@ def test_updates_are_made_at_the_schedules_rate() -> None:
 def test_updates_take_their_batches_from_epochs() -> None:
     spec = generation_spec(schedule__accumulation=3, schedule__batch_tokens=50)
     trainer = trainer_of(spec, small("toy_xx_yy", 31))
-    batches = len(token_batches(np.sort(trainer.train.longest), 50))
-    assert trainer.updates_an_epoch == math.ceil(batches / 3)
+    batches = len(token_batches(np.sort(trainer.task.train.longest), 50))
+    assert trainer.task.updates_an_epoch == math.ceil(batches / 3)
     taken = []
-    for update in range(2 * trainer.updates_an_epoch):
+    for update in range(2 * trainer.task.updates_an_epoch):
         trainer.iteration = update
-        taken.append(trainer.next_batches())
-    for epoch in (taken[: trainer.updates_an_epoch], taken[trainer.updates_an_epoch :]):
+        taken.append(trainer.task.next_batches(trainer.iteration))
+    for epoch in (taken[: trainer.task.updates_an_epoch], taken[trainer.task.updates_an_epoch :]):
         assert sorted(np.concatenate([part for parts in epoch for part in parts])) == list(range(31))
         assert {len(parts) for parts in epoch[:-1]} == {3}
     trainer.iteration = 1  # a resumed run begins anywhere
-    assert all(np.array_equal(*both) for both in zip(trainer.next_batches(), taken[1], strict=True))
+    assert all(
+        np.array_equal(*both)
+        for both in zip(trainer.task.next_batches(trainer.iteration), taken[1], strict=True)
+    )
 
 
 def even_pairs(count: int) -> TextPairs:
@@ -154,7 +158,7 @@ def test_two_accumulated_batches_are_one_larger_batch(method: str) -> None:
     total, whole = gradients_of(generation_spec(**settings, schedule__batch_tokens=72), pairs)
     halves = generation_spec(**settings, schedule__batch_tokens=36, schedule__accumulation=2)
     found, gradients = gradients_of(halves, pairs)
-    assert trainer_of(halves, pairs).updates_an_epoch == 1
+    assert trainer_of(halves, pairs).task.updates_an_epoch == 1
     assert found == pytest.approx(total, rel=1e-6)
     torch.testing.assert_close(gradients, whole, rtol=1e-4, atol=1e-6)
     one_of_two = generation_spec(**settings, schedule__batch_tokens=36)
@@ -167,9 +171,12 @@ def test_batches_of_different_size_weigh_by_their_target_tokens() -> None:
     total, whole = gradients_of(generation_spec(**NO_DROPOUT, schedule__batch_tokens=1000), pairs)
     parts = generation_spec(**NO_DROPOUT, schedule__batch_tokens=30, schedule__accumulation=50)
     trainer = trainer_of(parts, pairs)
-    counts = [int(trainer.train.target.lengths[examples].sum()) for examples in trainer.next_batches()]
+    counts = [
+        int(trainer.task.train.target.lengths[examples].sum())
+        for examples in trainer.task.next_batches(trainer.iteration)
+    ]
     assert len(set(counts)) > 1
-    assert [share for _, share in trainer.parts()] == [count / sum(counts) for count in counts]
+    assert [share for _, share in trainer.task.batches(0)] == [count / sum(counts) for count in counts]
     found, gradients = gradients_of(parts, pairs)
     assert found == pytest.approx(total, rel=1e-6)
     torch.testing.assert_close(gradients, whole, rtol=1e-4, atol=1e-6)
@@ -182,14 +189,14 @@ def test_the_validation_loss_is_a_mean_over_tokens(batch_tokens: int) -> None:
     trainer = trainer_of(spec, small("toy_xx_yy", 12, valid=9))
     for _ in range(3):
         trainer.step()
-    found = trainer.validation_loss()
+    found = trainer.task.validation_loss()
     losses = []
     for number in range(9):
         examples = np.array([number])
         source, target = (
-            side.padded(examples, 0)[0] for side in (trainer.valid.source, trainer.valid.target)
+            side.padded(examples, 0)[0] for side in (trainer.task.valid.source, trainer.task.valid.target)
         )
-        start = torch.full((1, 1), trainer.pairs.codec.end)
+        start = torch.full((1, 1), trainer.task.pairs.codec.end)
         with torch.no_grad():
             logits = trainer.model(
                 input_ids=source, decoder_input_ids=torch.cat([start, target[:, :-1]], 1)
@@ -198,7 +205,7 @@ def test_the_validation_loss_is_a_mean_over_tokens(batch_tokens: int) -> None:
         for row, token in zip(scores, target[0].tolist(), strict=True):
             losses.append(np.log(np.exp(row - row.max()).sum()) + row.max() - row[token])
     assert found == pytest.approx(np.mean(losses), rel=1e-5)
-    assert trainer.lane.tokens == len(losses)
+    assert trainer.task.tokens == len(losses)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -216,8 +223,10 @@ def test_evaluating_disturbs_nothing(method: str) -> None:
 def test_seeds_differ_in_weights_order_and_dropout() -> None:
     one, other = (trainer_of(generation_spec(seed), small("toy_xx_yy", 60)) for seed in (1, 2))
     assert not one.model.lm_head.weight.equal(other.model.lm_head.weight)
-    assert [batch.tolist() for batch in one.next_batches()] != [b.tolist() for b in other.next_batches()]
-    assert not one.dropout.state()["cpu"].equal(other.dropout.state()["cpu"])
+    assert [batch.tolist() for batch in one.task.next_batches(0)] != [
+        b.tolist() for b in other.task.next_batches(0)
+    ]
+    assert not one.task.dropout.state()["cpu"].equal(other.task.dropout.state()["cpu"])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -243,16 +252,16 @@ def test_the_curve_has_the_means_of_the_terms(method: str) -> None:
         )
     )
     assert total == pytest.approx(torch.stack(totals).mean().item(), rel=1e-5)
-    assert last["epoch"] == 4 / trainer.updates_an_epoch
+    assert last["epoch"] == 4 / trainer.task.updates_an_epoch
 
 
 SCORES = {4: 9.0, 8: 3.0, 10: 9.0}
 """Update -> what the decoded validation inputs are said to score: the best weights are the first of two."""
 
 
-def scripted(spec: RunSpec, scores: dict[int, float] = SCORES) -> GenerationTrainer:
+def scripted(spec: RunSpec, scores: dict[int, float] = SCORES) -> Trainer:
     """A trainer whose validation scores are given."""
-    trainers: list[GenerationTrainer] = []
+    trainers: list[Trainer] = []
 
     def score(hypotheses: list[str], name: str) -> dict[str, Metric]:
         value = scores[trainers[0].iteration] if name == "valid" else float(sum(map(len, hypotheses)))
@@ -288,7 +297,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(method: str, stop_at: int, tmp_
     resumed = scripted(spec)
     resumed.restore(0, checkpoint.load())
     assert resumed.iteration == stop_at
-    assert resumed.best.get("iteration") == (4 if stop_at >= 4 else None)
+    assert resumed.task.best.get("iteration") == (4 if stop_at >= 4 else None)
     (outcome,) = drive(resumed, progress=False)
     assert json.dumps(outcome.curve) == json.dumps(straight.curve)
     assert (outcome.metrics, outcome.files) == (straight.metrics, straight.files)
@@ -312,7 +321,7 @@ def test_the_best_weights_are_those_of_their_update() -> None:
         "scripted; last weights, update 10",
         "scripted; last weights, update 4",
     ]
-    assert last.best == {}
+    assert last.task.best == {}
     for outcome in ends[:2]:  # what was seen on the way is the same
         assert (outcome.metrics["bleu_valid"].value, outcome.metrics["bleu_valid_best"].value) == (9.0, 9.0)
         assert outcome.metrics["score"] == outcome.metrics["bleu"]
@@ -479,7 +488,7 @@ def test_texts_and_outputs_without_a_place_in_the_model_are_refused() -> None:
     trainer = trainer_of(generation_spec(), pairs)
     trainer.model.config.max_position_embeddings = 9
     with pytest.raises(ConfigError, match=r"data\.max_source.* texts of 10 tokens.* has 9 positions"):
-        trainer._check_length()
+        trainer.task._check_length()
 
 
 def test_limits_that_leave_nothing_are_refused() -> None:

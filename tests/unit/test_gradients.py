@@ -16,13 +16,15 @@ from redrop.data.corpus import Corpus
 from redrop.models.residual_gpt import build
 from redrop.record import read_curve, write_curve
 from redrop.spec import RunSpec
-from redrop.study import merge_config, read_yaml, resolve
+from redrop.streams import MaskStream, NumpyStream
+from redrop.study import merge_config, resolve
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.gradients import part_of
+from redrop.training.language_model import LanguageModelling
 from redrop.training.loop import Stopped, drive
-from redrop.training.single import SingleTrainer, train
-from redrop.training.streams import MaskStream, NumpyStream
-from redrop.training.sweep import SweepTrainer
+from redrop.training.pack import PackTrainer
+from redrop.training.trainer import Trainer, train
+from redrop.yaml_files import read_yaml
 from support import small_spec
 
 CPU = torch.device("cpu")
@@ -34,8 +36,8 @@ CONFIGS = [
 ]
 
 
-def trainer_of(spec: RunSpec, corpus: Corpus, packed: bool = False) -> SingleTrainer | SweepTrainer:
-    return SweepTrainer([spec], [corpus], CPU) if packed else SingleTrainer(spec, corpus, CPU)
+def trainer_of(spec: RunSpec, corpus: Corpus, packed: bool = False) -> Trainer | PackTrainer:
+    return PackTrainer([spec], [corpus], CPU) if packed else Trainer(LanguageModelling(spec, corpus, CPU))
 
 
 def norms_of(row: dict[str, float]) -> dict[str, float]:
@@ -132,11 +134,11 @@ def test_a_resumed_run_has_the_same_curve_file(
 
 def test_a_norm_that_is_not_finite_is_null(toy_corpus: Corpus) -> None:
     spec = small_spec("res1-0", "notebook", schedule__learning_rate=1e30, schedule__min_learning_rate=1e30)
-    trainer = SingleTrainer(spec, toy_corpus, CPU)
+    trainer = Trainer(LanguageModelling(spec, toy_corpus, CPU))
     trainer.step()
-    trainer.lane.note(1, trainer.losses()[0] | {"grad_norm_head": math.inf})
-    assert trainer.lane.curve[-1]["grad_norm_head"] is None
-    json.dumps(trainer.lane.curve, allow_nan=False)
+    trainer.run.note(1, trainer.losses()[0] | {"grad_norm_head": math.inf})
+    assert trainer.run.curve[-1]["grad_norm_head"] is None
+    json.dumps(trainer.run.curve, allow_nan=False)
 
 
 def test_the_seed_of_the_norms_is_no_seed_of_the_notebook(project: Path) -> None:
@@ -158,6 +160,6 @@ def test_the_seed_of_the_norms_is_no_seed_of_the_notebook(project: Path) -> None
 
 def test_training_alone_and_packed_agree(toy_corpus: Corpus) -> None:
     spec = small_spec("res2-0.25", "notebook")
-    alone = train(spec, toy_corpus, progress=False).curve[-1]
+    alone = train(LanguageModelling(spec, toy_corpus, CPU), progress=False).curve[-1]
     (outcome,) = drive(trainer_of(spec, toy_corpus, packed=True), progress=False)
     assert norms_of(outcome.curve[-1]) == pytest.approx(norms_of(alone), rel=1e-3)

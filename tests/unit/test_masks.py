@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from redrop.models.residual_pack import PackMasks
-from redrop.training.streams import MaskStream
+from redrop.streams import MaskStream
 
 CPU = torch.device("cpu")
 RATES = (0.025, 0.2, 0.5, 0.99)

@@ -10,11 +10,21 @@ import torch
 from scipy.special import log_softmax as scipy_log_softmax
 from scipy.stats import entropy
 
-from redrop.objectives.cross_entropy import doubled_task_loss, task_losses
-from redrop.objectives.lrdrop import attention_consistency, hidden_consistency, over_layers, real_pairs
-from redrop.objectives.rdrop import output_consistency, symmetric_kl
+from redrop.objectives.consistency import (
+    attention_consistency,
+    hidden_consistency,
+    output_consistency,
+    over_layers,
+    real_pairs,
+    symmetric_kl,
+)
+from redrop.objectives.cross_entropy import task_losses, task_of_passes
 
 GENERATOR = torch.Generator()
+
+
+def doubled_task_loss(logits: torch.Tensor, labels: torch.Tensor, passes: str) -> torch.Tensor:
+    return task_of_passes(*(task_losses(half, labels).mean() for half in logits.chunk(2)), passes)
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

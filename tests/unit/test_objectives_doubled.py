@@ -12,7 +12,8 @@ from transformers import BertConfig, BertForSequenceClassification
 from redrop.errors import ConfigError
 from redrop.models.attention import TAP, Attention, listening
 from redrop.models.pretrained import compute_layers_again
-from redrop.objectives.doubled import chosen_layers, terms_of
+from redrop.objectives.examples import ExampleBatch
+from redrop.objectives.terms import chosen_layers, terms_of
 from redrop.spec_encoder import ConsistencySpec
 
 DEFAULTS: dict[str, Any] = {
@@ -61,7 +62,7 @@ def batch() -> dict[str, torch.Tensor]:
 
 def loss(objective: ConsistencySpec, seed: int = 3, **options: Any) -> float:
     torch.manual_seed(seed)
-    with terms_of(model(**options), batch(), LABELS, objective) as terms:
+    with terms_of(model(**options), ExampleBatch(batch(), LABELS), objective) as terms:
         return terms.total(objective).item()
 
 
@@ -83,7 +84,7 @@ def test_plain_fine_tuning_is_one_pass() -> None:
 @pytest.mark.parametrize("attention", ["scores", "probabilities", "dropped"])
 def test_without_dropout_every_term_is_exactly_0(attention: str) -> None:
     objective = spec(attention=attention, layers="sum", heads="sum", tokens="sum")
-    with terms_of(model(dropout=0.0), batch(), LABELS, objective) as terms:
+    with terms_of(model(dropout=0.0), ExampleBatch(batch(), LABELS), objective) as terms:
         assert (terms.hidden.item(), terms.attention.item(), terms.output.item()) == (0.0, 0.0, 0.0)
 
 
@@ -93,7 +94,7 @@ def test_the_terms_are_those_of_two_separate_tensors(attention: str, layers: str
     """The doubled batch run by hand, its halves compared layer by layer."""
     objective = spec(attention=attention, hidden_layers=layers, attention_layers=layers, layers="sum")
     torch.manual_seed(3)
-    with terms_of(model(), batch(), LABELS, objective) as terms:
+    with terms_of(model(), ExampleBatch(batch(), LABELS), objective) as terms:
         pass
     torch.manual_seed(3)
     seen: list[Attention] = []
@@ -144,7 +145,7 @@ def test_a_regression_has_squared_errors() -> None:
     objective = spec(alpha=0.0, beta=0.0, passes="sum", gamma=0.8)
     labels = torch.tensor([0.0, 2.5, 5.0, 1.0])
     torch.manual_seed(3)
-    with terms_of(model(labels=1), batch(), labels, objective) as terms:
+    with terms_of(model(labels=1), ExampleBatch(batch(), labels), objective) as terms:
         found = terms.total(objective).item()
     torch.manual_seed(3)
     doubled = {name: torch.cat([values, values]) for name, values in batch().items()}
@@ -163,7 +164,7 @@ def test_gradient_checkpointing_changes_nothing() -> None:
             compute_layers_again(made)
         torch.manual_seed(3)
         objective = spec(attention="scores")
-        with terms_of(made, batch(), LABELS, objective) as terms:
+        with terms_of(made, ExampleBatch(batch(), LABELS), objective) as terms:
             terms.total(objective).backward()
         gradients.append([p.grad for p in made.parameters() if p.grad is not None])
     torch.testing.assert_close(gradients[1], gradients[0])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from analysis_support import decay, write_run
+from redrop.analysis.publish import FILES, publish, restore
 from redrop.errors import ConfigError, RecordError
 from redrop.record import METRICS, checksum, write_json
-from redrop.runtime.publish import FILES, publish, restore
 from redrop.study import Plan, resolve
 
 CONFIG = {

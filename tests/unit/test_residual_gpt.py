@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from redrop.data.corpus import Corpus
 from redrop.evaluation.language_model import mean_loss, split_windows
 from redrop.models.residual_gpt import build, inverted_dropout, skip_dropout, without_dropout
-from redrop.spec import ResidualGPTSpec
-from redrop.training.streams import MaskStream
+from redrop.spec_language_model import ResidualGPTSpec
+from redrop.streams import MaskStream
 from support import small_spec, spec_of
 
 VOCAB = 11

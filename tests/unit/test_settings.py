@@ -14,11 +14,11 @@ import pytest
 
 from redrop import settings, spec
 from redrop.analysis.collect import Results
+from redrop.analysis.publish import restore
 from redrop.cli import main
 from redrop.errors import ConfigError, RecordError
 from redrop.layout import ResultsLayout, RunFolders
 from redrop.record import METRICS, checksum, read_record
-from redrop.runtime.publish import restore
 from redrop.settings import Option, Options, added
 from redrop.spec import OptimiserSpec, RunSpec, id_of
 from support import small_spec, spec_of, values_of

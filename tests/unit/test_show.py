@@ -106,6 +106,17 @@ def test_a_published_run_is_shown_as_published(
     assert iterations.split()[1:] == ["3,000", "config", "the", "study", "file", "has", "50,000"]
 
 
+def test_a_run_that_was_interrupted_says_in_how_many_processes_it_was_made(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_run(here / "results" / "runs", small_spec(), decay(2.0))
+    made = {"seconds": {"training": 120.0, "evaluation": 30.0}, "iterations": 12, "processes": 3}
+    made |= {"last_process": {"iterations": 5, "seconds": {}}, "trained_together": 1}
+    (folder / "provenance.json").write_text(json.dumps(made))
+    said = "  2.0 min of training, 30 s of evaluation, in 3 processes, 5 iterations in the last"
+    assert said in shown(capsys, str(folder)).splitlines()
+
+
 def test_the_curve_leaves_the_untrained_model_out_of_its_scale(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,7 +75,7 @@ def test_the_folder_name_has_configuration_corpus_seed_and_hash() -> None:
         ("model", "n_layers", 4, ["model.n_layers", "unknown", "did you mean 'n_layer'"]),
         ("schedule", "iterations", 0, ["schedule.iterations", "0"]),
         ("schedule", "stop_at", 10**9, ["schedule.stop_at"]),
-        ("schedule", "shape", "linear", ["schedule.shape", "cosine"]),
+        ("schedule", "shape", "cosin", ["schedule.shape", "did you mean 'cosine'"]),
         ("schedule", "min_learning_rate", 1.0, ["schedule.min_learning_rate"]),
         ("optimiser", "clip_norm", 0, ["optimiser.clip_norm"]),
         ("optimiser", "beta2", 1.1, ["optimiser.beta2"]),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from redrop.training.streams import MaskStream, NumpyStream, derive_seed
+from redrop.streams import MaskStream, NumpyStream, derive_seed
 
 CPU = torch.device("cpu")
 

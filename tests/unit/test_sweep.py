@@ -12,14 +12,15 @@ import torch
 from redrop.data.corpus import Corpus, prepare_corpus, toy_text
 from redrop.errors import ConfigError
 from redrop.models.residual_gpt import build
-from redrop.models.residual_pack import PackMasks, ResidualPack, lane_losses
+from redrop.models.residual_pack import PackMasks, ResidualPack, model_losses
 from redrop.spec import RunSpec
+from redrop.streams import MaskStream
 from redrop.training.checkpoint import Checkpoint
-from redrop.training.lane import Outcome
+from redrop.training.language_model import LanguageModelling
 from redrop.training.loop import Stopped, drive
-from redrop.training.single import train
-from redrop.training.streams import MaskStream
-from redrop.training.sweep import SweepTrainer
+from redrop.training.pack import PackTrainer
+from redrop.training.run import Outcome
+from redrop.training.trainer import train
 from support import small_spec
 
 CPU = torch.device("cpu")
@@ -39,7 +40,7 @@ VARIANTS = [
 
 def run_pack(specs: list[RunSpec], corpora: Corpus | list[Corpus], **options: object) -> list[Outcome]:
     corpora = corpora if isinstance(corpora, list) else [corpora] * len(specs)
-    return drive(SweepTrainer(specs, corpora, CPU), progress=False, **options)
+    return drive(PackTrainer(specs, corpora, CPU), progress=False, **options)
 
 
 @pytest.mark.parametrize(("config", "protocol", "settings"), VARIANTS)
@@ -50,7 +51,7 @@ def test_losses_and_gradients_are_those_of_the_single_model(
     V, seeds = toy_corpus.vocab_size, [3, 4, 5]
     pack = ResidualPack([spec] * 3, V, seeds, CPU)
     x_MBT, y_MBT = torch.randint(0, V, (2, 3, 4, 16), generator=torch.Generator().manual_seed(0))
-    losses_M = lane_losses(pack(x_MBT, PackMasks([MaskStream(seed, CPU) for seed in seeds])), y_MBT)
+    losses_M = model_losses(pack(x_MBT, PackMasks([MaskStream(seed, CPU) for seed in seeds])), y_MBT)
     losses_M.sum().backward()
     evaluated_MNV = pack(x_MBT)
     for lane, seed in enumerate(seeds):
@@ -70,7 +71,7 @@ def test_losses_and_gradients_are_those_of_the_single_model(
 @pytest.mark.parametrize(("config", "protocol"), [("a2r2_4", "authors"), ("res2-0.25", "notebook")])
 def test_curves_are_those_of_the_single_trainer(config: str, protocol: str, toy_corpus: Corpus) -> None:
     spec = small_spec(config, protocol, schedule__iterations=40, evaluation__every=10)
-    alone = train(spec, toy_corpus, progress=False)
+    alone = train(LanguageModelling(spec, toy_corpus, CPU), progress=False)
     (packed,) = run_pack([spec], toy_corpus)
     for ours, theirs in zip(packed.curve, alone.curve, strict=True):
         assert ours == pytest.approx(theirs, abs=2e-4)
@@ -102,7 +103,7 @@ def test_a_run_does_not_depend_on_the_texts_of_others(toy_corpus: Corpus, tmp_pa
 def test_a_diverging_run_spoils_no_other(toy_corpus: Corpus) -> None:
     healthy, sick = small_spec(), small_spec(seed=9)
     alone = run_pack([healthy, healthy], toy_corpus)[0]
-    trainer = SweepTrainer([sick, healthy], [toy_corpus] * 2, CPU)
+    trainer = PackTrainer([sick, healthy], [toy_corpus] * 2, CPU)
     with torch.no_grad():
         trainer.pack.parameters["wte.weight"][0] = torch.inf
     first, second = drive(trainer, progress=False)
@@ -125,7 +126,7 @@ def test_a_killed_pack_goes_on_to_the_same_bytes(calls: int, toy_corpus: Corpus,
     with pytest.raises(Stopped):
         run_pack(specs, toy_corpus, checkpoints=checkpoints, should_stop=stop_after(calls))
     order = [2, 0]
-    trainer = SweepTrainer([specs[i] for i in order], [toy_corpus] * 2, CPU)
+    trainer = PackTrainer([specs[i] for i in order], [toy_corpus] * 2, CPU)
     for lane, i in enumerate(order):
         trainer.restore(lane, checkpoints[i].load())
     assert trainer.iteration == calls - 1
@@ -137,4 +138,4 @@ def test_a_killed_pack_goes_on_to_the_same_bytes(calls: int, toy_corpus: Corpus,
 def test_runs_that_do_not_fit_together_are_refused(toy_corpus: Corpus) -> None:
     for other in (small_spec("a2r2_4"), small_spec(schedule__iterations=9), small_spec(model__n_layer=4)):
         with pytest.raises(ConfigError, match="cannot be one pack"):
-            SweepTrainer([small_spec(), other], [toy_corpus] * 2, CPU)
+            PackTrainer([small_spec(), other], [toy_corpus] * 2, CPU)

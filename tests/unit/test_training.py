@@ -18,21 +18,22 @@ from redrop.data.corpus import Corpus
 from redrop.errors import DataError
 from redrop.evaluation.language_model import mean_loss
 from redrop.models.residual_gpt import build, without_dropout
+from redrop.optimisers import make_optimiser
 from redrop.record import metrics_document
+from redrop.schedules import learning_rate
 from redrop.spec import RunSpec
-from redrop.training.character_lane import Evaluation
-from redrop.training.lane import Outcome
+from redrop.streams import NumpyStream
+from redrop.training.language_model import Evaluation, LanguageModelling
 from redrop.training.loop import Stopped
-from redrop.training.schedule import learning_rate
-from redrop.training.single import SingleTrainer, make_optimiser, train
-from redrop.training.streams import NumpyStream
+from redrop.training.run import Outcome
+from redrop.training.trainer import Trainer, train
 from support import small_spec, spec_of
 
 CPU = torch.device("cpu")
 
 
 def run(spec: RunSpec, corpus: Corpus, **options: object) -> Outcome:
-    return train(spec, corpus, progress=False, **options)
+    return train(LanguageModelling(spec, corpus, CPU), progress=False, **options)
 
 
 def document(spec: RunSpec, corpus: Corpus, outcome: Outcome) -> bytes:
@@ -114,9 +115,9 @@ def test_against_a_plain_loop(toy_corpus: Corpus) -> None:
         for p in model.parameters():
             p.grad.mul_(min(1.0, 1.0 / (norm + 1e-6)))
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(spec.schedule, i)
+            group["lr"] = learning_rate(spec.schedule, i, spec.schedule.iterations)
         optimiser.step()
-    trainer = SingleTrainer(spec, toy_corpus, CPU)
+    trainer = Trainer(LanguageModelling(spec, toy_corpus, CPU))
     losses = [trainer.step().item() for _ in range(8)]
     assert losses[-1] == pytest.approx(loss.item(), abs=1e-5)
     for ours, plain in zip(trainer.model.parameters(), model.parameters(), strict=True):

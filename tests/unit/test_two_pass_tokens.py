@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from generation_support import token_consistency
 from redrop.objectives import two_pass_tokens as module
-from redrop.objectives.generation import smoothed_cross_entropy, token_consistency
+from redrop.objectives.cross_entropy import smoothed_cross_entropy
 from redrop.objectives.two_pass_tokens import two_pass_tokens
 
 VOCABULARY = 11

@@ -27,7 +27,7 @@ SETTINGS = {
     "schedule.iterations": 2,
     "evaluation.every": 2,
 }
-RUNS = 4
+RUNS = 3
 CONFIG = {
     "label": "TEST",
     "only": ["residual"],
@@ -52,7 +52,7 @@ def snakemake(
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")]
     command += ["--workflow-profile", str(project / "profiles/default"), "--configfile", "config.yaml"]
-    places = {"REDROP_GPUS": gpus, "REDROP_LOCKS": str(folder / "locks"), "PYTHONDONTWRITEBYTECODE": "1"}
+    places = {"REDROP_GPUS": gpus, "REDROP_LOCKS": str(folder / "locks")}
     command, environment = [*command, *words], os.environ | places | more
     if "--dry-run" in words:
         done = warm_snakemake.run(command[3:], folder, environment)

@@ -33,8 +33,10 @@ from redrop.analysis.stats import (
 )
 from redrop.checks import check_choice, suggest
 from redrop.errors import ConfigError
+from redrop.kinds import WINDOWS
 from redrop.record import RunRecord
-from redrop.study import Study, check_schema, read_yaml
+from redrop.study import Study
+from redrop.yaml_files import check_schema, read_yaml
 
 DERIVED = {"landscape_rise": flatness.rise}
 """Metric that is not recorded -> how it is worked out."""
@@ -175,12 +177,7 @@ def budget(group: Group) -> str:
 
 def model_size(record: RunRecord) -> str:
     """The model, as text."""
-    model = record.spec.model
-    if model.name == "residual_gpt":
-        return f"{model.n_layer} x {model.n_embd}"
-    if model.name == "transformer":
-        return f"{model.layers} + {model.layers} x {model.width}"
-    return model.checkpoint
+    return record.spec.kind.size(record.spec.model)
 
 
 def judge(results: Results, study: Study, claim: Claim) -> list[Judgement]:
@@ -237,7 +234,7 @@ def _judged_together(
 
 def as_published(record: RunRecord, changed: dict[str, object]) -> bool:
     """Whether a run has the settings, and the corpus or task, that were published."""
-    if record.spec.model.name == "residual_gpt":
+    if record.spec.kind.reads == WINDOWS:
         return comparable(record, changed)
     return not changed and getattr(record.spec.data, "evaluate_on", "dev") == "dev"
 

@@ -24,7 +24,7 @@ from redrop.record import (
     METRICS,
     RunRecord,
     read_curve,
-    read_record,
+    read_whole,
     same_result,
     write_text,
 )
@@ -63,6 +63,22 @@ Key = tuple[str, str, str, str]
 def find_runs(folder: Path) -> list[Path]:
     """Every folder at or below ``folder`` that holds a metrics.json, sorted."""
     return sorted(Path(place) for place, _, files in os.walk(folder) if METRICS in files)
+
+
+def read_runs(folder: Path) -> tuple[list[RunRecord], tuple[str, ...]]:
+    """The records below ``folder``, and what is wrong with those that are damaged.
+
+    Raises ``RecordError`` where none can be read.
+    """
+    records, faults = [], []
+    for path in find_runs(Path(folder)):
+        try:
+            records.append(read_whole(path))
+        except RecordError as error:
+            faults.append(str(error))
+    if faults and not records:
+        raise RecordError(f"{folder}: all {len(faults)} runs are damaged; the first: {faults[0]}")
+    return records, tuple(faults)
 
 
 @dataclass(frozen=True)
@@ -108,6 +124,8 @@ class Results:
     """Runs that were found but are not wanted."""
     wanted: frozenset[str] | None = None
     """Ids of the runs that the config asks for; None: whatever is there."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with the runs that could not be read; they are left out."""
     _ids: dict[str, RunRecord] = field(default_factory=dict, repr=False)
     _groups: dict[Key, list[RunRecord]] = field(default_factory=dict, repr=False)
     _missing: Counter[str] = field(default_factory=Counter, repr=False)
@@ -125,18 +143,18 @@ class Results:
 
     @classmethod
     def load(cls, folder: Path, wanted: set[str] | None = None) -> Results:
-        """Read every record below ``folder``.
+        """Read every record below ``folder``; damaged ones are left out, see ``faults``.
 
         ``wanted``: ids of the runs that count; others are left out and counted. Raises
-        ``RecordError`` for a damaged record, for one run in two folders with different results,
+        ``RecordError`` where all are damaged, for one run in two folders with different results,
         and, without ``wanted``, for two runs of the same study, protocol, configuration, task and
         seed.
         """
         kept: dict[str, RunRecord] = {}
         left_out = 0
-        for path in find_runs(Path(folder)):
-            record = read_record(path)
-            run = record.spec.run
+        found, faults = read_runs(folder)
+        for record in found:
+            path, run = record.folder, record.spec.run
             if wanted is not None and run not in wanted:
                 left_out += 1
             elif run not in kept:
@@ -152,12 +170,12 @@ class Results:
         records = list(kept.values())
         if wanted is None:
             _refuse_duplicates(records)
-        return cls(records, left_out, None if wanted is None else frozenset(wanted))
+        return cls(records, left_out, None if wanted is None else frozenset(wanted), faults)
 
     def of_study(self, study: str) -> Results:
         """Only the runs of one study."""
         records = [record for record in self.records if record.spec.study == study]
-        return Results(records, self.left_out, self.wanted)
+        return Results(records, self.left_out, self.wanted, self.faults)
 
     def protocols(self, study: str) -> dict[str, list[str]]:
         """Protocols of a study that have runs -> their tasks, sorted."""
@@ -246,8 +264,7 @@ def _refuse_mixture(one: RunRecord, other: RunRecord) -> None:
     if one.spec.seed == other.spec.seed:
         what = f"two runs of seed {one.spec.seed}"
     else:
-        decodes = one.spec.model.name in ("transformer", "generator")
-        harmless = HARMLESS_IN_DECODING if decodes else HARMLESS
+        harmless = HARMLESS_IN_DECODING if one.spec.kind.decodes else HARMLESS
         mixed = [key for key in difference(flat(one.spec), flat(other.spec)) if not key.startswith(harmless)]
         mixed += [f"data.{key}" for key, value in one.data.items() if other.data.get(key) != value]
         if not mixed:

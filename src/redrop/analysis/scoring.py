@@ -21,9 +21,6 @@ SHOWN: dict[str, tuple[str, ...]] = {
 }
 """Kind of study -> the metrics that its table has a column for on every task, the first one first."""
 
-FRACTIONS = ("encoder",)
-"""Models whose runs record fractions, which are shown times 100; BLEU, chrF and ROUGE are points already."""
-
 TASK_ORDER = ("mnli", "qqp", "qnli", "sst2", "cola", "stsb", "mrpc", "rte")
 """GLUE's tasks as its tables have them; others follow."""
 
@@ -41,7 +38,7 @@ def points(record: RunRecord, metric: str = SCORE) -> float:
 
 def scale(record: RunRecord) -> float:
     """What the run's scores are multiplied by to be points."""
-    return 100.0 if record.spec.model.name in FRACTIONS else 1.0
+    return record.spec.kind.points
 
 
 def first_metric(reads: str, task: str) -> str:

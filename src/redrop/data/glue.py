@@ -18,42 +18,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from redrop.data import base
 from redrop.data.base import DataSet, Prepared, Writer
+from redrop.data.glue_split import Split
 from redrop.data.sources import RemoteFile, in_mirror
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 TSV_EDITION = "tsv"
 HUB_EDITION = f"hub {REVISION[:12]}"
 HELD_OUT = 0.1
 """Share of train that is held out where settings are chosen."""
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """The rows of one split, in the order of the file. The arrays are read-only."""
-
-    sentence1: list[str] = field(repr=False)
-    """n sentences."""
-    sentence2: list[str] | None = field(repr=False)
-    """Their partners; None where the task has one sentence."""
-    labels: np.ndarray = field(repr=False)
-    """int64 class numbers or float32 scores, shape [n]."""
-    idx: np.ndarray = field(repr=False)
-    """int32, shape [n]: the row's number in the original file."""
-
-    def __len__(self) -> int:
-        return len(self.sentence1)
-
-    def take(self, rows: Sequence[int] | np.ndarray) -> Split:
-        """Some of the rows, in the order given."""
-        return make_split(
-            [self.sentence1[i] for i in rows],
-            None if self.sentence2 is None else [self.sentence2[i] for i in rows],
-            self.labels[rows],
-            self.idx[rows],
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,23 +238,6 @@ def fingerprint(splits: Mapping[str, Split]) -> str:
     return base.fingerprint(
         {name: list(zip(*_columns(split).values(), strict=True)) for name, split in splits.items()}
     )
-
-
-def make_split(
-    sentence1: list[str],
-    sentence2: list[str] | None,
-    labels: Sequence[int] | Sequence[float] | np.ndarray,
-    idx: Sequence[int] | np.ndarray,
-) -> Split:
-    """Rows with read-only arrays: labels int64, or float32 where they are scores."""
-    import numpy as np
-
-    values = np.asarray(labels)
-    values = values.astype(np.float32 if values.dtype.kind == "f" else np.int64)
-    numbers = np.array(idx, dtype=np.int32)
-    values.setflags(write=False)
-    numbers.setflags(write=False)
-    return Split(sentence1, sentence2, values, numbers)
 
 
 def _columns(split: Split) -> dict[str, list]:

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redrop.data.base import is_text, read_parquet, utf8_lines
-from redrop.data.glue import GlueTask, Split, make_split
+from redrop.data.glue_split import Split, make_split
 from redrop.errors import DataError
+
+if TYPE_CHECKING:
+    from redrop.data.glue import GlueTask
 
 MAX_SCORE = 5
 

@@ -7,10 +7,13 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redrop.data.base import decoded, is_text, utf8_lines
-from redrop.data.summarization import Row, SummarySet
 from redrop.errors import DataError
+
+if TYPE_CHECKING:
+    from redrop.data.summarization import Row, SummarySet
 
 Refuse = Callable[[str], DataError]
 """Makes the error of a message that names file, place and value."""

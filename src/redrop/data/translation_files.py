@@ -11,12 +11,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redrop.data.archives import read_gzip, read_tar, read_zip
 from redrop.data.base import decoded, utf8_lines
-from redrop.data.translation import ParallelSet
 from redrop.data.translation_steps import part, tidy
 from redrop.errors import DataError
+
+if TYPE_CHECKING:
+    from redrop.data.translation import ParallelSet
 
 Pairs = dict[str, list[str]]
 """Language -> sentences; those of both languages are as many, and belong together in order."""

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from redrop.data.batches import token_batches
 from redrop.data.text_pairs import Codec
 from redrop.data.tokens import Tokens
 from redrop.errors import naming
 from redrop.spec_generation import GenerationEvaluationSpec
-from redrop.training.batches import token_batches
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel

@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from redrop.models.attention import TAP, Attention, listening
-from redrop.objectives.lrdrop import attention_consistency, hidden_consistency, real_pairs
-from redrop.objectives.rdrop import squared_difference, symmetric_kl
+from redrop.objectives.consistency import (
+    attention_consistency,
+    hidden_consistency,
+    real_pairs,
+    squared_difference,
+    symmetric_kl,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

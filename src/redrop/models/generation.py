@@ -22,7 +22,7 @@ from redrop.errors import ConfigError
 from redrop.models.pretrained import LOCAL, quiet, readable, refuse_random
 from redrop.models.sources import TOY
 from redrop.spec_generation import GeneratorSpec, TransformerSpec
-from redrop.training.streams import derive_seed
+from redrop.streams import derive_seed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,8 +45,11 @@ TOY_SIZES = {
 }
 
 
-def build_transformer(spec: TransformerSpec, codec: Codec, seed: int) -> PreTrainedModel:
-    """The Transformer with random weights, drawn from the run's own stream (see ``draw_weights``)."""
+def build_transformer(spec: TransformerSpec, folder: Path | None, codec: Codec, seed: int) -> PreTrainedModel:
+    """The Transformer with random weights, drawn from the run's own stream (see ``draw_weights``).
+
+    ``folder``: of a released model, as ``load_generator`` has one; here there is none.
+    """
     from transformers import MarianConfig, MarianMTModel
 
     config = MarianConfig(

@@ -13,7 +13,7 @@ import torch
 from redrop.errors import ConfigError, DataError, RedropError
 from redrop.models.sources import TOY
 from redrop.spec_encoder import EncoderSpec
-from redrop.training.streams import derive_seed
+from redrop.streams import derive_seed
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast

@@ -4,7 +4,7 @@ A decoder in nanoGPT's manner, of sub-layers f_1, f_2, ... (attention, MLP, atte
 LayerNorm each and up to three kinds of skip. Sub-layer k of a block computes
 
     u_k = LN_k(h_k)                      h_1 is the block's input
-    x_k = u_k  (normalised stream)       or h_k  (pre-norm stream)
+    x_k = u_k  (normalised stream)       or h_k  (pre-norm stream); see ``redrop.residual_streams``
     h_{k+1} = D1(x_k) + f_k(u_k)
               + D2(x_{k-1})  if k is even and there is a skip-2
               + D4(x_{k-3})  if k = 4     and there is a skip-4 (its blocks are double)
@@ -25,8 +25,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from redrop.spec import ResidualGPTSpec
-from redrop.training.streams import MaskStream, derive_seed
+from redrop.residual_streams import STREAMS, joined_of
+from redrop.spec_language_model import ResidualGPTSpec
+from redrop.streams import MaskStream, derive_seed
 
 
 def inverted_dropout(x: torch.Tensor, rate: float, masks: MaskStream | None) -> torch.Tensor:
@@ -100,6 +101,8 @@ class Block(nn.Module):
     def __init__(self, spec: ResidualGPTSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.carried = STREAMS[spec.residual_stream].carried
+        self.joined = joined_of(spec.residual_stream)
         self.norms = nn.ModuleList()
         self.sublayers = nn.ModuleList()
         for _ in range(spec.pairs_per_block):
@@ -113,10 +116,11 @@ class Block(nn.Module):
         inputs: list[torch.Tensor] = []
         for k, (norm, sublayer) in enumerate(zip(self.norms, self.sublayers, strict=True), 1):
             u_BTC = norm(h_BTC)
-            inputs.append(u_BTC if spec.residual_stream == "normalised" else h_BTC)
+            inputs.append(self.carried(h_BTC, u_BTC))
             if k == 4 and spec.last_mlp_input == "second":
                 u_BTC = inputs[1]
-            h_BTC = skip_dropout(inputs[-1], spec.skip1_dropout, masks) + sublayer(u_BTC, masks)
+            skip_BTC = skip_dropout(inputs[-1], spec.skip1_dropout, masks)
+            h_BTC = self.joined(skip_BTC, sublayer(u_BTC, masks))
             if k % 2 == 0 and spec.skip2_dropout is not None:
                 h_BTC = h_BTC + skip_dropout(inputs[-2], spec.skip2_dropout, masks)
             if k == 4 and spec.skip4_dropout is not None:

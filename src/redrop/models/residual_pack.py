@@ -19,8 +19,9 @@ import torch.nn.functional as F
 
 from redrop.errors import ConfigError
 from redrop.models.residual_gpt import build
-from redrop.spec import ResidualGPTSpec
-from redrop.training.streams import MaskStream
+from redrop.residual_streams import STREAMS, joined_of
+from redrop.spec_language_model import ResidualGPTSpec
+from redrop.streams import MaskStream
 
 RATES = tuple(f.name for f in dataclasses.fields(ResidualGPTSpec) if f.name.endswith("_dropout"))
 FREE = (*RATES, "initialisation", "initialisation_seed")
@@ -141,16 +142,17 @@ class ResidualPack:
 
     def _block(self, name: str, h_MNC: torch.Tensor, B: int, masks: PackMasks | None) -> torch.Tensor:
         spec = self.spec
+        stream, join = STREAMS[spec.residual_stream], joined_of(spec.residual_stream)
         inputs: list[torch.Tensor] = []
         for k in range(1, 2 * spec.pairs_per_block + 1):
             u_MNC = self._norm(h_MNC, f"{name}.norms.{k - 1}")
-            inputs.append(u_MNC if spec.residual_stream == "normalised" else h_MNC)
+            inputs.append(stream.carried(h_MNC, u_MNC))
             if k == 4 and spec.last_mlp_input == "second":
                 u_MNC = inputs[1]
             skip_MNC = self._skip(inputs[-1], "skip1_dropout", masks)
             sublayer = f"{name}.sublayers.{k - 1}"
             f_MNC = self._attention(sublayer, u_MNC, B, masks) if k % 2 else self._mlp(sublayer, u_MNC, masks)
-            h_MNC = skip_MNC + f_MNC
+            h_MNC = join(skip_MNC, f_MNC)
             if k % 2 == 0 and spec.skip2_dropout is not None:
                 h_MNC = h_MNC + self._skip(inputs[-2], "skip2_dropout", masks)
             if k == 4 and spec.skip4_dropout is not None:
@@ -202,7 +204,7 @@ class ResidualPack:
         return x * masks.draw(x.shape[1:], rates, inverted=False, device=x.device)
 
 
-def lane_losses(logits_MNV: torch.Tensor, targets_MBT: torch.Tensor) -> torch.Tensor:
+def model_losses(logits_MNV: torch.Tensor, targets_MBT: torch.Tensor) -> torch.Tensor:
     """Mean cross entropy of each model over its own batch, nats a character: (M,)."""
     M, N, V = logits_MNV.shape
     losses = F.cross_entropy(logits_MNV.view(M * N, V), targets_MBT.reshape(M * N), reduction="none")

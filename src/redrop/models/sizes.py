@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop import data
+from redrop.data.lengths import CORPORA
 from redrop.models.sources import TOY, folder_name
+from redrop.registry import resolve
 from redrop.spec import RunSpec
 
 TOY_VOCABULARY = 70
@@ -80,10 +82,8 @@ SHAPES: dict[str, Shape] = {
 }
 """Released model -> its shape."""
 
-_TOYS = {
-    "encoder": Shape(layers=2, width=64, feed_forward=128, vocabulary=TOY_VOCABULARY, positions=64, types=2),
-    "generator": Shape(layers=2, decoder_layers=2, width=64, feed_forward=128, vocabulary=400, positions=258),
-}
+TOY_ENCODER = Shape(layers=2, width=64, feed_forward=128, vocabulary=TOY_VOCABULARY, positions=64, types=2)
+TOY_GENERATOR = Shape(layers=2, decoder_layers=2, width=64, feed_forward=128, vocabulary=400, positions=258)
 _KEYS = {
     "layers": ("encoder_layers", "num_hidden_layers"),
     "decoder_layers": ("decoder_layers",),
@@ -97,24 +97,49 @@ _KEYS = {
 
 
 def shape_of(spec: RunSpec, models: Path) -> Shape | None:
-    """The shape of a run's Transformer, or None for a released model that is not known here.
+    """The shape of a run's model, or None for one that is not known here.
 
-    ``models``: the folder of fetched models. Not for the residual GPT, whose spec says everything itself.
+    ``models``: the folder of fetched models.
     """
+    return None if spec.kind.shape is None else resolve(spec.kind.shape)(spec, models)
+
+
+def residual_shape(spec: RunSpec, models: Path) -> Shape | None:
+    """The residual GPT as an encoder without learned extras: its layers have the same products."""
+    m = spec.model
+    if spec.task not in CORPORA:
+        return None
+    symbols = CORPORA[spec.task].symbols
+    return Shape(layers=m.n_layer, width=m.n_embd, feed_forward=4 * m.n_embd, vocabulary=symbols)
+
+
+def transformer_shape(spec: RunSpec, models: Path) -> Shape:
+    """An encoder-decoder whose spec says everything."""
     model = spec.model
-    if model.name == "transformer":
-        return Shape(
-            layers=model.layers,
-            decoder_layers=model.layers,
-            width=model.width,
-            feed_forward=model.feed_forward,
-            vocabulary=vocabulary_of(spec.data.data_set),
-        )
-    if model.checkpoint == TOY:
-        return _TOYS[model.name]
-    if model.checkpoint in SHAPES:
-        return SHAPES[model.checkpoint]
-    for folder in (Path(model.checkpoint), models / folder_name(model.checkpoint)):
+    return Shape(
+        layers=model.layers,
+        decoder_layers=model.layers,
+        width=model.width,
+        feed_forward=model.feed_forward,
+        vocabulary=vocabulary_of(spec.data.data_set),
+    )
+
+
+def encoder_shape(spec: RunSpec, models: Path) -> Shape | None:
+    """A released encoder, or the toy."""
+    return TOY_ENCODER if spec.model.checkpoint == TOY else released_shape(spec.model.checkpoint, models)
+
+
+def generator_shape(spec: RunSpec, models: Path) -> Shape | None:
+    """A released encoder-decoder, or the toy."""
+    return TOY_GENERATOR if spec.model.checkpoint == TOY else released_shape(spec.model.checkpoint, models)
+
+
+def released_shape(checkpoint: str, models: Path) -> Shape | None:
+    """By the table above, or the configuration in the model's folder."""
+    if checkpoint in SHAPES:
+        return SHAPES[checkpoint]
+    for folder in (Path(checkpoint), models / folder_name(checkpoint)):
         if (folder / "config.json").is_file():
             return read_shape(folder / "config.json")
     return None

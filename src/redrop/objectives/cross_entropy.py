@@ -16,14 +16,24 @@ def task_losses(logits_BK: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor
     return F.cross_entropy(logits_BK, labels_B, reduction="none")
 
 
-def doubled_task_loss(logits_2BK: torch.Tensor, labels_B: torch.Tensor, passes: str) -> torch.Tensor:
-    """L_CE of a doubled batch, a scalar, from the mean over the examples of each pass.
+def smoothed_cross_entropy(
+    logits_BTV: torch.Tensor, target_BT: torch.Tensor, real_BT: torch.Tensor, smoothing: float
+) -> torch.Tensor:
+    """Cross entropy against a target with 1 - e + e / V at its token and e / V elsewhere, nats.
+
+    Mean over the real tokens, a scalar. (fairseq's spreads e over the other V - 1 tokens only.)
+    """
+    logits_NV = full_precision(logits_BTV[real_BT])
+    return F.cross_entropy(logits_NV, target_BT[real_BT], label_smoothing=smoothing)
+
+
+def task_of_passes(first: torch.Tensor, second: torch.Tensor, passes: str) -> torch.Tensor:
+    """L_CE of a doubled batch, a scalar, from the mean loss of each pass.
 
     ``passes``: ``mean`` of both, on the scale of plain training; ``sum`` of both, as R-Drop's paper writes
     it and its BERT code does; ``half-first``: half of the first pass alone, as its RoBERTa code does.
     """
-    first, second = task_losses(logits_2BK, labels_B.repeat(2)).chunk(2)
     if passes == "half-first":
-        return 0.5 * first.mean()
-    both = first.mean() + second.mean()
+        return 0.5 * first
+    both = first + second
     return both if passes == "sum" else 0.5 * both

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from redrop.report.folder import ONE_STUDY, PUBLISHED, ResultsFolder
+from redrop.layout import ONE_STUDY, PUBLISHED
+from redrop.report.folder import ResultsFolder
 from redrop.report.known_configs import UNNAMED
 from redrop.report.study_views import StudyRuns, View
 

@@ -12,9 +12,7 @@ from pathlib import Path
 
 from redrop.analysis.collect import Results
 from redrop.errors import ConfigError
-from redrop.record import METRICS
-
-OWN, PUBLISHED, ONE_STUDY, EMPTY = "own", "published", "one study", "empty"
+from redrop.layout import EMPTY, OWN, PUBLISHED, ResultsLayout
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,8 @@ class ResultsFolder:
     kind: str
     studies: dict[str, Results] = field(default_factory=dict)
     """Study -> all of its runs, whichever config they are of."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with the runs that are left out because they are damaged."""
 
     def place(self, study: str, part: str) -> Path:
         """Where tables and figures of a study, or of a part of one, lie if they were built."""
@@ -43,21 +43,21 @@ def kind_of(folder: Path) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         raise ConfigError(f"--results: {folder} is no folder (results, results/demo, results/published, ...)")
-    for kind, pattern in ((OWN, "runs/*/*"), (ONE_STUDY, "runs/*"), (PUBLISHED, "*/runs/*")):
-        if next(folder.glob(f"{pattern}/{METRICS}"), None) is not None:
-            return kind
-    return EMPTY
+    return ResultsLayout(folder).kind
 
 
 def read_folder(folder: Path, wanted: set[str] | None = None) -> ResultsFolder:
     """Read every run of ``folder``, or those ``wanted``; a demo or a published folder inside it is another.
 
-    Raises ``RecordError`` for a damaged record and, without ``wanted``, for two runs in one place.
+    Damaged ones are left out. Raises ``RecordError`` where all are damaged and, without ``wanted``, for two
+    runs in one place.
     """
     folder = Path(folder)
     kind = kind_of(folder)
     tops = [folder / "runs"] if kind != PUBLISHED else sorted(folder.glob("*/runs"))
-    records = [record for top in tops for record in Results.load(top, wanted).records]
+    loaded = [Results.load(top, wanted) for top in tops]
+    records = [record for results in loaded for record in results.records]
+    faults = tuple(fault for results in loaded for fault in results.faults)
     names = sorted({record.spec.study for record in records})
     found = {name: [record for record in records if record.spec.study == name] for name in names}
-    return ResultsFolder(folder, kind, {name: Results(own) for name, own in found.items()})
+    return ResultsFolder(folder, kind, {name: Results(own) for name, own in found.items()}, faults)

@@ -127,6 +127,7 @@ def write_page(
         "found": sum(book.found for book in books),
         "missing": sum(book.missing for book in books),
         "diverged": sum(line.diverged for book in books for line in book.scales_run),
+        "damaged": len(folder.faults),
     }
 
 

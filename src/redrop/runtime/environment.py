@@ -6,11 +6,11 @@ import datetime
 import importlib.metadata
 import os
 import platform
-import resource
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from redrop.memory import peak_memory_bytes
 
 PACKAGES = ("torch", "numpy", "transformers", "tokenizers", "safetensors", "redrop")
 
@@ -41,17 +41,6 @@ def device_name(device_type: str) -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def peak_memory_bytes(device_type: str) -> dict[str, int]:
-    """Peak resident memory of this process, and of the accelerator where there is one."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
-    if device_type == "cuda":
-        import torch
-
-        peak["device"] = torch.cuda.max_memory_allocated()
-    return peak
 
 
 def provenance(device_type: str, source: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:

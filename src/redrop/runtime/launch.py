@@ -30,12 +30,13 @@ from redrop.record import (
 from redrop.runtime import gpu
 from redrop.runtime.environment import provenance
 from redrop.runtime.pool import Pool, RunLock
-from redrop.runtime.trainers import Source, make_trainer
 from redrop.spec import RunSpec
+from redrop.training.assembly import make_trainer
 from redrop.training.checkpoint import Checkpoint
-from redrop.training.lane import Outcome
 from redrop.training.loop import Stopped, drive, single_thread
-from redrop.training.sweep import can_be_packed, pack_key
+from redrop.training.pack import can_be_packed, pack_key
+from redrop.training.run import Outcome
+from redrop.training.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -261,5 +262,5 @@ def write_record(
     write_json(folder / PROVENANCE, provenance(device.type, source.origin, cost))
     document = metrics_document(spec, outcome.status, outcome.reason, source.data, outcome.metrics, files)
     write_json(folder / METRICS, document)
-    last = outcome.metrics["val_loss_last"].value
-    log.info("%s: validation loss %s", spec.run, "none" if last is None else f"{last:.4f}")
+    loss = outcome.metrics["val_loss_last"].value
+    log.info("%s: validation loss %s", spec.run, "none" if loss is None else f"{loss:.4f}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from redrop.data.downloads import downloaded, in_mirror, size_of
 from redrop.data.lengths import PAIRS
+from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.layout import ResultsLayout
 from redrop.models.sizes import shape_of
 from redrop.models.sources import RELEASED, TOY
@@ -192,12 +193,12 @@ def _study(name: str, plan: Plan, device: RatedDevice | None, places: Places, se
     if device is not None and device.kind == "cuda":
         pack = min(PACK_ON_ACCELERATOR, len(left))
     for spec in left:
-        together = pack if spec.model.name == "residual_gpt" else 1
+        together = pack if spec.kind.pack else 1
         work, seconds = work_of(spec, iterations_of(spec), places.models, together), None
         if work is None:
             study.unknown.add(unknown(spec, places.models))
         elif device is not None:
-            seconds = seconds_of(work, device, spec.model.name != "residual_gpt")
+            seconds = seconds_of(work, device, spec.kind.reads != WINDOWS)
         study.to_train.append(RunPlan(spec, together, work, seconds))
     return study
 
@@ -273,9 +274,9 @@ def _disk(runs: list[RunPlan], inputs: Inputs, places: Places, at_once: int | No
 
 def _prediction_bytes(spec: RunSpec) -> int:
     """Of a run's predictions."""
-    if spec.model.name == "residual_gpt":
+    if spec.kind.reads == WINDOWS:
         return 0
-    if spec.model.name == "encoder":
+    if spec.kind.reads == EXAMPLES:
         from redrop.data.glue_tasks import TASKS
 
         task = TASKS[spec.task]

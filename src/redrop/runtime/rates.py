@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import csv
 import os
-import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from redrop.checks import suggest
 from redrop.errors import ConfigError
@@ -132,53 +130,37 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def matmul_rate(device: str = "cpu", seconds: float = 0.5, precision: str = "fp32") -> float:
-    """Operations a second of the residual model's largest product, on one thread of a CPU.
+PRODUCT = (512, 128, 512)
+"""n, k and m of the residual model's largest product, of which the benchmarks' shares are shares."""
 
-    It is what the benchmarks' shares are shares of: 512 x 128 by 128 x 512. The median of about ``seconds``
-    of calls.
-    """
+
+def matmul_rate(
+    device: str = "cpu", seconds: float = 0.5, precision: str = "fp32", size: tuple[int, int, int] = PRODUCT
+) -> float:
+    """Operations a second of a product n x k by k x m, one thread of a CPU: a median over ``seconds``."""
     import torch
+    from torch.utils.benchmark import Timer
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        kind = torch.float32 if precision == "fp32" else torch.bfloat16
-        return _timed_product((512, 128, 512), torch.device(device), kind, seconds)
-    finally:
-        torch.set_num_threads(threads)
+    n, k, m = size
+    kind = torch.float32 if precision == "fp32" else torch.bfloat16
+    factors = {"a": torch.randn(n, k, dtype=kind).to(device), "b": torch.randn(k, m, dtype=kind).to(device)}
+    # Of a processor its own time, so that a busy machine is measured as it is when nobody else works on it.
+    clock = {"timer": time.thread_time} if device == "cpu" else {}
+    timer = Timer("a @ b", globals=factors, num_threads=1, **clock)
+    return 2 * n * k * m / timer.blocked_autorange(min_run_time=seconds).median
 
 
 def calibrate() -> RatedDevice:
     """This machine's device, its rate measured now: about a second."""
     import torch
 
-    if not torch.cuda.is_available():
-        fp32, half = (matmul_rate("cpu", 0.5, precision) for precision in ("fp32", "bf16"))
-        return RatedDevice(device_name("cpu"), "cpu", cores(), fp32, half, "measured now, one thread")
-    torch.backends.cuda.matmul.allow_tf32 = True
-    size, cuda = (8192, 8192, 8192), torch.device("cuda")
-    fp32, half = (_timed_product(size, cuda, kind, 0.5) for kind in (torch.float32, torch.bfloat16))
-    return RatedDevice(device_name("cuda"), "cuda", torch.cuda.device_count(), fp32, half, "measured now")
-
-
-def _timed_product(size: tuple[int, int, int], device: Any, kind: Any, seconds: float) -> float:
-    """Operations a second of a product n x k by k x m on a torch device, in a torch type."""
-    import torch
-
-    n, k, m = size
-    a, b = torch.randn(n, k, device=device, dtype=kind), torch.randn(k, m, device=device, dtype=kind)
-    # Of a processor its own time, so that a busy machine is measured as it is when nobody else works on it.
-    clock = time.thread_time if device.type == "cpu" else time.perf_counter
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < 10 or time.perf_counter() < end:
-        begin = clock()
-        a @ b
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(clock() - begin)
-    return 2 * n * k * m / statistics.median(times)
+    kind, size, count = "cpu", PRODUCT, cores()
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = True
+        kind, size, count = "cuda", (8192, 8192, 8192), torch.cuda.device_count()
+    fp32, half = (matmul_rate(kind, 0.5, precision, size) for precision in ("fp32", "bf16"))
+    source = "measured now, one thread" if kind == "cpu" else "measured now"
+    return RatedDevice(device_name(kind), kind, count, fp32, half, source)
 
 
 def read_table(project: Path) -> list[dict[str, str]]:

@@ -23,7 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.data.lengths import CORPORA, GLUE, PAIRS
-from redrop.methods import METHODS
+from redrop.kinds import EXAMPLES, WINDOWS
+from redrop.kinds import PAIRS as TEXT_PAIRS
+from redrop.methods import passes_of
 from redrop.models.sizes import Shape, shape_of
 from redrop.spec import RunSpec
 
@@ -70,16 +72,14 @@ class RunWork:
 
 def iterations_of(spec: RunSpec) -> int:
     """Updates of a run; for one that is given in epochs, by the official size of its training set."""
-    if spec.model.name == "residual_gpt":
+    if spec.kind.reads != EXAMPLES:
         return spec.schedule.last_iteration
-    if spec.model.name != "encoder":
-        return spec.schedule.updates
     return spec.schedule.updates_on(examples_of(spec))
 
 
 def passes(spec: RunSpec) -> int:
     """Forward passes of a training step: two where their outputs are kept consistent."""
-    return 2 if METHODS[spec.objective.name].weights else 1
+    return passes_of(spec.objective.name)
 
 
 def encoder_layer(shape: Shape, length: float) -> float:
@@ -110,19 +110,17 @@ def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork
     """
     if unknown(spec, models) is not None:
         return None
-    if spec.model.name == "residual_gpt":
-        return _language_model(spec, updates, pack)
-    shape = shape_of(spec, models)
-    return (_encoder if spec.model.name == "encoder" else _encoder_decoder)(spec, updates, shape)
+    of_kind = {WINDOWS: _language_model, EXAMPLES: _encoder, TEXT_PAIRS: _encoder_decoder}
+    return of_kind[spec.kind.reads](spec, updates, shape_of(spec, models), pack)
 
 
 def unknown(spec: RunSpec, models: Path) -> str | None:
     """The text or the model of a run whose size is in no table here; None where all is known."""
-    if spec.model.name == "residual_gpt":
-        return None if spec.task in CORPORA else spec.task
-    if spec.task not in GLUE and spec.data.data_set not in PAIRS:
+    known = CORPORA if spec.kind.reads == WINDOWS else {**GLUE, **PAIRS}
+    if spec.task not in known and spec.data.data_set not in known:
         return spec.data.data_set
-    return spec.model.checkpoint if shape_of(spec, models) is None else None
+    name = getattr(spec.model, "checkpoint", spec.model.name)
+    return name if shape_of(spec, models) is None else None
 
 
 def _trained(spec: RunSpec, forward: Work) -> Work:
@@ -131,28 +129,21 @@ def _trained(spec: RunSpec, forward: Work) -> Work:
     return Work(passes(spec) * (3 + again) * forward.operations, forward.calls)
 
 
-def residual_shape(spec: RunSpec, symbols: int) -> Shape:
-    """The residual GPT as an encoder without learned extras: its layers have the same products."""
-    m = spec.model
-    return Shape(layers=m.n_layer, width=m.n_embd, feed_forward=4 * m.n_embd, vocabulary=symbols)
-
-
-def residual_pass(spec: RunSpec, symbols: int) -> float:
+def residual_pass(spec: RunSpec, shape: Shape) -> float:
     """Operations a character of paper B's model, forward."""
-    shape = residual_shape(spec, symbols)
-    return shape.layers * encoder_layer(shape, spec.model.block_size) + 2 * shape.width * symbols
+    layers = shape.layers * encoder_layer(shape, spec.model.block_size)
+    return layers + 2 * shape.width * shape.vocabulary
 
 
-def _language_model(spec: RunSpec, updates: int, pack: int) -> RunWork:
+def _language_model(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
     m, s, e = spec.model, spec.schedule, spec.evaluation
     corpus = CORPORA[spec.task]
-    character = residual_pass(spec, corpus.symbols)
+    character = residual_pass(spec, shape)
     # A pack makes one call of each layer for all of its models.
     step = Work(s.batch_size * m.block_size * character, m.n_layer / pack)
     scored = (1 + TRAIN_SHARE) * corpus.val + 2 * e.sampled_batches * s.batch_size * m.block_size
     batches = scored / (m.block_size * 16)  # as many windows a pass as on a CPU
     once = Work(scored * character, m.n_layer * batches / pack)
-    shape = residual_shape(spec, corpus.symbols)
     return RunWork(
         training=_trained(spec, step).times(updates),
         evaluation=once.times(1 + math.ceil(updates / e.every)),
@@ -164,7 +155,7 @@ def _language_model(spec: RunSpec, updates: int, pack: int) -> RunWork:
     )
 
 
-def _encoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
+def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
     from redrop.data.glue_tasks import TASKS
 
     s, e = spec.schedule, spec.evaluation
@@ -205,7 +196,7 @@ def examples_of(spec: RunSpec) -> int:
     return math.ceil(spec.data.train_fraction * rows)
 
 
-def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape) -> RunWork:
+def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
     s, e = spec.schedule, spec.evaluation
     texts = PAIRS[spec.data.data_set]
     source = min(texts.source, spec.data.max_source)

@@ -18,10 +18,11 @@ from redrop.evaluation.glue import BINS, calibration_error
 from redrop.evaluation.landscape import RADIUS, landscape_slice
 from redrop.objectives.cross_entropy import task_losses
 from redrop.record import Metric
-from redrop.training.streams import derive_seed
+from redrop.streams import derive_seed
 
 if TYPE_CHECKING:
-    from redrop.training.finetune import FineTuner
+    from redrop.training.classification import Classification
+    from redrop.training.run import Run
 
 PREDICTIONS, LANDSCAPE = "predictions.csv.gz", "landscape.json"
 LANDSCAPE_EXAMPLES = 512
@@ -29,16 +30,16 @@ LANDSCAPE_EXAMPLES = 512
 LATENCY_PASSES = 20
 
 
-def measure_finished(trainer: FineTuner) -> None:
-    """Leave predictions, landscape, latency and extra metrics in the trainer's lane."""
-    lane, spec = trainer.lane, trainer.spec
-    outputs = {name: trainer.predict(tokens) for name, (tokens, _, _) in trainer.dev.items()}
-    lane.files[PREDICTIONS] = predictions_file(trainer, outputs)
-    main = next(iter(trainer.dev))
-    tokens, labels, _ = trainer.dev[main]
-    if trainer.task.labels:
+def measure_finished(task: Classification, run: Run) -> None:
+    """Leave predictions, landscape, latency and extra metrics in the run."""
+    spec = task.spec
+    outputs = {name: task.predict(tokens) for name, (tokens, _, _) in task.dev.items()}
+    run.files[PREDICTIONS] = predictions_file(task, outputs)
+    main = next(iter(task.dev))
+    tokens, labels, _ = task.dev[main]
+    if task.task.labels:
         error = calibration_error(outputs[main].astype(np.float64), labels)
-        lane.extra["calibration_error"] = Metric(
+        run.extra["calibration_error"] = Metric(
             value=error,
             n=len(labels),
             split=main,
@@ -46,32 +47,32 @@ def measure_finished(trainer: FineTuner) -> None:
             signature=f"expected calibration error, {BINS} equal bins, no dropout",
         )
     if spec.evaluation.inconsistency_passes:
-        measure_inconsistency(trainer, main)
+        measure_inconsistency(task, run, main)
     if spec.evaluation.landscape_points:
         some = np.arange(min(LANDSCAPE_EXAMPLES, len(labels)))
         targets = torch.tensor(labels[some])
 
         def loss() -> float:
-            return task_losses(torch.from_numpy(trainer.predict(tokens, some)), targets).mean().item()
+            return task_losses(torch.from_numpy(task.predict(tokens, some)), targets).mean().item()
 
         seed = derive_seed(spec.seed, "landscape")
-        found = landscape_slice(trainer.model, loss, spec.evaluation.landscape_points, seed)
+        found = landscape_slice(task.model, loss, spec.evaluation.landscape_points, seed)
         document = {"radius": RADIUS, "split": main, "examples": len(some), "slice": found}
-        lane.files[LANDSCAPE] = (json.dumps(document, sort_keys=True) + "\n").encode()
-    lane.cost["latency_ms"] = latency_ms(trainer, main)
+        run.files[LANDSCAPE] = (json.dumps(document, sort_keys=True) + "\n").encode()
+    run.cost["latency_ms"] = latency_ms(task, main)
 
 
-def measure_inconsistency(trainer: FineTuner, split: str) -> None:
+def measure_inconsistency(task: Classification, run: Run, split: str) -> None:
     """Divergence between dropout passes and to the dropout-free one, over a development split."""
-    tokens, labels, _ = trainer.dev[split]
-    size, order = trainer.spec.evaluation.batch_size, np.argsort(tokens.lengths, kind="stable")
+    tokens, labels, _ = task.dev[split]
+    size, order = task.spec.evaluation.batch_size, np.argsort(tokens.lengths, kind="stable")
     batches = (
-        trainer.inputs(tokens, order[begin : begin + size])
-        for _ in range(trainer.spec.evaluation.inconsistency_passes)
+        task.inputs(tokens, order[begin : begin + size])
+        for _ in range(task.spec.evaluation.inconsistency_passes)
         for begin in range(0, len(order), size)
     )
-    found = inconsistency.measure(trainer.model, batches, derive_seed(trainer.spec.seed, "inconsistency"))
-    distance = "symmetric KL, nats" if trainer.task.labels else "squared difference"
+    found = inconsistency.measure(task.model, batches, derive_seed(task.spec.seed, "inconsistency"))
+    distance = "symmetric KL, nats" if task.task.labels else "squared difference"
     values = {
         "inconsistency": (found.between_passes, f"{distance}, between the outputs of two dropout passes"),
         "inconsistency_to_evaluation": (
@@ -86,30 +87,30 @@ def measure_inconsistency(trainer: FineTuner, split: str) -> None:
                 f"mean squared error between two dropout passes, layer {number}",
             )
     for name, (value, signature) in values.items():
-        trainer.lane.extra[name] = Metric(
+        run.extra[name] = Metric(
             value=value, n=len(labels), split=split, higher_is_better=False, signature=signature
         )
 
 
-def predictions_file(trainer: FineTuner, outputs: dict[str, np.ndarray]) -> bytes:
+def predictions_file(task: Classification, outputs: dict[str, np.ndarray]) -> bytes:
     """Every development example's label and outputs as compressed csv; equal predictions, equal bytes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     width = next(iter(outputs.values())).shape[1]
     writer.writerow(["split", "idx", "label", *(f"output_{k}" for k in range(width))])
-    for name, (_, labels, idx) in trainer.dev.items():
+    for name, (_, labels, idx) in task.dev.items():
         for number, label, row in zip(idx, labels, outputs[name], strict=True):
             writer.writerow([name, number, label, *(f"{value:.6g}" for value in row)])
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
 
-def latency_ms(trainer: FineTuner, split: str) -> float:
+def latency_ms(task: Classification, split: str) -> float:
     """Median time of one example of median length through the model, milliseconds."""
-    tokens = trainer.dev[split][0]
+    tokens = task.dev[split][0]
     middle = np.argsort(tokens.lengths, kind="stable")[len(tokens) // 2 :][:1]
     times = []
     for _ in range(LATENCY_PASSES):
         begin = time.perf_counter()
-        trainer.predict(tokens, middle)
+        task.predict(tokens, middle)
         times.append(time.perf_counter() - begin)
     return 1e3 * statistics.median(times)

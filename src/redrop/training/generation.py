@@ -1,4 +1,4 @@
-"""Training of an encoder-decoder: plain, with R-Drop, or with LR-Drop (paper A)."""
+"""Training of an encoder-decoder (paper A): translation and summarisation."""
 
 from __future__ import annotations
 
@@ -9,30 +9,36 @@ import io
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from redrop.data.batches import epoch_token_batches, token_batches
 from redrop.data.text_pairs import Pairs, TextPairs
 from redrop.errors import ConfigError
 from redrop.evaluation.decoding import decode
 from redrop.models.generation import positions_of
-from redrop.objectives.doubled import Terms
-from redrop.objectives.generation import PairBatch, generation_terms, smoothed_cross_entropy
+from redrop.objectives.cross_entropy import smoothed_cross_entropy
+from redrop.objectives.pairs import PairBatch
+from redrop.places import Places
+from redrop.record import Metric
+from redrop.registry import resolve
 from redrop.spec import RunSpec
-from redrop.training.batches import epoch_token_batches, token_batches
-from redrop.training.generation_lane import GenerationLane
-from redrop.training.two_pass import TwoPassTrainer
+from redrop.training.released import ReleasedModelTask
+from redrop.training.run import Run
+from redrop.training.sources import Source, ready_pairs
+
+if TYPE_CHECKING:
+    from redrop.training.trainer import Trainer
 
 PREDICTIONS = "predictions.csv.gz"
 STORE = "decoded.jsonl"
 
 
-class GenerationTrainer(TwoPassTrainer):
+class Generation(ReleasedModelTask):
     """One encoder-decoder on one task."""
 
     def __init__(
@@ -51,14 +57,16 @@ class GenerationTrainer(TwoPassTrainer):
                 f"data.max_source: {spec.data.max_source} and data.max_target: {spec.data.max_target} "
                 "leave no training pair; give more"
             )
-        tokens, decoded = int(self.valid.target.starts[-1]), min(spec.evaluation.decoded, len(self.valid))
-        lane = GenerationLane(spec, tokens, decoded, pairs.metrics[0])
-        schedule = spec.schedule
-        super().__init__(spec, model, lane, device, updates=schedule.updates, every=spec.evaluation.every)
+        super().__init__(spec, model, device)
+        self.updates = self.last_update = spec.schedule.updates
+        self.every = spec.evaluation.every
+        self.tokens = int(self.valid.target.starts[-1])
+        """Of the validation targets."""
+        self.decoded = min(spec.evaluation.decoded, len(self.valid))
         self._check_length()
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
-        batches = len(token_batches(np.sort(self.train.longest), schedule.batch_tokens))
-        self.updates_an_epoch = math.ceil(batches / schedule.accumulation)
+        batches = len(token_batches(np.sort(self.train.longest), spec.schedule.batch_tokens))
+        self.updates_an_epoch = math.ceil(batches / spec.schedule.accumulation)
         self.best: dict[str, Any] = {}
         """The highest validation score so far, its update, and the weights then."""
 
@@ -83,9 +91,9 @@ class GenerationTrainer(TwoPassTrainer):
         )
         return PairBatch(*moved, start=codec.end)
 
-    def next_batches(self) -> list[np.ndarray]:
-        """Numbers of the examples of the next update, a batch each."""
-        epoch, place = divmod(self.iteration, self.updates_an_epoch)
+    def next_batches(self, update: int) -> list[np.ndarray]:
+        """Numbers of the examples of an update, a batch each."""
+        epoch, place = divmod(update, self.updates_an_epoch)
         schedule = self.spec.schedule
         if self._epoch[0] != epoch:
             made = epoch_token_batches(self.train.longest, schedule.batch_tokens, self.spec.seed, epoch)
@@ -93,16 +101,12 @@ class GenerationTrainer(TwoPassTrainer):
         begin = place * schedule.accumulation
         return self._epoch[1][begin : begin + schedule.accumulation]
 
-    def parts(self) -> Iterator[tuple[PairBatch, float]]:
+    def batches(self, update: int) -> Iterator[tuple[PairBatch, float]]:
         """The next batches, each with its share of the update's target tokens."""
-        batches = self.next_batches()
+        batches = self.next_batches(update)
         counts = [int(self.train.target.lengths[examples].sum()) for examples in batches]
         for examples, count in zip(batches, counts, strict=True):
             yield self.batch(self.train, examples), count / sum(counts)
-
-    def terms(self, part: PairBatch) -> AbstractContextManager[Terms]:
-        """The objective's terms on a batch."""
-        return generation_terms(self.model, part, self.spec.objective, half=self.half)
 
     @torch.no_grad()
     def validation_loss(self) -> float:
@@ -137,15 +141,13 @@ class GenerationTrainer(TwoPassTrainer):
         """Where what was decoded of a split waits for the rest of it."""
         return None if self.scratch is None else self.scratch / f"{name}-{STORE}"
 
-    def losses(self) -> list[dict[str, float]]:
+    def measure(self, trainer: Trainer) -> dict[str, float]:
         """Validation loss and the score of its first inputs; the training terms since the last time."""
-        means = self.mean_terms()
-        row = {"epoch": self.iteration / self.updates_an_epoch, "train_loss": means.pop("task", math.nan)}
-        row |= {f"term_{name}": mean for name, mean in means.items()}
+        row = {"epoch": trainer.iteration / self.updates_an_epoch, **self.training_terms(trainer)}
         row["val_loss"] = self.validation_loss()
-        decoded, name = self.lane.decoded, self.pairs.metrics[0]
-        if decoded and self.iteration and math.isfinite(row["val_loss"]):
-            some = np.arange(decoded)
+        name = self.pairs.metrics[0]
+        if self.decoded and trainer.iteration and math.isfinite(row["val_loss"]):
+            some = np.arange(self.decoded)
             first = Pairs(self.valid.source.take(some), self.valid.target.take(some))
             score = self.pairs.score(self.hypotheses(first, "valid"), "valid")[name].value
             row[f"{name}_valid"] = score
@@ -153,14 +155,12 @@ class GenerationTrainer(TwoPassTrainer):
                 weights = {
                     key: values.detach().cpu().clone() for key, values in self.model.state_dict().items()
                 }
-                self.best = {"score": score, "iteration": self.iteration, "weights": weights}
-        return [row]
+                self.best = {"score": score, "iteration": trainer.iteration, "weights": weights}
+        return row
 
-    def finish(self) -> None:
+    def finish(self, trainer: Trainer) -> None:
         """Decode the test sets, or the validation set, with the weights that the spec wants reported."""
-        if self.lane.reason is not None:
-            return
-        weights, at = "last", self.iteration
+        run, weights, at = trainer.run, "last", trainer.iteration
         if self.best:
             self.model.load_state_dict(self.best["weights"])
             weights, at = "best", self.best["iteration"]
@@ -175,22 +175,55 @@ class GenerationTrainer(TwoPassTrainer):
             suffix = "" if number == 0 else f"_{name.removeprefix('test_')}"
             for key, metric in self.pairs.score(files[name], name).items():
                 said = f"{metric.signature}; {weights} weights, update {at:,}"
-                self.lane.extra[key + suffix] = dataclasses.replace(metric, signature=said)
-        self.lane.extra = {"score": self.lane.extra[self.pairs.metrics[0]], **self.lane.extra}
-        self.lane.files[PREDICTIONS] = predictions_file(files, self.pairs.references)
+                run.extra[key + suffix] = dataclasses.replace(metric, signature=said)
+        run.extra = {"score": run.extra[self.pairs.metrics[0]], **run.extra}
+        run.files[PREDICTIONS] = predictions_file(files, self.pairs.references)
         if not resumed:  # otherwise part of the time was spent by a process that was killed
-            self.lane.cost["decoding"] = {"sentences": count, "seconds": time.perf_counter() - begin}
+            run.cost["decoding"] = {"sentences": count, "seconds": time.perf_counter() - begin}
         for path in stores:
             if path is not None:
                 path.unlink(missing_ok=True)
 
-    def state(self, lane: int = 0) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-        return {**super().state(lane), "best": self.best}
+    def metrics(self, run: Run) -> dict[str, Metric]:
+        """Validation losses and scores; those of the test sets are measured in ``finish``.
 
-    def restore(self, lane: int, state: dict[str, Any]) -> None:
+        There, ``score`` is the main test set's first metric under a name that all tasks share.
+        """
+        metric = self.pairs.metrics[0]
+        rows = [row for row in run.curve if row["val_loss"] is not None]
+        last = rows[-1] if rows and run.reason is None else None
+        lowest = min(rows, key=lambda row: row["val_loss"], default=None)
+        found = {}
+        what = "cross entropy without label smoothing, nats a target token, no dropout"
+        for key, row, when in (("val_loss_last", last, "at the end"), ("val_loss_best", lowest, "lowest")):
+            found[key] = Metric(
+                value=None if row is None else row["val_loss"],
+                n=self.tokens,
+                split="valid",
+                higher_is_better=False,
+                signature=f"mean {what}, {when}",
+            )
+        name = f"{metric}_valid"
+        decoded = [row for row in rows if row.get(name) is not None]
+        best = max(decoded, key=lambda row: row[name], default=None)
+        for key, row, when in ((name, last, "at the end"), (f"{name}_best", best, "highest")):
+            if decoded:
+                found[key] = Metric(
+                    value=None if row is None else row[name],
+                    n=self.decoded,
+                    split="valid",
+                    higher_is_better=True,
+                    signature=f"{metric} of the first validation inputs, {when}",
+                )
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on."""
+        return {**super().state(), "best": self.best}
+
+    def restore(self, state: dict[str, Any]) -> None:
         """The inverse of ``state``."""
-        super().restore(lane, state)
+        super().restore(state)
         self.best = state["best"]
 
 
@@ -203,3 +236,12 @@ def predictions_file(outputs: dict[str, list[str]], references: dict[str, list[s
         pairs = zip(hypotheses, references[name], strict=True)
         writer.writerows([name, number, *pair] for number, pair in enumerate(pairs))
     return gzip.compress(text.getvalue().encode(), mtime=0)
+
+
+def prepare(
+    spec: RunSpec, places: Places, device: torch.device, scratch: Path | None
+) -> tuple[Generation, Source]:
+    """The task of a run, with its texts and model in place."""
+    pairs, folder, source = ready_pairs(spec, places)
+    model = resolve(spec.kind.build)(spec.model, folder, pairs.codec, spec.seed)
+    return Generation(spec, pairs, model, device, scratch), source

@@ -7,11 +7,12 @@ checkpoint: a row is written before the checkpoint of its iteration is, by the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
-from redrop.spec import ResidualGPTSpec
+from redrop.spec_language_model import ResidualGPTSpec
 
 PREFIX = "grad_norm_"
 EMBEDDING, HEAD = f"{PREFIX}embedding", f"{PREFIX}head"
@@ -34,17 +35,21 @@ def part_of(name: str, spec: ResidualGPTSpec) -> str:
 
 @torch.no_grad()
 def norms(
-    gradients_M: Mapping[str, torch.Tensor], scale_M: torch.Tensor, spec: ResidualGPTSpec
+    gradients_M: Mapping[str, torch.Tensor],
+    scale_M: torch.Tensor,
+    spec: Any,
+    part: Callable[[str, Any], str] = part_of,
 ) -> list[dict[str, float]]:
     """L2 norms of the parts of M models, one dictionary a model.
 
     ``gradients_M``: (M, ...) by parameter name. ``scale_M``: what clipping has multiplied them by.
+    ``part``: the key under which a parameter is counted.
     """
     squares: dict[str, torch.Tensor] = {}
     for name, gradient in gradients_M.items():
         # Each model's numbers lie together, so its sum does not depend on the others.
         square_M = gradient.reshape(len(gradient), -1).double().pow(2).sum(1)
-        part = part_of(name, spec)
-        squares[part] = squares[part] + square_M if part in squares else square_M
+        key = part(name, spec)
+        squares[key] = squares[key] + square_M if key in squares else square_M
     unclipped = torch.stack(list(squares.values())).sqrt() / scale_M.double()
     return [dict(zip(squares, values, strict=True)) for values in unclipped.T.tolist()]

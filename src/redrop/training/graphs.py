@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from redrop.training.streams import MaskStream
+from redrop.streams import MaskStream
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import torch
 from tqdm import tqdm
 
+from redrop.memory import peak_memory_bytes
 from redrop.provenance import TimeSpent
-from redrop.runtime.environment import peak_memory_bytes
+from redrop.record import Metric
 from redrop.training.checkpoint import Checkpoint
-from redrop.training.lane import Lane, Outcome
+from redrop.training.run import Outcome, Run
 
 FINISH_SECONDS = 5.0
 """Training that is older than this when it ends is kept before the finished models are measured."""
@@ -29,10 +30,10 @@ class Stopped(Exception):
     """Training was asked to stop; a checkpoint was written."""
 
 
-class Trainer(Protocol):
-    """One model (``single.py``) or several (``sweep.py``), which share schedule and evaluation interval."""
+class Training(Protocol):
+    """One model (``trainer.py``) or several (``pack.py``), which share schedule and evaluation interval."""
 
-    lanes: list[Lane]
+    runs: list[Run]
     """The runs, in the order of the models; models beyond them only fill a pack up."""
     iteration: int
     last_iteration: int
@@ -44,23 +45,26 @@ class Trainer(Protocol):
         """Make one update; returns each model's loss on its training batch, (models,) on the device."""
 
     def losses(self) -> list[dict[str, float]]:
-        """Score every lane on what its ``evaluation`` names, without dropout, nats a character.
+        """A row of the curve for every run: what its task measures, without dropout.
 
-        What else is measured goes into the curve, too; it may look at the last update, see ``drive``.
+        It may look at the last update, see ``drive``.
         """
 
     def finish(self) -> None:
         """Measure what only the finished models show."""
 
-    def state(self, lane: int) -> dict[str, Any]:
+    def metrics(self) -> list[dict[str, Metric]]:
+        """Every run's metrics, from its curve."""
+
+    def state(self, number: int = 0) -> dict[str, Any]:
         """Everything that the rest of one run depends on."""
 
-    def restore(self, lane: int, state: dict[str, Any]) -> None:
+    def restore(self, number: int, state: dict[str, Any]) -> None:
         """The inverse of ``state``."""
 
 
 def drive(
-    trainer: Trainer,
+    trainer: Training,
     *,
     checkpoints: Sequence[Checkpoint] = (),
     earlier: Sequence[TimeSpent] = (),
@@ -68,30 +72,30 @@ def drive(
     should_stop: Callable[[], bool] | None = None,
     progress: bool = True,
 ) -> list[Outcome]:
-    """Train every lane to its end, or to where it diverges.
+    """Train every run to its end, or to where it diverges.
 
-    ``checkpoints``: none, or one a lane, written every ``checkpoint_seconds``. ``should_stop()`` true
-    makes it write them and raise ``Stopped``. ``earlier``: what each lane took before this process; with
+    ``checkpoints``: none, or one a run, written every ``checkpoint_seconds``. ``should_stop()`` true
+    makes it write them and raise ``Stopped``. ``earlier``: what each run took before this process; with
     this one's share it is kept in the checkpoints, as ``spent``.
     """
-    lanes = trainer.lanes
-    spec = lanes[0].spec
+    runs = trainer.runs
+    spec = runs[0].spec
     begin, first = time.perf_counter(), trainer.iteration
     saved, evaluating = begin, 0.0
     last, every = trainer.last_iteration, trainer.evaluate_every
     check_every = 1 if trainer.device.type == "cpu" else 50  # reading a loss waits for the accelerator
     pending: list[torch.Tensor] = []
-    more = f" and {len(lanes) - 1} more" if len(lanes) > 1 else ""
+    more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
     if trainer.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(trainer.device)
 
     def keep() -> None:
-        training = (time.perf_counter() - begin - evaluating) / len(lanes)
+        training = (time.perf_counter() - begin - evaluating) / len(runs)
         mine = TimeSpent(
             processes=1,
             iterations=trainer.iteration - first,
             training=training,
-            evaluation=evaluating / len(lanes),
+            evaluation=evaluating / len(runs),
         )
         for number, checkpoint in enumerate(checkpoints):
             spent = mine + earlier[number] if earlier else mine
@@ -116,18 +120,18 @@ def drive(
                 read = torch.stack(pending).tolist()
                 pending.clear()
                 for offset, losses in enumerate(read):
-                    for lane, loss in zip(lanes, losses, strict=False):
-                        lane.check(i - len(read) + offset, loss)
+                    for run, loss in zip(runs, losses, strict=False):
+                        run.check(i - len(read) + offset, loss)
                 bar.set_postfix(loss=f"{sum(read[-1]) / len(read[-1]):.4f}", refresh=False)
-            open_lanes = [lane for lane in lanes if lane.reason is None]
-            measured = all(lane.curve and lane.curve[-1]["iteration"] == i for lane in open_lanes)
+            going = [run for run in runs if run.reason is None]
+            measured = all(run.curve and run.curve[-1]["iteration"] == i for run in going)
             if due and not measured:  # it was measured before if this is where the run was resumed
                 started = time.perf_counter()
-                for lane, losses in zip(lanes, trainer.losses(), strict=True):
-                    if lane.reason is None:
-                        lane.note(i, losses)
+                for run, losses in zip(runs, trainer.losses(), strict=True):
+                    if run.reason is None:
+                        run.note(i, losses)
                 evaluating += time.perf_counter() - started
-            if all(lane.reason is not None for lane in lanes):
+            if all(run.reason is not None for run in runs):
                 break
             if save:  # after the evaluation: a run that goes on from here has this iteration's row
                 started = time.perf_counter()
@@ -143,14 +147,18 @@ def drive(
             bar.update(1)
     if checkpoints and time.perf_counter() - saved > FINISH_SECONDS:
         keep()  # what is left may take long, too
-    for lane in lanes:
-        lane.cost["peak_memory_bytes"] = _peak_memory(trainer.device)
+    for run in runs:
+        run.cost["peak_memory_bytes"] = _peak_memory(trainer.device)
     started = time.perf_counter()
     trainer.finish()
     evaluating += time.perf_counter() - started
-    share = 1.0 / len(lanes)
+    share = 1.0 / len(runs)
     training = time.perf_counter() - begin - evaluating
-    return [lane.outcome(trainer.iteration - first, share * training, share * evaluating) for lane in lanes]
+    made = trainer.iteration - first
+    return [
+        run.outcome(metrics, made, share * training, share * evaluating)
+        for run, metrics in zip(runs, trainer.metrics(), strict=True)
+    ]
 
 
 _trained_here: list[bool] = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.checks import check_name
-from redrop.layout import ResultsLayout
+from redrop.checks import check_name, suggest
+from redrop.errors import ConfigError
+from redrop.layout import ResultsLayout, names_in
 from redrop.verbs.shared import AddVerb, config_options, read_plan, results_folder, results_option
 
 if TYPE_CHECKING:
@@ -30,10 +32,23 @@ def collect(arguments: argparse.Namespace) -> None:
     folder = layout.path / "runs"
     if arguments.study:
         folder = layout.runs(arguments.study if plan is None else plan.studies[arguments.study].name).path
+    if arguments.study and plan is None and not folder.is_dir():
+        known = names_in(folder.parent)
+        raise ConfigError(
+            f"--study: {arguments.study!r} has no runs in {folder.parent} (there: {', '.join(sorted(known))})"
+            + suggest(arguments.study, known)
+        )
     results = build.collect(folder, wanted, arguments.out)
     print(f"{arguments.out}: {len(results.records)} runs")
+    say_damaged(results)
     if results.left_out:
         print(f"{results.left_out} other runs in {folder} belong to no row of this config: left out")
+
+
+def say_damaged(results: Results) -> None:
+    """Name the damaged runs that are left out, on standard error."""
+    for fault in results.faults:
+        print(f"left out: {fault}", file=sys.stderr)
 
 
 def load_results(arguments: argparse.Namespace, plan: Plan) -> Results:
@@ -43,6 +58,7 @@ def load_results(arguments: argparse.Namespace, plan: Plan) -> Results:
     wanted = None if arguments.all_runs else set(plan.specs[arguments.study])
     study = plan.studies[arguments.study].name
     results = build.load(results_folder(arguments, plan).runs(study).path, wanted).of_study(study)
+    say_damaged(results)
     if results.left_out:
         print(f"{results.left_out} runs of other settings are left out (--all-runs takes all)")
     return results
@@ -75,6 +91,7 @@ def build(arguments: argparse.Namespace) -> None:
         folder, place = layout.runs(study.name).path, layout.part(part)
         results = building.collect(folder, set(plan.specs[part]), place / "runs.csv")
         print(f"{place}: {len(results.records)} of {len(plan.specs[part])} runs")
+        say_damaged(results)
         asked = plan.tasks(part)
         building.build_tables(results, study, place / "tables", plan.label, protocols=asked)
         building.build_figures(results, study, place / "figures", plan.label, protocols=asked)
@@ -99,7 +116,7 @@ def claims(arguments: argparse.Namespace) -> None:
 
 def publish(arguments: argparse.Namespace) -> None:
     """Copy a study's finished runs to where git keeps them, with tables and figures."""
-    from redrop.runtime import publish as publishing
+    from redrop.analysis import publish as publishing
 
     plan = read_plan(arguments)
     study = plan.studies[arguments.study]
@@ -110,7 +127,7 @@ def publish(arguments: argparse.Namespace) -> None:
 
 def restore(arguments: argparse.Namespace) -> None:
     """Copy a study's published runs back, so that a workflow takes them as finished."""
-    from redrop.runtime import publish as publishing
+    from redrop.analysis import publish as publishing
 
     results = arguments.results or Path("results")
     new = publishing.restore(arguments.study, arguments.published, results)
@@ -130,7 +147,8 @@ def report(arguments: argparse.Namespace) -> None:
     counts = write_page(results_folder(arguments, plan).path, arguments.out, project, given)
     missing = f", {counts['missing']} asked for are missing" if counts["missing"] else ""
     diverged = f", {counts['diverged']} diverged" if counts["diverged"] else ""
-    print(f"{arguments.out}: {counts['found']} runs{missing}{diverged}")
+    damaged = f", {counts['damaged']} damaged ones are left out (see there)" if counts["damaged"] else ""
+    print(f"{arguments.out}: {counts['found']} runs{missing}{diverged}{damaged}")
 
 
 def add(verb: AddVerb) -> None:

@@ -93,40 +93,37 @@ def compare_cells(
         yield Difference(cell_a, cell_b, settings=settings, refused=refused)
         return
     for metric in chosen_metrics(group_a, group_b, metrics):
-        yield difference(group_a, group_b, metric, settings)
+        yield _difference(cell_a, group_a, cell_b, group_b, metric, settings)
 
 
-def difference(group_a: Group, group_b: Group, metric: str, settings: tuple[str, ...] = ()) -> Difference:
+def _difference(
+    cell_a: Cell, group_a: Group, cell_b: Cell, group_b: Group, metric: str, settings: tuple[str, ...]
+) -> Difference:
     """Compare two cells by a metric."""
     a, b = (values(group, metric) for group in (group_a, group_b))
     pairs = paired_differences(b, a)
     mine, other = (metric_of(group, metric) for group in (group_a, group_b))
     if mine.signature != other.signature:
         settings = (*settings, f"signature of {metric}: {mine.signature} / {other.signature}")
-    records = [{record.spec.seed: record for record in group.records} for group in (group_a, group_b)]
+    folders = [{record.spec.seed: record.folder for record in group.records} for group in (group_a, group_b)]
     equal = sum(
-        (records[0][seed].folder / METRICS).read_bytes() == (records[1][seed].folder / METRICS).read_bytes()
+        (folders[0][seed] / METRICS).read_bytes() == (folders[1][seed] / METRICS).read_bytes()
         for seed in pairs
     )
     return Difference(
-        cell_of(group_a),
-        cell_of(group_b),
+        cell_a,
+        cell_b,
         metric,
         mine.higher_is_better,
         summarise(a[seed] for seed in pairs),
         summarise(b[seed] for seed in pairs),
         pairs,
         t_interval(list(pairs.values())),
-        tuple(seed for seed in records[0] if seed not in pairs),
-        tuple(seed for seed in records[1] if seed not in pairs),
+        tuple(seed for seed in folders[0] if seed not in pairs),
+        tuple(seed for seed in folders[1] if seed not in pairs),
         equal,
         settings,
     )
-
-
-def cell_of(group: Group) -> Cell:
-    """The cell that its runs are of."""
-    return Cell(group.study, group.protocol, group.config, group.task)
 
 
 def values(group: Group, metric: str) -> dict[int, float]:

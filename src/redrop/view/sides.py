@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.analysis.collect import Group, Results, find_runs
+from redrop.analysis.collect import Group, Results, read_runs
 from redrop.checks import suggest
-from redrop.errors import ConfigError, RecordError
-from redrop.record import RunRecord, read_record
+from redrop.errors import ConfigError
+from redrop.record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,13 @@ def read_side(folder: Path, wanted: set[str] | None = None) -> Side:
     """
     place = folder / "runs" if (folder / "runs").is_dir() else folder
     records: dict[str, RunRecord] = {}
-    faults = []
-    found = find_runs(place)
-    for path in found:
-        try:
-            record = read_record(path)
-        except RecordError as error:
-            faults.append(str(error))
-            continue
+    found, faults = read_runs(place)
+    for record in found:
         if wanted is None or record.spec.run in wanted:
             records.setdefault(record.run, record)
     if not found:
         raise ConfigError(f"{folder}: holds no finished run; name a results folder, such as results")
-    if len(faults) == len(found):
-        raise RecordError(f"{folder}: all {len(faults)} runs are damaged; the first: {faults[0]}")
-    return Side(str(folder), Results(list(records.values())), tuple(faults))
+    return Side(str(folder), Results(list(records.values())), faults)
 
 
 def only_in(a: Side, b: Side) -> list[Cell]:

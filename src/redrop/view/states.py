@@ -12,8 +12,8 @@ from pathlib import Path
 
 from redrop.errors import RecordError
 from redrop.layout import ResultsLayout, RunFolders, names_in
+from redrop.record import CURVE, METRICS, read_json
 from redrop.record import DIVERGED as RECORDED_AS_DIVERGED
-from redrop.record import METRICS, read_json
 from redrop.runtime.work import iterations_of
 from redrop.spec import RunSpec
 from redrop.view.checkpoints import Reached, reached
@@ -159,6 +159,8 @@ def _recorded(folder: Path) -> tuple[str | None, str | None]:
         return None, None
     try:
         document = read_json(path)
+        if not (folder / CURVE).exists():
+            return DAMAGED, f"{folder / CURVE}: no such file; delete its folder and run the run again"
         if document["status"] == RECORDED_AS_DIVERGED:
             return DIVERGED, document["reason"]
         return DONE, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from redrop.training.streams import NumpyStream
+from redrop.streams import NumpyStream
 
 
 def epoch_batches(

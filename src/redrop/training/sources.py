@@ -1,24 +1,17 @@
-"""The trainer that a run asks for, with its data and model in place."""
+"""Data and models that runs are made from, got ready: prepared where they are missing, loaded, described."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from redrop import data
 from redrop.places import Places, model_folder
 from redrop.spec import RunSpec
-from redrop.training.loop import Trainer
-from redrop.training.single import SingleTrainer
-from redrop.training.sweep import SweepTrainer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
+    from redrop.data.corpus import Corpus
     from redrop.data.glue import TaskData
     from redrop.data.summarization import SummaryData
     from redrop.data.text_pairs import TextPairs
@@ -43,6 +36,12 @@ def ready_model(spec: RunSpec, places: Places) -> tuple[Path | None, dict[str, A
     return folder, None if folder is None else fetch(spec.model.checkpoint, spec.model.revision, folder)
 
 
+def ready_corpus(spec: RunSpec, places: Places) -> tuple[Corpus, Source]:
+    """A character corpus, ready."""
+    corpus = data.ready(spec.data.data_set, places.data)
+    return corpus, Source(corpus.content, corpus.source)
+
+
 def source_of(loaded: data.Prepared, model: dict[str, Any] | None, **sizes: Any) -> Source:
     """Of a run that has a released model, or None; ``sizes``: what is trained on, where it is not all."""
     content = loaded.content | sizes | {"model_sha256": None if model is None else model["sha256"]}
@@ -50,25 +49,19 @@ def source_of(loaded: data.Prepared, model: dict[str, Any] | None, **sizes: Any)
 
 
 def ready_task(spec: RunSpec, places: Places) -> tuple[TaskData, Path | None, Source]:
-    """A GLUE task and the released model, ready."""
+    """A GLUE task and the folder of the released model, ready."""
     task = data.ready(spec.data.data_set, places.data)
     folder, model = ready_model(spec, places)
     return task, folder, source_of(task, model)
 
 
-def ready_pairs(spec: RunSpec, places: Places) -> tuple[TextPairs, PreTrainedModel, Source]:
-    """Translations or summaries, encoded, and the model that learns them."""
-    from redrop.models.generation import build_transformer, load_generator
-
+def ready_pairs(spec: RunSpec, places: Places) -> tuple[TextPairs, Path | None, Source]:
+    """Translations or summaries, encoded, and the folder of the released model, ready."""
     loaded = data.ready(spec.data.data_set, places.data)
     folder, source = ready_model(spec, places)
     pairs = (translations if spec.data.translates else summaries)(spec, loaded, folder)
-    if spec.model.name == "transformer":
-        model = build_transformer(spec.model, pairs.codec, spec.seed)
-    else:
-        model = load_generator(spec.model, folder, pairs.codec, spec.seed)
     examples = {name: len(split) for name, split in pairs.splits.items()}
-    return pairs, model, source_of(loaded, source, examples=examples)
+    return pairs, folder, source_of(loaded, source, examples=examples)
 
 
 def translations(spec: RunSpec, loaded: ParallelData, model: Path | None) -> TextPairs:
@@ -92,35 +85,3 @@ def summaries(spec: RunSpec, loaded: SummaryData, model: Path | None) -> TextPai
         marks = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(loaded.tokenizer_file), **marks)
     return summary_pairs(loaded, spec.data, TokenizerCodec(tokenizer, loaded.folder / "tokens"))
-
-
-def make_trainer(
-    specs: Sequence[RunSpec],
-    places: Places,
-    device: torch.device,
-    scratch: Path | None = None,
-    *,
-    packed: bool = False,
-) -> tuple[Trainer, list[Source]]:
-    """A trainer for runs that fit together, and what each of them is made from.
-
-    ``scratch``: a folder of the first run alone, for what it would not do twice. ``packed``: language models
-    are trained as one batched program, also one alone; else there is one run.
-    """
-    spec = specs[0]
-    if spec.model.name in ("transformer", "generator"):
-        from redrop.training.generation import GenerationTrainer
-
-        pairs, model, source = ready_pairs(spec, places)
-        return GenerationTrainer(spec, pairs, model, device, scratch), [source]
-    if spec.model.name == "encoder":
-        from redrop.training.finetune import FineTuner
-
-        task, folder, source = ready_task(spec, places)
-        cache = places.data / spec.data.data_set / "tokens"
-        return FineTuner(spec, task, folder, device, cache), [source]
-    corpora = [data.ready(one.data.data_set, places.data) for one in specs]
-    sources = [Source(corpus.content, corpus.source) for corpus in corpora]
-    if not packed:
-        return SingleTrainer(spec, corpora[0], device), sources
-    return SweepTrainer(specs, corpora, device), sources

@@ -1,36 +1,43 @@
-"""Fine-tuning of a released encoder on a GLUE task: plain, with R-Drop, or with LR-Drop (paper A)."""
+"""Fine-tuning of a released encoder on a task of examples with labels (paper A): GLUE."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from redrop.data.batches import batches_an_epoch, epoch_batches
 from redrop.data.glue import Split, TaskData, hold_out
 from redrop.data.tokens import Tokens, cached_tokens
 from redrop.errors import ConfigError
-from redrop.evaluation.glue import scores
+from redrop.evaluation.glue import METRICS, scores
 from redrop.models.pretrained import load_encoder, load_tokenizer
 from redrop.objectives.cross_entropy import task_losses
-from redrop.objectives.doubled import Terms, terms_of
+from redrop.objectives.examples import ExampleBatch
+from redrop.places import Places
+from redrop.record import Metric
 from redrop.spec import RunSpec
-from redrop.training.batches import batches_an_epoch, epoch_batches
-from redrop.training.finetune_lane import FineTuneLane, updates_of
+from redrop.streams import NumpyStream
 from redrop.training.finished import measure_finished
-from redrop.training.streams import NumpyStream
-from redrop.training.two_pass import TwoPassTrainer
+from redrop.training.released import ReleasedModelTask
+from redrop.training.run import Run
+from redrop.training.sources import Source, ready_task
+
+if TYPE_CHECKING:
+    from redrop.training.trainer import Trainer
+
+CORRELATIONS = ("pearson", "spearman")
 
 
-class FineTuner(TwoPassTrainer):
+class Classification(ReleasedModelTask):
     """One encoder on one task."""
 
     def __init__(
-        self, spec: RunSpec, task: TaskData, model_folder: Path, device: torch.device, cache: Path
+        self, spec: RunSpec, task: TaskData, model_folder: Path | None, device: torch.device, cache: Path
     ) -> None:
         """``model_folder``: as ``redrop.models.sources`` left it; ``cache``: for tokenised texts."""
         self.task = task.task
@@ -46,15 +53,10 @@ class FineTuner(TwoPassTrainer):
         self.train, self.train_labels = encode(train), train.labels
         self.dev = {name: (encode(split), split.labels, split.idx) for name, split in dev.items()}
         n_labels = len(task.task.labels) or 1
-        updates = updates_of(spec.schedule, len(self.train))
-        super().__init__(
-            spec,
-            load_encoder(spec.model, model_folder, n_labels, spec.seed, len(self.tokenizer)),
-            FineTuneLane(spec, updates, {name: len(labels) for name, (_, labels, _) in self.dev.items()}),
-            device,
-            updates=updates,
-            every=batches_an_epoch(len(self.train), spec.schedule.batch_size),
-        )
+        model = load_encoder(spec.model, model_folder, n_labels, spec.seed, len(self.tokenizer))
+        super().__init__(spec, model, device)
+        self.updates = self.last_update = spec.schedule.updates_on(len(self.train))
+        self.every = batches_an_epoch(len(self.train), spec.schedule.batch_size)
         self._check_length()
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
@@ -84,9 +86,9 @@ class FineTuner(TwoPassTrainer):
         """int64 classes or float32 scores, on the device."""
         return torch.tensor(labels, device=self.device)
 
-    def next_batch(self) -> np.ndarray:
-        """Numbers of the examples of the next update."""
-        epoch, place = divmod(self.iteration, self.evaluate_every)
+    def next_batch(self, update: int) -> np.ndarray:
+        """Numbers of the examples of an update."""
+        epoch, place = divmod(update, self.every)
         if self._epoch[0] != epoch:
             schedule = self.spec.schedule
             batches = epoch_batches(
@@ -95,16 +97,12 @@ class FineTuner(TwoPassTrainer):
             self._epoch = (epoch, batches)
         return self._epoch[1][place]
 
-    def parts(self) -> Iterator[tuple[Any, float]]:
+    def batches(self, update: int) -> Iterator[tuple[ExampleBatch, float]]:
         """The next examples."""
-        examples = self.next_batch()
+        examples = self.next_batch(update)
         for part in np.array_split(examples, min(self.spec.schedule.accumulation, len(examples))):
-            yield part, len(part) / len(examples)
-
-    def terms(self, part: np.ndarray) -> AbstractContextManager[Terms]:
-        """The objective's terms on some examples."""
-        inputs, labels = self.inputs(self.train, part), self.labels(self.train_labels[part])
-        return terms_of(self.model, inputs, labels, self.spec.objective, half=self.half)
+            inputs, labels = self.inputs(self.train, part), self.labels(self.train_labels[part])
+            yield ExampleBatch(inputs, labels), len(part) / len(examples)
 
     @torch.no_grad()
     def predict(self, tokens: Tokens, examples: np.ndarray | None = None) -> np.ndarray:
@@ -123,26 +121,54 @@ class FineTuner(TwoPassTrainer):
             found[where] = logits
         return found
 
-    def losses(self) -> list[dict[str, float]]:
+    def measure(self, trainer: Trainer) -> dict[str, float]:
         """Task metrics and loss on the development split(s); the training terms since the last time."""
-        row: dict[str, float] = {"epoch": self.iteration / self.evaluate_every}
-        means = self.mean_terms()
-        row["train_loss"] = means.pop("task", math.nan)
-        row |= {f"term_{name}": mean for name, mean in means.items()}
+        row: dict[str, float] = {"epoch": trainer.iteration / self.every, **self.training_terms(trainer)}
         for (tokens, labels, _), suffix in zip(self.dev.values(), ("", "_mismatched"), strict=False):
             logits = self.predict(tokens)
             loss = task_losses(torch.from_numpy(logits), torch.tensor(labels)).double().mean().item()
             row["val_loss" + suffix] = loss
             if math.isfinite(loss):
-                row |= {
-                    name + suffix: value for name, value in scores(self.task.task, logits, labels).items()
-                }
-        return [row]
+                found = scores(self.task.task, logits, labels)
+                row |= {name + suffix: value for name, value in found.items()}
+        return row
 
-    def finish(self) -> None:
-        """What only the finished model shows: predictions, inconsistency, landscape, latency."""
-        if self.lane.reason is None:
-            measure_finished(self)
+    def finish(self, trainer: Trainer) -> None:
+        """Predictions, inconsistency, landscape, latency."""
+        measure_finished(self, trainer.run)
+
+    def metrics(self, run: Run) -> dict[str, Metric]:
+        """Task metrics and losses, at the end and at their best.
+
+        ``score`` is the task's first metric under a name that all tasks share. ``_best`` is said of the
+        evaluation where that was highest; what belongs to the second development split, where there is one,
+        ends in ``_mismatched``.
+        """
+        examples = {name: len(labels) for name, (_, labels, _) in self.dev.items()}
+        names = METRICS[self.spec.task]
+        main = next(iter(examples))
+        rows = [row for row in run.curve if row["val_loss"] is not None]
+        last = rows[-1] if rows and run.reason is None else None
+        best = max(rows, key=lambda row: row[names[0]], default=None)
+        found = {}
+        for split, suffix in zip(examples, ("", "_mismatched"), strict=False):
+            for name in names:
+                key, n = name + suffix, examples[split]
+                found[key] = _metric(last, key, n, split, True, f"{name}, no dropout, at the end")
+                how = f"{name}, no dropout, at the evaluation with the highest {names[0]}"
+                found[f"{key}_best"] = _metric(best, key, n, split, True, how)
+        found["score"], found["score_best"] = found[names[0]], found[f"{names[0]}_best"]
+        what = "squared error" if names[0] in CORRELATIONS else "cross entropy, nats an example"
+        lowest = min(rows, key=lambda row: row["val_loss"], default=None)
+        for key, row, when in (("val_loss_last", last, "at the end"), ("val_loss_best", lowest, "lowest")):
+            signature = f"mean {what}, no dropout, {when}"
+            found[key] = _metric(row, "val_loss", examples[main], main, False, signature)
+        return found
+
+
+def _metric(row: dict[str, Any] | None, key: str, n: int, split: str, higher: bool, signature: str) -> Metric:
+    value = None if row is None else row[key]
+    return Metric(value=value, n=n, split=split, higher_is_better=higher, signature=signature)
 
 
 def splits(spec: RunSpec, task: TaskData) -> tuple[Split, dict[str, Split]]:
@@ -156,3 +182,12 @@ def splits(spec: RunSpec, task: TaskData) -> tuple[Split, dict[str, Split]]:
         order = NumpyStream(spec.seed, "subset").generator.permutation(len(train.labels))
         train = train.take(np.sort(order[: math.ceil(spec.data.train_fraction * len(order))]))
     return train, dev
+
+
+def prepare(
+    spec: RunSpec, places: Places, device: torch.device, scratch: Path | None
+) -> tuple[Classification, Source]:
+    """The task of a run, with its examples and model in place."""
+    task, folder, source = ready_task(spec, places)
+    cache = places.data / spec.data.data_set / "tokens"
+    return Classification(spec, task, folder, device, cache), source

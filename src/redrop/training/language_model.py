@@ -1,21 +1,30 @@
-"""A run of a character language model in training: its streams, and what it is scored on."""
+"""Training of a character language model (paper B): windows of a text, losses on whole splits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from redrop.data.corpus import Corpus
 from redrop.errors import DataError
-from redrop.evaluation.language_model import split_windows, spread_windows
+from redrop.evaluation.language_model import mean_loss, split_windows, spread_windows, take
+from redrop.objectives.windows import WindowBatch
+from redrop.places import Places
 from redrop.record import Metric
+from redrop.registry import resolve
 from redrop.spec import RunSpec
-from redrop.training.lane import Lane
-from redrop.training.schedule import learning_rate
-from redrop.training.streams import MaskStream, NumpyStream
+from redrop.streams import MaskStream, NumpyStream
+from redrop.training.gradients import norms
+from redrop.training.run import Run
+from redrop.training.sources import Source, ready_corpus
+from redrop.training.task import Task
+
+if TYPE_CHECKING:
+    from redrop.training.trainer import Trainer
 
 TRAIN_SAMPLE = 4
 """The training loss is measured on one window for every so many validation windows."""
@@ -86,23 +95,14 @@ class Evaluation:
         return metrics
 
 
-class CharacterLane(Lane):
-    """Adds dropout masks, data order and evaluation, a stream each."""
+class Sampling:
+    """What a run draws from: dropout masks, data order and evaluation, a stream each."""
 
     def __init__(self, spec: RunSpec, corpus: Corpus, device: torch.device) -> None:
-        super().__init__(spec)
-        self.corpus = corpus
+        self.spec, self.corpus = spec, corpus
         self.masks = MaskStream(spec.seed, device)
         self.order = NumpyStream(spec.seed, "data order")
         self.evaluation = Evaluation(spec, corpus)
-
-    def learning_rate(self, iteration: int) -> float:
-        """By nanoGPT's schedule."""
-        return learning_rate(self.spec.schedule, iteration)
-
-    def metrics(self) -> dict[str, Metric]:
-        """Losses at the end and at their best."""
-        return self.evaluation.metrics(self.curve)
 
     def next_starts(self) -> np.ndarray:
         """Where the windows of the next training batch begin, int64 (batch_size,)."""
@@ -115,7 +115,6 @@ class CharacterLane(Lane):
             "masks": self.masks.state(),
             "order": self.order.state(),
             "evaluation": self.evaluation.stream.state(),
-            **super().state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -123,4 +122,60 @@ class CharacterLane(Lane):
         self.masks.restore(state["masks"])
         self.order.restore(state["order"])
         self.evaluation.stream.restore(state["evaluation"])
-        super().restore(state)
+
+
+class LanguageModelling(Task):
+    """One model on one text."""
+
+    def __init__(self, spec: RunSpec, corpus: Corpus, device: torch.device) -> None:
+        self.spec, self.corpus, self.device = spec, corpus, device
+        self.sampling = Sampling(spec, corpus, device)
+        self.model = resolve(spec.kind.build)(spec.model, corpus.vocab_size, spec.seed).to(device).train()
+        self.updates, self.last_update = spec.schedule.iterations, spec.schedule.last_iteration
+        self.every = spec.evaluation.every
+
+    def batches(self, update: int) -> Iterator[tuple[WindowBatch, float]]:
+        """The next windows."""
+        starts = self.sampling.next_starts()
+        x_BT, y_BT = take(self.corpus.train, starts, self.spec.model.block_size, self.device)
+        yield WindowBatch(x_BT, y_BT, self.sampling.masks), 1.0
+
+    def measure(self, trainer: Trainer) -> dict[str, float]:
+        """Losses without dropout, nats a character; norms of the last update's gradient; further terms."""
+        parts = self.sampling.evaluation.parts()
+        row = {name: mean_loss(self.model, tokens, starts) for name, tokens, starts in parts}
+        terms = {f"term_{name}": mean for name, mean in trainer.mean_terms().items() if name != "task"}
+        return row | terms | self._gradient_norms(trainer)
+
+    def _gradient_norms(self, trainer: Trainer) -> dict[str, float]:
+        if not trainer.updated or self.spec.kind.gradient_part is None:
+            return {}
+        part, clipped = resolve(self.spec.kind.gradient_part), torch.ones(1, device=self.device)
+        if trainer.norm is not None:
+            clipped = (self.spec.optimiser.clip_norm / (trainer.norm[None] + 1e-6)).clamp(max=1.0)
+        # A skip at rate 1 leaves what only feeds it without a gradient.
+        named = [(name, one.grad) for name, one in self.model.named_parameters() if one.grad is not None]
+        return norms({name: grad[None] for name, grad in named}, clipped, self.spec.model, part)[0]
+
+    def metrics(self, run: Run) -> dict[str, Metric]:
+        """Losses at the end and at their best."""
+        return self.sampling.evaluation.metrics(run.curve)
+
+    def finish(self, trainer: Trainer) -> None:
+        """Nothing is left to measure."""
+
+    def state(self) -> dict[str, Any]:
+        """The streams' positions."""
+        return self.sampling.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of ``state``."""
+        self.sampling.restore(state)
+
+
+def prepare(
+    spec: RunSpec, places: Places, device: torch.device, scratch: Path | None
+) -> tuple[LanguageModelling, Source]:
+    """The task of a run, with its text and model in place."""
+    corpus, source = ready_corpus(spec, places)
+    return LanguageModelling(spec, corpus, device), source

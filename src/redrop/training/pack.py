@@ -1,8 +1,8 @@
-"""The sweep trainer: a pack of runs that share architecture, schedule and evaluation, in one program.
+"""The trainer of a pack: runs that share architecture, schedule and evaluation, as one batched program.
 
 The runs may differ in dropout rates, seed, initialisation and text. Each has its own streams, its own
 gradient norm and its own end, so on a CPU it gives the same bytes in any company. It gives the same curve
-as the single-run trainer up to float32 rounding, because both draw the same numbers from the same streams.
+as the trainer of one run up to float32 rounding, because both draw the same numbers from the same streams.
 """
 
 from __future__ import annotations
@@ -14,20 +14,37 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from redrop import residual_streams
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
-from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, lane_losses
-from redrop.spec import ResidualGPTSpec, RunSpec
-from redrop.training.character_lane import CharacterLane
+from redrop.methods import passes_of
+from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, model_losses
+from redrop.optimisers import adamw
+from redrop.record import Metric
+from redrop.spec import RunSpec
 from redrop.training.gradients import norms
 from redrop.training.graphs import GraphedStep
-from redrop.training.schedule import learning_rate
+from redrop.training.language_model import Sampling
+from redrop.training.run import Run
+
+
+def why_not_packed(spec: RunSpec) -> str | None:
+    """Why a run cannot be trained in a pack; None where it can."""
+    if spec.kind.pack is None:
+        return f"model.name: a {spec.model.name} is trained alone"
+    if spec.optimiser.name != "adamw":
+        return f"optimiser.name: a pack's updates are adamw's, not {spec.optimiser.name}'s"
+    if passes_of(spec.objective.name) > 1 or spec.objective.name != "ce":
+        return f"objective.name: a pack minimises ce alone, not {spec.objective.name}"
+    if not residual_streams.can_be_packed(spec.model.residual_stream):
+        return f"model.residual_stream: {spec.model.residual_stream!r} has no packed form"
+    return None
 
 
 def can_be_packed(spec: RunSpec) -> bool:
     """Whether runs of its kind can be trained together."""
-    return isinstance(spec.model, ResidualGPTSpec)
+    return why_not_packed(spec) is None
 
 
 def pack_key(spec: RunSpec) -> tuple[Any, ...]:
@@ -36,24 +53,24 @@ def pack_key(spec: RunSpec) -> tuple[Any, ...]:
     return (*shared, architecture(spec.model))
 
 
-class SweepTrainer:
-    """State of a pack in training; ``redrop.training.loop.Trainer`` says what its parts are."""
+class PackTrainer:
+    """State of a pack in training; ``redrop.training.loop.Training`` says what its parts are."""
 
     def __init__(self, specs: Sequence[RunSpec], corpora: Sequence[Corpus], device: torch.device) -> None:
+        for spec in specs:
+            if (reason := why_not_packed(spec)) is not None:
+                raise ConfigError(reason)
         if len({pack_key(spec) for spec in specs}) != 1 or len({c.vocab_size for c in corpora}) != 1:
             raise ConfigError(f"these runs cannot be one pack: {', '.join(spec.run for spec in specs)}")
         self.device = device
         self.spec = specs[0]
-        self.lanes = [
-            CharacterLane(spec, corpus, device) for spec, corpus in zip(specs, corpora, strict=True)
-        ]
+        schedule, evaluation = self.spec.schedule, self.spec.evaluation
+        self.runs = [Run(spec, schedule.iterations) for spec in specs]
+        self.models = [Sampling(spec, corpus, device) for spec, corpus in zip(specs, corpora, strict=True)]
         self.pack = ResidualPack(
-            [spec.model for spec in specs],
-            corpora[0].vocab_size,
-            [spec.seed for spec in specs],
-            device,
+            [spec.model for spec in specs], corpora[0].vocab_size, [spec.seed for spec in specs], device
         )
-        self.masks = PackMasks([lane.masks for lane in self.lanes])
+        self.masks = PackMasks([model.masks for model in self.models])
         self.moments = [torch.zeros_like(self.pack.buffer) for _ in range(2)]
         self.optimiser = self._make_optimiser()
         self._clipped_M = torch.ones(len(specs), device=self.device)
@@ -62,11 +79,10 @@ class SweepTrainer:
         """Whether an update was made here, so that there is a gradient to look at."""
         self._update = self._make_update()
         self.iteration = 0
-        schedule, evaluation = self.spec.schedule, self.spec.evaluation
         self.last_iteration, self.evaluate_every = schedule.last_iteration, evaluation.every
 
-    def _make_optimiser(self) -> torch.optim.AdamW:
-        """AdamW over the whole buffer: elementwise, so every lane is updated as if it were alone."""
+    def _make_optimiser(self) -> torch.optim.Optimizer:
+        """AdamW over the whole buffer: elementwise, so every model is updated as if it were alone."""
         spec, pack = self.spec.optimiser, self.pack
         decayed = len(pack.buffer) if spec.decay == "all" else pack.n_matrix
         groups = [
@@ -75,12 +91,11 @@ class SweepTrainer:
         ]
         parts = [slice(None, decayed), slice(decayed, None)]
         on_cuda = self.device.type == "cuda"
-        optimiser = torch.optim.AdamW(
+        optimiser = adamw.make(
             groups,
+            spec,
+            {},
             lr=torch.zeros((), device=self.device) if on_cuda else 0.0,  # a graph reads it where it lies
-            betas=(spec.beta1, spec.beta2),
-            eps=spec.eps,
-            fused=True,
             capturable=on_cuda,
         )
         # The first steps run before the capture, of which torch would warn.
@@ -95,14 +110,14 @@ class SweepTrainer:
 
     def _make_update(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """``_compute``, on CUDA as one graph."""
-        streams = [lane.masks for lane in self.lanes]
+        streams = [model.masks for model in self.models]
         return GraphedStep(self._compute, streams) if self.device.type == "cuda" else self._compute
 
     def step(self) -> torch.Tensor:
         """Make one update of every model; returns their losses, (models,) on the device."""
-        starts = [lane.next_starts() for lane in self.lanes]
-        x_MBT, y_MBT = self._take([lane.corpus.train for lane in self.lanes], starts)
-        rate = learning_rate(self.spec.schedule, self.iteration)
+        starts = [model.next_starts() for model in self.models]
+        x_MBT, y_MBT = self._take([model.corpus.train for model in self.models], starts)
+        rate = self.runs[0].learning_rate(self.iteration)
         for group in self.optimiser.param_groups:
             if isinstance(group["lr"], torch.Tensor):
                 group["lr"].fill_(rate)
@@ -118,7 +133,7 @@ class SweepTrainer:
         spec = self.spec
         bf16 = spec.schedule.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            losses_M = lane_losses(self.pack(x_MBT, self.masks), y_MBT)
+            losses_M = model_losses(self.pack(x_MBT, self.masks), y_MBT)
         self.pack.gradient.zero_()
         losses_M.sum().backward()
         if spec.optimiser.clip_norm is not None:
@@ -128,7 +143,7 @@ class SweepTrainer:
 
     def _clip(self, limit: float) -> None:
         """Scale each model's gradient down to norm ``limit``, as ``clip_grad_norm_`` does for one model."""
-        parts = [leaf.grad.view(len(self.lanes), -1) for leaf in self.pack.parameters.values()]
+        parts = [leaf.grad.view(len(self.models), -1) for leaf in self.pack.parameters.values()]
         norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts])
         scale_M = (limit / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
         for part in parts:
@@ -150,8 +165,8 @@ class SweepTrainer:
     @torch.no_grad()
     def losses(self) -> list[dict[str, float]]:
         """Losses without dropout, nats a character, of every run; norms of its last update's gradient."""
-        parts = [list(lane.evaluation.parts()) for lane in self.lanes]
-        rows: list[dict[str, float]] = [{} for _ in self.lanes]
+        parts = [list(model.evaluation.parts()) for model in self.models]
+        rows: list[dict[str, float]] = [{} for _ in self.models]
         for same in zip(*parts, strict=True):
             means = self._mean_losses([tokens for _, tokens, _ in same], [starts for _, _, starts in same])
             for row, mean in zip(rows, means, strict=True):
@@ -184,27 +199,34 @@ class SweepTrainer:
     def finish(self) -> None:
         """Nothing is left to measure."""
 
-    def state(self, lane: int) -> dict[str, Any]:
+    def metrics(self) -> list[dict[str, Metric]]:
+        """Losses at the end and at their best."""
+        both = zip(self.models, self.runs, strict=True)
+        return [model.evaluation.metrics(run.curve) for model, run in both]
+
+    def state(self, number: int = 0) -> dict[str, Any]:
         """Everything that the rest of one run depends on."""
         buffers = (self.pack.buffer, *self.moments)
         return {
             "tensors": [
-                {name: view[lane].clone() for name, view in self.pack.views(buffer).items()}
+                {name: view[number].clone() for name, view in self.pack.views(buffer).items()}
                 for buffer in buffers
             ],
             "iteration": self.iteration,
-            **self.lanes[lane].state(),
+            "task": self.models[number].state(),
+            **self.runs[number].state(),
         }
 
     @torch.no_grad()
-    def restore(self, lane: int, state: dict[str, Any]) -> None:
+    def restore(self, number: int, state: dict[str, Any]) -> None:
         """The inverse of ``state``; all runs of a pack must be restored from one iteration."""
         for buffer, stored in zip((self.pack.buffer, *self.moments), state["tensors"], strict=True):
             for name, view in self.pack.views(buffer).items():
-                view[lane].copy_(stored[name])
+                view[number].copy_(stored[name])
         self.iteration = state["iteration"]
         for values in self.optimiser.state.values():
             values["step"].fill_(self.iteration)
-        self.lanes[lane].restore(state)
+        self.models[number].restore(state["task"])
+        self.runs[number].restore(state)
         self._updated = False  # the gradients are not those of the update before
         self._update = self._make_update()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
 from redrop.record import DIVERGED, DONE, Metric
+from redrop.schedules import learning_rate
 from redrop.spec import RunSpec
 
 
@@ -30,24 +30,23 @@ class Outcome:
     """What else was timed; it goes with the provenance."""
 
 
-class Lane(ABC):
-    """One run's curve; a trainer has one of them for each of its runs, extended by what it needs."""
+class Run:
+    """A run's curve, and what else it leaves; a trainer has one of them for each of its runs."""
 
-    def __init__(self, spec: RunSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: RunSpec, updates: int) -> None:
+        """``updates``: that the learning rate's schedule spans."""
+        self.spec, self.updates = spec, updates
         self.curve: list[dict[str, Any]] = []
         self.reason: str | None = None
         """Why the run diverged; None: it did not, so far."""
+        self.extra: dict[str, Metric] = {}
+        """Metrics that were measured once, on the finished model."""
         self.files: dict[str, bytes] = {}
         self.cost: dict[str, Any] = {}
 
-    @abstractmethod
     def learning_rate(self, iteration: int) -> float:
         """The learning rate of the update that follows ``iteration`` finished updates."""
-
-    @abstractmethod
-    def metrics(self) -> dict[str, Metric]:
-        """The run's metrics, from its curve."""
+        return learning_rate(self.spec.schedule, iteration, self.updates)
 
     def note(self, iteration: int, losses: dict[str, float]) -> None:
         """Add a row to the curve; a validation loss that is not finite ends the run."""
@@ -87,12 +86,14 @@ class Lane(ABC):
         """The inverse of ``state``."""
         self.curve, self.reason = state["curve"], state["reason"]
 
-    def outcome(self, iterations_now: int, training: float, evaluation: float) -> Outcome:
+    def outcome(
+        self, metrics: dict[str, Metric], iterations_now: int, training: float, evaluation: float
+    ) -> Outcome:
         """The finished run; seconds are its share of the work."""
         return Outcome(
             status=DONE if self.reason is None else DIVERGED,
             reason=self.reason,
-            metrics=self.metrics(),
+            metrics=metrics | self.extra,
             curve=self.curve,
             iterations_now=iterations_now,
             seconds_training=training,

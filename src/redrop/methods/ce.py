@@ -1,0 +1,1 @@
+"""Plain training: the task's own loss, one pass."""

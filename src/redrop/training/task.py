@@ -1,0 +1,63 @@
+"""What a run reads, minimises and measures: the part of training that differs between kinds of models."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from redrop.objectives.terms import Batch
+from redrop.record import Metric
+from redrop.spec import RunSpec
+from redrop.training.run import Run
+
+if TYPE_CHECKING:
+    from redrop.training.trainer import Trainer
+
+
+class Task(ABC):
+    """Data, model and measurements of one run; ``trainer.py`` makes the updates."""
+
+    spec: RunSpec
+    device: torch.device
+    model: torch.nn.Module
+    updates: int
+    """That the learning rate's schedule spans."""
+    last_update: int
+    """Where training ends."""
+    every: int
+    """Updates between two evaluations."""
+    dropout: AbstractContextManager[None] = nullcontext()
+    """Entered around forward and backward pass, for a model whose dropout draws from torch's generators."""
+
+    @abstractmethod
+    def batches(self, update: int) -> Iterable[tuple[Batch, float]]:
+        """What the update after ``update`` finished ones is computed in, each with its share of the whole."""
+
+    @abstractmethod
+    def measure(self, trainer: Trainer) -> dict[str, float]:
+        """A row of the curve, without dropout."""
+
+    @abstractmethod
+    def metrics(self, run: Run) -> dict[str, Metric]:
+        """The run's metrics from its curve."""
+
+    def begin_training(self) -> None:
+        """Put the model into training mode."""
+        if not self.model.training:
+            self.model.train()
+
+    @abstractmethod
+    def finish(self, trainer: Trainer) -> None:
+        """What only the finished model shows goes into the run's metrics, files and cost."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """The positions of its random streams and what else the rest of the run depends on."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of ``state``."""
