@@ -35,7 +35,8 @@ from redrop.record import (
     write_json,
 )
 from redrop.spec import RunSpec
-from redrop.study import load_study, make_spec, merge_config, read_yaml, resolve
+from redrop.study import load_study, make_spec, merge_config, resolve
+from redrop.yaml_files import read_yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 

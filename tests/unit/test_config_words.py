@@ -12,8 +12,9 @@ import yaml
 
 from redrop.errors import ConfigError
 from redrop.spec import RunSpec
-from redrop.study import read_yaml, resolve
+from redrop.study import resolve
 from redrop.verbs.shared import read_config
+from redrop.yaml_files import read_yaml
 from support import small_spec, values_of
 
 

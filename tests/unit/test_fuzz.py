@@ -21,7 +21,8 @@ from analysis_support import decay, write_run
 from redrop.errors import ConfigError, RecordError
 from redrop.record import CURVE, METRICS, RunRecord, checksum, read_curve, read_record
 from redrop.spec import RunSpec
-from redrop.study import load_study, read_yaml, resolve
+from redrop.study import load_study, resolve
+from redrop.yaml_files import read_yaml
 from support import PROJECT, small_spec, values_of
 
 

@@ -17,13 +17,14 @@ from redrop.models.residual_gpt import build
 from redrop.record import read_curve, write_curve
 from redrop.spec import RunSpec
 from redrop.streams import MaskStream, NumpyStream
-from redrop.study import merge_config, read_yaml, resolve
+from redrop.study import merge_config, resolve
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.gradients import part_of
 from redrop.training.language_model import LanguageModelling
 from redrop.training.loop import Stopped, drive
 from redrop.training.pack import PackTrainer
 from redrop.training.trainer import Trainer, train
+from redrop.yaml_files import read_yaml
 from support import small_spec
 
 CPU = torch.device("cpu")

@@ -91,7 +91,7 @@ def test_everything_released_is_loaded_from_a_folder_and_without_its_code() -> N
 def test_the_strict_loader_is_a_safe_one() -> None:
     import yaml
 
-    from redrop.study import _StrictLoader
+    from redrop.yaml_files import _StrictLoader
 
     assert issubclass(_StrictLoader, yaml.SafeLoader)
     unsafe = [tag for tag in _StrictLoader.yaml_constructors if tag and "python" in tag]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from redrop.errors import ConfigError
-from redrop.study import SOURCES, Study, load_study, merge_config, read_yaml, resolve, select
+from redrop.study import SOURCES, Study, load_study, merge_config, resolve, select
+from redrop.yaml_files import read_yaml
 from support import spec_of
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from redrop.study import load_study, make_spec, read_yaml
+from redrop.study import load_study, make_spec
+from redrop.yaml_files import read_yaml
 
 MOST_LINES = 75
 PARTS = ("src", "config", "workflow", "profiles")
@@ -130,7 +131,8 @@ import json
 from pathlib import Path
 import torch
 from redrop.places import Places
-from redrop.study import merge_config, read_yaml, resolve
+from redrop.study import merge_config, resolve
+from redrop.yaml_files import read_yaml
 from redrop.training.assembly import make_trainer
 from redrop.training.loop import drive
 from redrop.training.pack import can_be_packed

@@ -14,7 +14,8 @@ from redrop.runtime import gpu
 from redrop.runtime.alive import hold
 from redrop.runtime.pool import Pool
 from redrop.runtime.profiles import job_memory_mb
-from redrop.study import read_yaml, resolve
+from redrop.study import resolve
+from redrop.yaml_files import read_yaml
 from snakemake.exceptions import WorkflowError
 
 PROJECT = Path(workflow.basedir)

@@ -35,7 +35,8 @@ from redrop.checks import check_choice, suggest
 from redrop.errors import ConfigError
 from redrop.kinds import WINDOWS
 from redrop.record import RunRecord
-from redrop.study import Study, check_schema, read_yaml
+from redrop.study import Study
+from redrop.yaml_files import check_schema, read_yaml
 
 DERIVED = {"landscape_rise": flatness.rise}
 """Metric that is not recorded -> how it is worked out."""

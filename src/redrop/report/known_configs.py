@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.errors import ConfigError
-from redrop.study import Plan, check_schema, merge_config, read_yaml, resolve
+from redrop.study import Plan, merge_config, resolve
+from redrop.yaml_files import check_schema, read_yaml
 
 UNNAMED = "a config of its own"
 """A config that is no file of the project."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from redrop.errors import ConfigError
-from redrop.study import read_yaml
+from redrop.yaml_files import read_yaml
 
 NAMES = ("config.v8+.yaml", "config.yaml")
 """What Snakemake looks for in a profile's folder, in its order."""

@@ -20,7 +20,8 @@ AddVerb = Callable[[str, Callable[[argparse.Namespace], None]], argparse.Argumen
 
 def read_config(texts: list[str], project: Path) -> dict[str, Any]:
     """config/config.yaml with each of ``texts`` (a YAML file, or JSON text) read over it in order."""
-    from redrop.study import check_config, merge_config, read_yaml
+    from redrop.study import check_config, merge_config
+    from redrop.yaml_files import read_yaml
 
     config = read_yaml(project / "config" / "config.yaml")
     for text in texts:
