@@ -17,13 +17,15 @@ import pytest
 from redrop.analysis.claims import Claim, Comparison, Judgement
 from redrop.analysis.stats import bootstrap_interval, t_interval
 from redrop.cli import main
-from redrop.errors import ConfigError, RecordError
+from redrop.errors import ConfigError
+from redrop.layout import EMPTY, ONE_STUDY, OWN, PUBLISHED
 from redrop.report import charts
 from redrop.report.difference_picture import picture
-from redrop.report.folder import EMPTY, ONE_STUDY, OWN, PUBLISHED, kind_of, read_folder
+from redrop.report.folder import kind_of, read_folder
 from redrop.report.known_configs import known_plans, name_of, recognise
 from redrop.report.page import embedded, write_page
 from redrop.report.sentences import sentence, signed
+from redrop.report.study_views import all_studies
 from redrop.report.verdicts import MIXED, PARTLY, Judged, counted, standing, together
 from redrop.study import Plan, load_part
 from report_support import invent, plan_of
@@ -201,9 +203,20 @@ def test_tables_of_a_published_study_and_part_are_looked_for_where_publishing_pu
 
 
 def test_a_damaged_run_is_named(own: Path) -> None:
-    next((own / "runs" / "residual").glob("*/metrics.json")).write_text("{")
-    with pytest.raises(RecordError, match=r"metrics\.json: damaged"):
-        read_folder(own)
+    damaged = next((own / "runs" / "residual").glob("*/metrics.json"))
+    before = len(read_folder(own).studies["residual"].records)
+    damaged.write_text("{")
+    found = read_folder(own)
+    assert len(found.studies["residual"].records) == before - 1
+    (fault,) = found.faults
+    assert fault.startswith(f"{damaged}: damaged")
+
+
+def test_published_runs_of_an_earlier_version_are_those_of_their_config(project: Path) -> None:
+    """Trained in packs, and so recorded under another id than today's."""
+    found = read_folder(project / "results/published/residual")
+    (residual,) = all_studies(found, project, known_plans(project), given=False)[:1]
+    assert {one.config: (one.found, one.planned) for one in residual.asked}["config/short.yaml"] == (74, 74)
 
 
 def test_runs_are_recognised_by_the_config_that_asks_for_them(project: Path) -> None:
