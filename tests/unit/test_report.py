@@ -18,9 +18,10 @@ from redrop.analysis.claims import Claim, Comparison, Judgement
 from redrop.analysis.stats import bootstrap_interval, t_interval
 from redrop.cli import main
 from redrop.errors import ConfigError, RecordError
+from redrop.layout import EMPTY, ONE_STUDY, OWN, PUBLISHED
 from redrop.report import charts
 from redrop.report.difference_picture import picture
-from redrop.report.folder import EMPTY, ONE_STUDY, OWN, PUBLISHED, kind_of, read_folder
+from redrop.report.folder import kind_of, read_folder
 from redrop.report.known_configs import known_plans, name_of, recognise
 from redrop.report.page import embedded, write_page
 from redrop.report.sentences import sentence, signed
