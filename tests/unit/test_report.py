@@ -299,7 +299,12 @@ def test_half_of_the_runs_are_missing_and_the_page_says_so(
     for run in sorted((own / "runs" / "residual").iterdir())[::2]:
         shutil.rmtree(run)
     out = tmp_path / "report.html"
-    assert write_page(own, out, project, {"mine.yaml": small}) == {"found": 6, "missing": 6, "diverged": 0}
+    assert write_page(own, out, project, {"mine.yaml": small}) == {
+        "found": 6,
+        "missing": 6,
+        "diverged": 0,
+        "damaged": 0,
+    }
     text = words(out.read_text())
     assert "6 of the 12 runs asked for are missing" in text
     assert "mine.yaml : 6 of its 12 runs are here" in text
@@ -322,14 +327,14 @@ def test_without_a_config_the_page_does_not_pretend_to_know_what_was_planned(
 ) -> None:
     """These seeds are in no config of the project."""
     out = tmp_path / "report.html"
-    assert write_page(own, out, project) == {"found": 12, "missing": 0, "diverged": 0}
+    assert write_page(own, out, project) == {"found": 12, "missing": 0, "diverged": 0, "damaged": 0}
     assert "12 of the runs belong to no config of this project" in words(out.read_text())
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_page_of_nothing_says_what_to_do(project: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    assert write_page(tmp_path, out, project) == {"found": 0, "missing": 0, "diverged": 0}
+    assert write_page(tmp_path, out, project) == {"found": 0, "missing": 0, "diverged": 0, "damaged": 0}
     text = words(out.read_text())
     assert "nothing is decided" in text
     assert "11 – not run as published" in text
