@@ -26,7 +26,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     SUPPORTED: {"marker": "o", "color": style.OURS, "markerfacecolor": style.OURS},
     SMALL: {"marker": "^", "color": style.OURS, "markerfacecolor": "white"},
     CONTRADICTED: {"marker": "D", "color": style.THEIRS, "markerfacecolor": style.THEIRS},
-    EQUIVALENT: {"marker": "s", "color": "black", "markerfacecolor": "black"},
+    EQUIVALENT: {"marker": "P", "color": "black", "markerfacecolor": "black"},
     UNDECIDED: {"marker": "s", "color": style.GREY, "markerfacecolor": "white"},
 }
 """Verdict -> its mark: shape, colour and filling all differ."""
