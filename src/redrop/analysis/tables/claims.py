@@ -85,7 +85,8 @@ def _add(builder: Builder, claim: Claim, judgements: Sequence[Judgement]) -> Non
         if each.places > 1:
             builder.show(section, _pooled_cells(claim, each, here))
     if absent or not judgements:
-        what = f"{len(absent)} more comparisons" if judgements else ", ".join(claim.pairs)
+        plural = "s" if len(absent) != 1 else ""
+        what = f"{len(absent)} more comparison{plural}" if judgements else ", ".join(claim.pairs)
         builder.show(section, dict.fromkeys(COLUMNS, DASH) | {"Judged on": what, "Verdict": NOT_RUN})
     if not judgements:
         raw = {"claim": claim.name, "source": claim.source, "place": claim.place, "text": claim.text}
