@@ -1,4 +1,4 @@
-"""Train paper B's runs in the order of specs.jsonl, in packs, until a moment; what is left has a checkpoint."""
+"""Train paper B's runs in packs, in the order of specs.jsonl, until a moment; the rest has a checkpoint."""
 
 from __future__ import annotations
 
