@@ -24,8 +24,9 @@ import pytest
 
 from redrop import data
 from redrop.data import glue
-from redrop.data.glue import hold_out, load_task, make_split
+from redrop.data.glue import hold_out, load_task
 from redrop.data.glue_files import read_hub, read_tsv
+from redrop.data.glue_split import make_split
 from redrop.data.glue_tasks import TASKS
 from redrop.data.sets.glue import _toy as glue_toy
 from redrop.data.sets.glue.glue_toy_pairs import pairs_truth

@@ -345,9 +345,12 @@ def utf8_lines(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> lis
 
 
 def decoded(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> str:
-    """UTF-8 text, likewise, as one."""
+    """UTF-8 text, likewise, as one. A NUL, which no text has, is refused as well."""
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
+        if (place := raw.find(0)) >= 0:
+            raise UnicodeDecodeError("utf-8", raw, place, place + 1, "a NUL, as in a damaged or UTF-16 file")
+        return text
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         byte = raw[error.start]
