@@ -16,6 +16,7 @@ from typing import Any
 
 from redrop.checks import check_choice, check_name, check_path, suggest
 from redrop.errors import ConfigError
+from redrop.presented import check_presented
 from redrop.spec import RunSpec
 from redrop.yaml_files import check_schema, read_yaml
 
@@ -198,13 +199,10 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
 
 
 def _check_presented(raw: dict[str, Any], path: Path) -> None:
-    """Refuse tables and figures that do not exist now, not after all runs are trained."""
-    from redrop.presented import FIGURES, TABLES
-
+    """Refuse tables and figures that the study cannot have now, not after all runs are trained."""
     for view in (raw, *raw.get("parts", {}).values()):
-        for key, known in (("tables", TABLES), ("figures", FIGURES)):
-            for name in view[key]:
-                check_choice(f"{path}: {key}", name, known)
+        for folder in ("tables", "figures"):
+            check_presented(str(path), folder, view[folder], raw["reads"])
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def spec_of(iterations: int) -> RunSpec:
 def milliseconds_of_steps(iterations: int, data: Path) -> float:
     """A step of the single trainer alone, in this process."""
     torch.set_num_threads(1)
-    trainer = Trainer(LanguageModelling(spec_of(iterations), load(data / TEXT), torch.device("cpu")))
+    trainer = Trainer(LanguageModelling(spec_of(iterations), load(TEXT, data), torch.device("cpu")))
     began = time.perf_counter()
     for _ in range(iterations):
         trainer.step()

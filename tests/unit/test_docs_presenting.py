@@ -15,7 +15,7 @@ import pytest
 
 from redrop.analysis.build import build_figures, build_tables, load
 from redrop.errors import ConfigError
-from redrop.study import Study, load_part
+from redrop.study import Study, load_part, load_study
 
 STUDY_FILE = "config/studies/residual.yaml"
 MOST_LINES = 40
@@ -112,11 +112,20 @@ def glue(project: Path) -> Study:
     return load_part("glue", project)
 
 
-def test_what_is_not_for_a_study_is_refused(glue: Study, tmp_path: Path) -> None:
-    """Its file says which studies it fits."""
+def misfit(project: Path, folder: Path) -> Path:
+    """The file of a GLUE study with a figure of character models."""
+    text = (project / "config/studies/glue.yaml").read_text()
+    (folder / "glue.yaml").write_text(text.replace("figures: [forest,", "figures: [curves,", 1))
+    return folder / "glue.yaml"
+
+
+def test_what_is_not_for_a_study_is_refused(glue: Study, project: Path, tmp_path: Path) -> None:
+    """Its file says which studies it fits: refused when the study is read, not after all runs are trained."""
     results = load(tmp_path, None, "glue")
     with pytest.raises(ConfigError, match="'replication' is for studies that read corpus"):
         build_tables(results, glue, tmp_path, None, ["replication"])
+    with pytest.raises(ConfigError, match=r"glue\.yaml: figures: 'curves' is for studies that read corpus"):
+        load_study(misfit(project, tmp_path), project)
     wrong = Study(glue.name, glue.title, glue.protocols, glue.reads, (), ("curves",))
     with pytest.raises(ConfigError, match="'curves' is for studies that read corpus, this one reads glue"):
         build_figures(results, wrong, tmp_path, None)
@@ -133,7 +142,8 @@ def imported(code: str) -> list[str]:
 
 
 def test_names_are_known_without_what_draws_and_results_are_read_without_torch(project: Path) -> None:
-    assert imported("from redrop.presented import FIGURES, TABLES; assert 'final-loss' in FIGURES") == []
+    names = "from redrop.presented import FIGURES, fits; assert 'final-loss' in FIGURES"
+    assert imported(f"{names}; assert fits('figures', 'final-loss') == ('corpus',)") == []
     published = project / "results/published/glue"
     tables = (
         "from pathlib import Path\n"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from redrop.analysis.study_results import Protocols, StudyResults
 from redrop.checks import suggest
 from redrop.errors import ConfigError
-from redrop.presented import FIGURES, TABLES
+from redrop.presented import FIGURES, TABLES, check_presented
 from redrop.study import Protocol, Study
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def figure_module(name: str) -> ModuleType:
 def build_table(name: str, data: StudyResults) -> Table:
     """Build a table; raises ``ConfigError`` where it is not for studies of that kind."""
     module = table_module(name)
-    _check_fits("table", name, module, data.study)
+    check_presented(f"study {data.study.name}", "tables", [name], data.study.reads)
     return module.build(data)
 
 
@@ -70,8 +70,7 @@ def figure_plan(study: Study, protocols: Protocols, *, recorded: bool = True) ->
     ``recorded``: whether to draw what is made of the authors' records, where they are at hand.
     """
     modules = {name: figure_module(name) for name in study.figures}
-    for name, module in modules.items():
-        _check_fits("figure", name, module, study)
+    check_presented(f"study {study.name}", "figures", modules, study.reads)
     plan = [PlannedFigure(name, name) for name, module in modules.items() if module.EACH == STUDY]
     for name in protocols:
         protocol = study.protocol(name)
@@ -107,15 +106,6 @@ def _is_drawn(module: ModuleType, protocol: Protocol, task: str | None, recorded
     if getattr(module, "RECORDS", False) and not recorded:
         return False
     return module.is_drawn(protocol, task) if hasattr(module, "is_drawn") else True
-
-
-def _check_fits(kind: str, name: str, module: ModuleType, study: Study) -> None:
-    fits = getattr(module, "FITS", (study.reads,))
-    if study.reads not in fits:
-        raise ConfigError(
-            f"study {study.name}: {kind}s: {name!r} is for studies that read {' or '.join(fits)}, this one "
-            f"reads {study.reads}; leave it out"
-        )
 
 
 def figure_names(study: Study, protocols: Protocols) -> list[str]:

@@ -8,5 +8,5 @@ from typing import Any
 
 
 def rate(schedule: Any, update: int, warmup: int, updates: int, options: Mapping[str, Any]) -> float:
-    """The highest at the end of the warm-up; without one, at the first update."""
-    return schedule.learning_rate * math.sqrt(max(1, warmup) / (update + 1))
+    """The highest at the end of the warm-up, or of the first update without one."""
+    return schedule.learning_rate * math.sqrt(max(1, warmup) / max(1, update + schedule.RISES_FROM))

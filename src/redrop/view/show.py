@@ -9,6 +9,7 @@ from pathlib import Path
 
 from redrop.analysis.settings import flat, show, study_spec
 from redrop.errors import ConfigError, RecordError
+from redrop.layout import RUN_SUFFIX
 from redrop.provenance import Provenance, read_provenance
 from redrop.record import (
     CURVE,
@@ -42,7 +43,8 @@ def blocks(found: Found, project: Path | None = None) -> Iterator[Block]:
     record = read_record(found.folder) if finished else None
     spec = record.spec if record else _unfinished_spec(found)
     state = record.status if record else None
-    yield Line(f"{spec.run}  {state or ''}".rstrip(), HEADING)
+    run = record.run if record else spec.run
+    yield Line(f"{run}  {state or ''}".rstrip(), HEADING)
     yield Line(f"{spec.study}: {spec.protocol}, {spec.config}, {spec.task}, seed {spec.seed}")
     if record is not None and record.status == DIVERGED:
         yield Line(str(record.reason), "red")
@@ -194,6 +196,11 @@ def _reproduce(folder: Path, spec: RunSpec, provenance: Provenance | None) -> It
         words += ["--device", provenance.device_type or "auto"]
     yield Line("  " + shlex.join(words), whole=True)
     if (folder / METRICS).exists():
+        if folder.resolve().name != spec.run and RUN_SUFFIX.search(folder.resolve().name):
+            yield Line(
+                "  of an earlier version, perhaps trained in a pack: its numbers agree up to rounding"
+            )
+            return
         words = ["cmp", str(folder / METRICS), f"reproduced/{spec.run}/{METRICS}"]
         yield Line("  " + shlex.join(words), whole=True)
         yield Line("  equal bytes are promised on one machine and with one set of versions")
