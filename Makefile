@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= config/config.yaml
+export CONFIG
 # Test files at a time, each on one core.
 WORKERS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -74,7 +75,7 @@ same-bytes: setup
 	python tests/soak/same_bytes.py --before $(BEFORE)
 
 report: setup
-	redrop build --config "$(CONFIG)"
+	redrop build --config "$$CONFIG"
 
 clean-demo:
 	rm -rf results/demo

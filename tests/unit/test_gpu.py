@@ -146,12 +146,15 @@ def test_redrop_gpus_wins_and_finds_the_same_device_under_each_of_its_names(
     for name in ("2", UUIDS[2], "GPU-2d7a"):
         monkeypatch.setenv("REDROP_GPUS", name)
         assert gpu.devices() == [three[2]]
-    monkeypatch.setenv("REDROP_GPUS", "x, y,x")
-    assert gpu.devices() == [Device("x"), Device("y")]
     assert not gpu.are_hidden()
     monkeypatch.setenv("REDROP_GPUS", " ")
     assert gpu.devices() == []
     assert gpu.are_hidden()
+
+
+def test_where_the_driver_lists_none_redrop_gpus_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDROP_GPUS", "x, y,x")
+    assert gpu.devices() == [Device("x"), Device("y")]
 
 
 # who has them

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 TSV_EDITION = "tsv"
 NOT_OFFICIAL = "tsv, but not the official rows"
-"""Edition of TSV files whose rows are others: saved again by a program that quotes, stripped, corrected, ..."""
+"""Edition of TSV files whose rows are others: saved again with quotes, stripped, corrected, ..."""
 HUB_EDITION = f"hub {REVISION[:12]}"
 HELD_OUT = 0.1
 """Share of train that is held out where settings are chosen."""
@@ -135,8 +135,8 @@ class GlueTask(DataSet):
         if edition == TSV_EDITION and self.official_sha256 not in (None, sha256):
             edition = NOT_OFFICIAL
             log.warning(
-                "%s: there are as many rows as in the official TSV files, but not the same (quoted, stripped or "
-                "changed when they were saved again?); its scores compare with nobody else's. %s",
+                "%s: there are as many rows as in the official TSV files, but not the same (saved again with "
+                "quotes, or stripped?); its scores compare with nobody else's. %s",
                 *(folder, self.remedy),
             )
         return TaskData(self, splits, meta["origin"], edition, sha256, folder)

@@ -225,7 +225,8 @@ def _download(remote: RemoteFile, path: Path, root: Path | None) -> None:
         except (requests.RequestException, ConnectionError, TimeoutError) as error:
             if pause is None or _is_final(error):
                 raise DataError(
-                    f"cannot get {remote.name} from {remote.address}: {_reason(error)}. {_by_hand(remote, root)}"
+                    f"cannot get {remote.name} from {remote.address}: {_reason(error)}. "
+                    f"{_by_hand(remote, root)}"
                 ) from error
             time.sleep(pause)
 

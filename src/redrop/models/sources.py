@@ -16,9 +16,9 @@ from pathlib import Path
 
 from redrop.checks import suggest
 from redrop.data.files import sha256_file, write_json
+from redrop.data.sources import HUB
 from redrop.errors import ConfigError, DataError
 
-HUB = "https://huggingface.co"
 SOURCE_FILE = "source.json"
 WEIGHTS = "model.safetensors"
 NEEDED = (
@@ -214,7 +214,7 @@ def check_model(folder: Path, source: dict[str, object], checkpoint: str, revisi
     if expected not in (None, found):
         raise DataError(
             f"{folder}: holds another model than {checkpoint!r} (that of {source.get('origin')}): expected "
-            f"{expected}, found {found}; delete the folder, or give another one, and run the same command again"
+            f"{expected}, found {found}; delete the folder or give another, and run the same command again"
         )
 
 

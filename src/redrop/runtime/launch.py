@@ -82,8 +82,9 @@ def automatic(leased: gpu.Device | None) -> str:
             build = f"for CUDA {torch.version.cuda}"
             remedy = "see whether `nvidia-smi` works, names that GPU and reports a driver that is new enough"
         raise ConfigError(
-            f"--device: GPU {leased} is there{_says_who(leased)}, but this torch ({torch.__version__}, built {build}) cannot use"
-            f" it; {remedy}, or train on the CPU with --device cpu (in a workflow: REDROP_GPUS='')"
+            f"--device: GPU {leased} is there{_says_who(leased)}, but this torch ({torch.__version__}, built "
+            f"{build}) cannot use it; {remedy}, or train on the CPU with --device cpu (in a "
+            "workflow: REDROP_GPUS='')"
         )
     if usable and not gpu.are_hidden():
         log.info("device: cuda, not leased: torch finds it, the NVIDIA driver does not list it")

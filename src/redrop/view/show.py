@@ -197,9 +197,7 @@ def _reproduce(folder: Path, spec: RunSpec, provenance: Provenance | None) -> It
     yield Line("  " + shlex.join(words), whole=True)
     if (folder / METRICS).exists():
         if folder.resolve().name != spec.run and RUN_SUFFIX.search(folder.resolve().name):
-            yield Line(
-                "  of an earlier version, perhaps trained in a pack: its numbers agree up to rounding"
-            )
+            yield Line("  of an earlier version, perhaps trained in a pack: its numbers agree up to rounding")
             return
         words = ["cmp", str(folder / METRICS), f"reproduced/{spec.run}/{METRICS}"]
         yield Line("  " + shlex.join(words), whole=True)
