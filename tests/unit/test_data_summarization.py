@@ -35,7 +35,6 @@ from redrop.data.summarization import (
     clean,
     fingerprint,
     git_blob,
-    load_summaries,
     part,
 )
 from redrop.data.summarization_files import read_rows
@@ -522,10 +521,10 @@ def drop_column(folder: Path) -> None:
 def test_a_prepared_folder_that_was_edited_is_refused(tmp_path, toy, edit, message):
     folder = tmp_path / "toy_summaries"
     shutil.copytree(toy.folder, folder)
-    assert load_summaries(folder).sha256 == toy.sha256
+    assert data.get("toy_summaries").load(folder).sha256 == toy.sha256
     edit(folder)
     with pytest.raises(DataError, match=message) as caught:
-        load_summaries(folder)
+        data.get("toy_summaries").load(folder)
     assert "redrop prepare toy_summaries" in str(caught.value)
 
 
@@ -633,7 +632,7 @@ def test_generated_and_learned_bytes_do_not_depend_on_the_process(tmp_path):
     for file in files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
     # Rows that change need another name in summarization_toy.EDITION.
-    assert load_summaries(tmp_path / "1/prepared").sha256.startswith("5c3915ee1270")
+    assert data.get("toy_summaries").load(tmp_path / "1/prepared").sha256.startswith("5c3915ee1270")
 
 
 def test_the_tokenizer_of_real_text_is_the_same_again(sample, tmp_path):

@@ -28,7 +28,7 @@ from redrop.data import translation_steps as steps
 from redrop.data.directions import DIRECTIONS
 from redrop.data.discovery import of_family
 from redrop.data.sets.translation import toy_translation as translation_toy
-from redrop.data.translation import ParallelData, load_parallel
+from redrop.data.translation import ParallelData
 from redrop.data.translation_files import read, segments, training_text
 from redrop.errors import ConfigError, DataError
 from support import make_mirror, tar_gz
@@ -703,12 +703,12 @@ def test_a_prepared_folder_that_was_edited_is_refused(tmp_path, toy, edit, messa
     shutil.copytree(toy.folder, folder)
     edit(folder)
     with pytest.raises(DataError, match=message) as caught:
-        load_parallel(folder)
+        data.get("toy_translation").load(folder)
     assert "redrop prepare toy_translation" in str(caught.value)
 
 
 def test_what_is_loaded_is_what_was_prepared(toy):
-    loaded = load_parallel(toy.folder)
+    loaded = data.get("toy_translation").load(toy.folder)
     assert (loaded.sha256, loaded.vocabulary, loaded.counts) == (toy.sha256, toy.vocabulary, toy.counts)
     meta = json.loads((toy.folder / "meta.json").read_text())
     assert set(meta["raw_sha256"]) == {f"{s}.{code}" for s in translation_toy.ROWS for code in ("xx", "yy")}

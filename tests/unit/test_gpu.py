@@ -19,14 +19,14 @@ import torch
 
 from fake_nvml import FakeDriver, FakeGpu, no_driver
 from redrop.cli import main
-from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.data.corpus import prepare_corpus
 from redrop.errors import ConfigError
 from redrop.places import Places
 from redrop.runtime import gpu, launch, nvml, shared_locks
 from redrop.runtime.gpu import Device
 from redrop.runtime.nvml import Driver, Gpu
 from redrop.runtime.pool import Pool
-from support import small_spec
+from support import small_spec, toy_text
 
 A, B = Device("a"), Device("b")
 UUIDS = [f"GPU-{n}d7a3c1e-0000-4000-8000-00000000000{n}" for n in range(3)]

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from redrop.cli import main
-from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.data.corpus import prepare_corpus
 from redrop.errors import DataError, StorageError
 from redrop.places import Places
 from redrop.record import METRICS, read_curve, read_record
@@ -26,7 +26,7 @@ from redrop.runtime import launch
 from redrop.runtime.launch import Workplace, checkpoint_of, run
 from redrop.runtime.pool import Pool
 from redrop.spec import RunSpec
-from support import small_spec
+from support import small_spec, toy_text
 
 
 def never() -> bool:

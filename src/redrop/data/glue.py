@@ -220,13 +220,6 @@ def released(task: str, folder: str, hub: Mapping[str, tuple[int, str]]) -> dict
     return {TSV_EDITION: tuple(tsv), HUB_EDITION: tuple(parquet)}
 
 
-def load_task(folder: str | Path) -> TaskData:
-    """The task prepared in `folder`, verified (see `DataSet.load`)."""
-    from redrop.data.discovery import load_folder
-
-    return load_folder(Path(folder), GlueTask)
-
-
 def hold_out(split: Split, fraction: float = HELD_OUT, seed: int = 0) -> tuple[Split, Split]:
     """`split` without a random part of its rows, and that part, for tuning without the dev split.
 

@@ -264,10 +264,3 @@ def part(split: SummarySplit, held_out: Mapping[str, int]) -> dict[str, SummaryS
 def fingerprint(splits: Mapping[str, SummarySplit]) -> str:
     """sha256, in hex, of the rows: `[id, document, [summary, ...]]`."""
     return base.fingerprint({name: list(split.rows()) for name, split in splits.items()})
-
-
-def load_summaries(folder: str | Path) -> SummaryData:
-    """The data set prepared in `folder`, verified (see `DataSet.load`)."""
-    from redrop.data.discovery import load_folder
-
-    return load_folder(Path(folder), SummarySet)

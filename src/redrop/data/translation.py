@@ -219,13 +219,6 @@ def fingerprint(splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Seq
     return base.fingerprint(rows, codes, vocabulary)
 
 
-def load_parallel(folder: str | Path) -> ParallelData:
-    """The parallel text prepared in `folder`, verified (see `DataSet.load`)."""
-    from redrop.data.discovery import load_folder
-
-    return load_folder(Path(folder), ParallelSet)
-
-
 def _clean(
     parallel_set: ParallelSet, released: Splits, dropped: Counts
 ) -> tuple[dict[str, ParallelSplit], dict[str, dict[str, int]]]:
