@@ -456,7 +456,10 @@ def test_dropped_rows_are_counted_where_they_can_be_read(tmp_path):
     lines = [dialogue(0), dialogue(1, dialogue=" "), dialogue(2, summary="")]
     path = write(tmp_path / "x.jsonl", "".join(lines))
     _, counts = clean(read_rows(path, SETS["dialogsum"], "train"))
-    prepared = SummaryData("dialogsum", {}, "mirror", "e", "0", tmp_path, {"train": counts})
+    prepared = SummaryData(
+        name="dialogsum", origin="mirror", edition="e", sha256="0", splits={}, folder=tmp_path,
+        counts={"train": counts},
+    )  # fmt: skip
     text = "(e; dropped: 1 empty document in train, 1 empty summary in train, 1 without summary in train)"
     assert prepared.summary.endswith(text)
 
@@ -508,7 +511,7 @@ def drop_column(folder: Path) -> None:
         (lambda f: (f / "tokenizer.json").write_text("{}"), r"its tokenizer_sha256 is"),
         (lambda f: (f / "tokenizer.json").unlink(), r"tokenizer\.json is missing"),
         (lambda f: edit_meta(f, sha256="0" * 64), r"its sha256 is '0000"),
-        (lambda f: edit_meta(f, name="xsum"), r"'xsum' is no set of summaries\. Known: cnn_dailymail, "),
+        (lambda f: edit_meta(f, name="xsum"), r"holds 'xsum', not 'toy_summaries'"),
         (lambda f: edit_meta(f, format=1), r"not a set of summaries description of format 'summaries 1'"),
         (lambda f: edit_meta(f, origin=None), r"origin missing or of the wrong kind"),
         (lambda f: edit_meta(f, counts=3), r"counts missing or of the wrong kind"),

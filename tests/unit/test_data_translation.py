@@ -682,7 +682,7 @@ def edit_column(folder: Path, column: str) -> None:
             r"do not match meta\.json: its sha256 is",
         ),
         (lambda f: edit_meta(f, merges=9), r"its merges is 9, theirs 0: .* prepared by another version"),
-        (lambda f: edit_meta(f, name="wmt14"), r"'wmt14' is no parallel text\. Known: iwslt14_de_en, "),
+        (lambda f: edit_meta(f, name="wmt14"), r"holds 'wmt14', not 'toy_translation'"),
         (lambda f: edit_meta(f, name=["a"]), r"name missing or of the wrong kind"),
         (lambda f: edit_meta(f, format=1), r"not a parallel text description of format 'translation 1'"),
         (lambda f: edit_meta(f, counts=None), r"counts missing or of the wrong kind"),

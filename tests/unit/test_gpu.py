@@ -527,6 +527,6 @@ def test_no_device_is_held_while_others_train_what_there_is(data: Path, tmp_path
     with training(tmp_path, train_words(out, data, "--pool", str(pool.folder))) as process:
         assert process.stderr.readline() == "waiting: other jobs train what there is to train\n"
         with held(A):
-            lock.release()  # the other one was killed
+            lock.close()  # the other one was killed
             assert process.stderr.readline() == "waiting: all GPUs are in use: a\n"
         assert process.stderr.read().strip() == "torch sees a"

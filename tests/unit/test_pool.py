@@ -130,7 +130,7 @@ def test_a_run_that_another_process_trains_is_waited_for(pool: Pool, workplace: 
     while not pool.finished(other.run):
         assert job.is_alive()
     assert not pool.finished(mine.run)
-    lock.release()
+    lock.close()
     job.join()
     assert read_record(pool.runs / mine.run).run == mine.run
     assert (pool.place(other.run) / METRICS).exists()
@@ -161,7 +161,7 @@ def test_being_asked_to_stop_ends_the_wait(pool: Pool, workplace: Workplace) -> 
     assert lock is not None
     asked = iter([False, False, True, True, True])
     assert pool.lead(mine, lambda _: True, lambda: next(asked)) is None
-    lock.release()
+    lock.close()
 
 
 def test_a_damaged_record_in_the_pool_is_trained_again(pool: Pool, workplace: Workplace) -> None:

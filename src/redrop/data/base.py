@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redrop.data.files import atomic_path, write_json
+from redrop.atomic import replacing
+from redrop.data.files import write_json
 from redrop.data.source_record import (
     FetchedFile,
     SourceRecord,
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 META_FILE = "meta.json"
+IDENTITY = ("name", "origin", "edition", "sha256")
 
 Writer = Callable[[Path], object]
 """Writes a file to the path that it is given."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Prepared:
-    """A prepared data set; every family adds its content."""
+    """A prepared data set; every family adds its content: `splits`, or what is as good."""
 
     name: str
     """The data set."""
@@ -48,7 +51,6 @@ class Prepared:
     """Which of several releases, or which version of the generator."""
     sha256: str
     """Fingerprint of everything that is read."""
-    splits: Mapping[str, Any]
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class DataSet:
     """What a prepared one is called in errors."""
     format: ClassVar[object]
     """Of meta.json; changes when older prepared folders can no longer be read."""
-    meta_types: ClassVar[Mapping[str, type]] = dict.fromkeys(("name", "origin", "edition", "sha256"), str)
+    meta_types: ClassVar[Mapping[str, type]] = dict.fromkeys(IDENTITY, str)
     """Type of each entry of meta.json that is relied on."""
 
     name: str
@@ -109,6 +111,15 @@ class DataSet:
     def generated(self) -> bool:
         """Whether it is a toy: generated, never to be shown as real data."""
         return self.generate is not None
+
+    @property
+    def downloads(self) -> tuple[RemoteFile, ...]:
+        """What is asked for at its address where no mirror has it; nothing for what is made here."""
+        return next((files for files in reversed(self.editions.values()) if files), ())
+
+    def in_mirror(self, mirror: Path | None) -> bool:
+        """Whether the mirror has every file of one of the editions."""
+        return any(files and has_all(files, mirror) for files in self.editions.values())
 
     @property
     def prepare_again(self) -> str:
@@ -181,7 +192,8 @@ class DataSet:
         meta = self.read_meta(folder)
         if meta["name"] != self.name:
             raise DataError(
-                f"{folder}: holds {meta['name']!r}, not {self.name!r}; delete it and prepare again"
+                f"{folder}: holds {meta['name']!r}, not {self.name!r}; delete it and prepare again "
+                f"(`redrop prepare {self.name}`)"
             )
         return self._decode(folder, meta)
 
@@ -205,6 +217,11 @@ class DataSet:
         if wrong:
             raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
         return meta
+
+    @staticmethod
+    def identity(meta: Mapping[str, Any]) -> dict[str, str]:
+        """The fields of `Prepared`, of a meta.json."""
+        return {key: meta[key] for key in IDENTITY}
 
     def verify(self, folder: Path, meta: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         """Raises DataError when meta.json says other than what was `found` in the folder."""
@@ -279,7 +296,7 @@ def write_prepared(folder: Path, files: Mapping[str, Writer], meta: Mapping[str,
     # An older meta.json must not vouch for new rows if this is interrupted.
     (folder / META_FILE).unlink(missing_ok=True)
     for name, write in files.items():
-        with atomic_path(folder / name) as temporary:
+        with replacing(folder / name) as temporary:
             write(temporary)
     write_json(folder / META_FILE, meta)
 

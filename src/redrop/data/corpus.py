@@ -35,24 +35,16 @@ MIN_SPLIT = 2
 MAX_VOCAB = 2**16
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Corpus(Prepared):
     """An encoded text. The arrays are read-only: copy or convert them to change them."""
 
-    name: str
-    """The data set."""
     train: np.ndarray = field(repr=False)
     """uint16, shape [n_train]: character numbers in the order of the text."""
     val: np.ndarray = field(repr=False)
     """uint16, shape [n_val]."""
     vocab: tuple[str, ...] = field(repr=False)
     """Character of each number, sorted by code point."""
-    sha256: str
-    """Of the encoded corpus: sizes and vocabulary, then both arrays (see `fingerprint`)."""
-    origin: str
-    """Where the raw text came from: `mirror`, `download`, `interpreter`, ..."""
-    edition: str
-    """Which of several texts of that name it is."""
 
     @property
     def vocab_size(self) -> int:
@@ -273,15 +265,7 @@ def load_corpus(folder: str | Path) -> Corpus:
             f"{folder}: train.npy, val.npy and the vocabulary do not match {META_FILE}: expected "
             f"sha256 {meta['sha256']}, actual {actual}. {again}"
         )
-    return Corpus(
-        name=meta["name"],
-        train=arrays[0],
-        val=arrays[1],
-        vocab=vocab,
-        sha256=actual,
-        origin=meta["origin"],
-        edition=meta["edition"],
-    )
+    return Corpus(**CorpusSet.identity(meta), train=arrays[0], val=arrays[1], vocab=vocab)
 
 
 def _split(text: str, validation: str | None, name: str) -> tuple[str, str]:

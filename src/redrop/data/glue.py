@@ -131,15 +131,15 @@ class GlueTask(DataSet):
             for split in self.splits
         }
         self.verify(folder, meta, self.describe(splits))
-        edition, sha256 = meta["edition"], meta["sha256"]
-        if edition == TSV_EDITION and self.official_sha256 not in (None, sha256):
-            edition = NOT_OFFICIAL
+        found = self.identity(meta)
+        if found["edition"] == TSV_EDITION and self.official_sha256 not in (None, found["sha256"]):
+            found["edition"] = NOT_OFFICIAL
             log.warning(
                 "%s: there are as many rows as in the official TSV files, but not the same (saved again with "
                 "quotes, or stripped?); its scores compare with nobody else's. %s",
                 *(folder, self.remedy),
             )
-        return TaskData(self, splits, meta["origin"], edition, sha256, folder)
+        return TaskData(**found, task=self, splits=splits, folder=folder)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
         from redrop.data.glue_files import read
@@ -160,24 +160,15 @@ class GlueTask(DataSet):
         return f"The official TSV files would do as well; missing: {wanted}{beside}."
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TaskData(Prepared):
     """A prepared task."""
 
     task: GlueTask
     splits: dict[str, Split]
     """`train` and each dev split."""
-    origin: str
-    edition: str
-    sha256: str
-    """Of the rows of all splits (see `fingerprint`)."""
     folder: Path
     """Where it stands."""
-
-    @property
-    def name(self) -> str:
-        """The data set."""
-        return self.task.name
 
     @property
     def summary(self) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
-from redrop.data.files import CHUNK_BYTES, atomic_path, sha256_file
+from redrop.atomic import replacing
+from redrop.data.files import CHUNK_BYTES, sha256_file
 from redrop.data.source_record import FetchedFile, note_file, noted_file, recorded_file
 from redrop.errors import ConfigError, DataError
 
@@ -58,6 +59,11 @@ class RemoteFile:
         for path in map(PurePosixPath, self.mirror):
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(f"{self.name}: mirror path {str(path)!r} leaves the mirror")
+
+    @property
+    def known_size(self) -> int | None:
+        """Bytes of a download, or None: a size without a pinned sum is only the most that is let through."""
+        return self.size if self.sha256 is not None else None
 
     @property
     def address(self) -> str:
@@ -133,7 +139,7 @@ def _from_mirror(
         return None
     source, path = root / relative, folder / remote.name
     expected = _mirror_sums(root).get(relative)
-    with atomic_path(path) as temporary:
+    with replacing(path) as temporary:
         shutil.copyfile(source, temporary)
         # The copy is what is hashed and kept, so a mirror that changes meanwhile cannot slip by.
         actual = sha256_file(temporary)
@@ -181,7 +187,7 @@ def _mirror_sums(root: Path) -> dict[str, str]:
 def _from_address(remote: RemoteFile, folder: Path, root: Path | None, check: Check | None) -> FetchedFile:
     """The file from its original address; raises DataError when it cannot be had or is wrong."""
     path = folder / remote.name
-    with atomic_path(path) as temporary:
+    with replacing(path) as temporary:
         _download(remote, temporary, root)
         actual = sha256_file(temporary)
         if remote.sha256 is not None and actual != remote.sha256:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from redrop.data.downloads import downloaded
+from redrop.data.discovery import get
 from redrop.data.sources import MIRROR_SUMS, hub
 from redrop.models.sources import RELEASED
 from redrop.runtime import nvml
@@ -254,7 +254,7 @@ def addresses(downloads: Sequence[str]) -> dict[str, str]:
                 continue  # it comes as a package
             urls = [f"{hub()}/{repository}"]
         else:
-            urls = [file.address for file in downloaded(name)]
+            urls = [file.address for file in get(name).downloads]
         for url in urls:
             found.setdefault(urlsplit(url).netloc, url)
     return found

@@ -181,7 +181,7 @@ def train_pack(leader: RunSpec, lock: RunLock, workplace: Workplace, pool: Pool)
         return train_together([leader, *(spec for spec, _ in along)], workplace, pool.place)
     finally:
         for held in (lock, *(held for _, held in along)):
-            held.release()
+            held.close()
 
 
 def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:
