@@ -17,13 +17,15 @@ import pytest
 from redrop.analysis.claims import Claim, Comparison, Judgement
 from redrop.analysis.stats import bootstrap_interval, t_interval
 from redrop.cli import main
-from redrop.errors import ConfigError, RecordError
+from redrop.errors import ConfigError
+from redrop.layout import EMPTY, ONE_STUDY, OWN, PUBLISHED
 from redrop.report import charts
 from redrop.report.difference_picture import picture
-from redrop.report.folder import EMPTY, ONE_STUDY, OWN, PUBLISHED, kind_of, read_folder
+from redrop.report.folder import kind_of, read_folder
 from redrop.report.known_configs import known_plans, name_of, recognise
 from redrop.report.page import embedded, write_page
 from redrop.report.sentences import sentence, signed
+from redrop.report.study_views import all_studies
 from redrop.report.verdicts import MIXED, PARTLY, Judged, counted, standing, together
 from redrop.study import Plan, load_part
 from report_support import invent, plan_of
@@ -201,9 +203,20 @@ def test_tables_of_a_published_study_and_part_are_looked_for_where_publishing_pu
 
 
 def test_a_damaged_run_is_named(own: Path) -> None:
-    next((own / "runs" / "residual").glob("*/metrics.json")).write_text("{")
-    with pytest.raises(RecordError, match=r"metrics\.json: damaged"):
-        read_folder(own)
+    damaged = next((own / "runs" / "residual").glob("*/metrics.json"))
+    before = len(read_folder(own).studies["residual"].records)
+    damaged.write_text("{")
+    found = read_folder(own)
+    assert len(found.studies["residual"].records) == before - 1
+    (fault,) = found.faults
+    assert fault.startswith(f"{damaged}: damaged")
+
+
+def test_published_runs_of_an_earlier_version_are_those_of_their_config(project: Path) -> None:
+    """Trained in packs, and so recorded under another id than today's."""
+    found = read_folder(project / "results/published/residual")
+    (residual,) = all_studies(found, project, known_plans(project), given=False)[:1]
+    assert {one.config: (one.found, one.planned) for one in residual.asked}["config/short.yaml"] == (74, 74)
 
 
 def test_runs_are_recognised_by_the_config_that_asks_for_them(project: Path) -> None:
@@ -286,7 +299,12 @@ def test_half_of_the_runs_are_missing_and_the_page_says_so(
     for run in sorted((own / "runs" / "residual").iterdir())[::2]:
         shutil.rmtree(run)
     out = tmp_path / "report.html"
-    assert write_page(own, out, project, {"mine.yaml": small}) == {"found": 6, "missing": 6, "diverged": 0}
+    assert write_page(own, out, project, {"mine.yaml": small}) == {
+        "found": 6,
+        "missing": 6,
+        "diverged": 0,
+        "damaged": 0,
+    }
     text = words(out.read_text())
     assert "6 of the 12 runs asked for are missing" in text
     assert "mine.yaml : 6 of its 12 runs are here" in text
@@ -309,14 +327,14 @@ def test_without_a_config_the_page_does_not_pretend_to_know_what_was_planned(
 ) -> None:
     """These seeds are in no config of the project."""
     out = tmp_path / "report.html"
-    assert write_page(own, out, project) == {"found": 12, "missing": 0, "diverged": 0}
+    assert write_page(own, out, project) == {"found": 12, "missing": 0, "diverged": 0, "damaged": 0}
     assert "12 of the runs belong to no config of this project" in words(out.read_text())
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_page_of_nothing_says_what_to_do(project: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    assert write_page(tmp_path, out, project) == {"found": 0, "missing": 0, "diverged": 0}
+    assert write_page(tmp_path, out, project) == {"found": 0, "missing": 0, "diverged": 0, "damaged": 0}
     text = words(out.read_text())
     assert "nothing is decided" in text
     assert "11 – not run as published" in text
