@@ -16,7 +16,9 @@ from safetensors.numpy import save_file
 from redrop import data
 from redrop.cli import main
 from redrop.data import glue
+from redrop.data.source_record import write_made
 from redrop.data.translation_steps import tokenise
+from redrop.errors import DataError
 from redrop.evaluation import summarization, translation
 from redrop.models import sources
 from support import make_mirror
@@ -171,7 +173,7 @@ def test_a_file_with_a_nul_is_refused(folder: str, mirror: Path, tmp_path: Path)
         place = raw.index(b" ", len(raw) // 2)
         return raw[:place] + b"\0" + raw[place + 1 :]
 
-    with pytest.raises(data.base.DataError, match=r"line \d+: byte 0x00 is not UTF-8 \(a NUL"):
+    with pytest.raises(DataError, match=r"line \d+: byte 0x00 is not UTF-8 \(a NUL"):
         saved_again(mirror, folder, spoil, tmp_path)
 
 
@@ -251,3 +253,32 @@ def test_rouge_of_a_script_that_it_does_not_read_warns_once(
 def test_rouge_of_latin_text_does_not(reference: str, caplog: pytest.LogCaptureFixture) -> None:
     summarization.scores([reference], [[reference]], split="test")
     assert caplog.text == ""
+
+
+# raw files with a record of their own
+
+
+PINNED = [
+    "glue_rte",
+    "glue_mnli",
+    "tiny_shakespeare",
+    "pride_prejudice",
+    "wikitext2",
+    "dialogsum",
+    "cnn_dailymail",
+]
+
+
+@pytest.mark.parametrize("name", PINNED)
+def test_a_record_beside_other_files_does_not_make_them_the_pinned_ones(
+    name: str, tmp_path: Path, offline: None
+) -> None:
+    data_set = data.get(name)
+    edition, files = list(data_set.editions.items())[-1]
+    made = {file.name: b"another file\n" for file in files}
+    write_made(tmp_path / "raw", name, edition, made, "download", "https://example.org")
+    with pytest.raises(DataError, match="has none of the checksums that are pinned"):
+        data.prepare(name, tmp_path / "raw", tmp_path / name)
+    assert not (tmp_path / name / "meta.json").exists()
+    with pytest.raises(DataError):  # neither are they kept; there is no network here
+        data.fetch(name, tmp_path / "raw")

@@ -147,7 +147,7 @@ class DataSet:
             return write_made(folder, self.name, edition, files, "generated", by)
         for edition, files in self.editions.items():
             kept = complete_record(folder, self.name, [file.name for file in files])
-            if kept is not None and kept.edition.startswith(edition):
+            if kept is not None and kept.edition.startswith(edition) and not self._strangers(kept):
                 return kept
         whole = [edition for edition, files in self.editions.items() if has_all(files, mirror)]
         edition = (whole or list(self.editions)[-1:])[0]
@@ -160,6 +160,21 @@ class DataSet:
             raise DataError(" ".join(filter(None, (str(error), self._advice(edition, mirror))))) from error
         return write_source(folder, SourceRecord(self.name, self._edition(edition, fetched), tuple(fetched)))
 
+    def read_raw(self, raw_folder: Path, names: Collection[str]) -> SourceRecord:
+        """The record of these raw files; raises DataError where one changed, or is not a pinned one."""
+        source = read_source(raw_folder, self.name, list(names))
+        if strangers := self._strangers(source):
+            raise self.refusal(
+                f"{raw_folder / strangers[0]} has none of the checksums that are pinned for {self.name}"
+            )
+        return source
+
+    def _strangers(self, source: SourceRecord) -> list[str]:
+        """Names of files with another sum than the pinned ones."""
+        pinned = {file.name: file for files in self.editions.values() for file in files}
+        found = {got.path.name: got for got in source.files}
+        return [name for name, file in pinned.items() if name in found and not file.may_be(found[name])]
+
     def prepare(self, raw_folder: Path, folder: Path) -> Prepared:
         """Encode the raw files into `folder`; returns the data, read back and verified.
 
@@ -167,7 +182,7 @@ class DataSet:
         official one.
         """
         names = self._raw_names(raw_folder)
-        source = read_source(raw_folder, self.name, list(names))
+        source = self.read_raw(raw_folder, names)
         paths: dict[str, list[Path]] = {}
         for name, split in names.items():
             paths.setdefault(split, []).append(raw_folder / name)

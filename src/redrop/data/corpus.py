@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from redrop.data.base import META_FILE, DataSet, Prepared, write_prepared
-from redrop.data.source_record import SourceRecord, complete_record, read_source, write_made
+from redrop.data.source_record import SourceRecord, complete_record, write_made
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class CorpusSet(DataSet):
     def prepare(self, raw_folder: Path, folder: Path) -> Corpus:
         """Encode the text as nanoGPT does; returns the Corpus, read back and verified."""
         names = self._raw_names(raw_folder)
-        source = read_source(raw_folder, self.name, list(names))
+        source = self.read_raw(raw_folder, names)
         texts, notes = {}, {"raw_sha256": source.sha256}
         for name, split in names.items():
             texts[split], changed = self.change(self.read(raw_folder / name))

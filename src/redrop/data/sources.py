@@ -60,6 +60,12 @@ class RemoteFile:
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(f"{self.name}: mirror path {str(path)!r} leaves the mirror")
 
+    def may_be(self, found: FetchedFile) -> bool:
+        """Whether a file that was fetched earlier has a sum that it would be let through with today."""
+        if found.sha256 in (self.sha256, *self.mirror_sha256):
+            return True
+        return not self.mirror_sha256 and (self.sha256 is None or found.origin == "mirror")
+
     @property
     def known_size(self) -> int | None:
         """Bytes of a download, or None: a size without a pinned sum is only the most that is let through."""
@@ -114,11 +120,10 @@ def _kept(remote: RemoteFile, folder: Path) -> FetchedFile | None:
     if not path.is_file():
         return None
     actual = sha256_file(path)
-    known = actual == remote.sha256 or actual in remote.mirror_sha256
     for record in (recorded_file(folder, remote.name), noted_file(folder, remote.name)):
-        if record is not None and record.sha256 == actual and (known or not remote.mirror_sha256):
+        if record is not None and record.sha256 == actual and remote.may_be(record):
             return record
-    if known:
+    if actual in (remote.sha256, *remote.mirror_sha256):
         return FetchedFile(path, actual, "found", path.stat().st_size, remote.url)
     return None
 
