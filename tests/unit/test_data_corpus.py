@@ -16,9 +16,9 @@ from redrop.data.corpus import (
     fingerprint,
     load_corpus,
     prepare_corpus,
-    toy_text,
 )
 from redrop.errors import DataError
+from support import toy_text
 
 TEXT = toy_text(2_000, seed=1)
 

@@ -20,10 +20,10 @@ import pytest
 
 from redrop import data
 from redrop.data.ascii_rule import to_ascii
-from redrop.data.corpus import load_corpus, toy_text
+from redrop.data.corpus import load_corpus
 from redrop.data.sets.corpus import pride_prejudice, python_code, python_docs, wikitext2
 from redrop.errors import ConfigError, DataError
-from support import make_mirror
+from support import make_mirror, toy_text
 
 MIRROR = os.environ.get("REDROP_MIRROR")
 SOURCE_ROOT = Path(data.__file__).parents[2]

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from redrop.data.downloads import downloaded
-from redrop.data.sources import MIRROR_SUMS
+from redrop.data.discovery import get
+from redrop.data.sources import MIRROR_SUMS, hub
 from redrop.models.sources import RELEASED
 from redrop.runtime import nvml
 from redrop.runtime.profiles import Profile, job_memory_mb
@@ -252,9 +252,9 @@ def addresses(downloads: Sequence[str]) -> dict[str, str]:
             repository = name if model is None else model.repository
             if repository is None:
                 continue  # it comes as a package
-            urls = [f"https://huggingface.co/{repository}"]
+            urls = [f"{hub()}/{repository}"]
         else:
-            urls = [file.url for file in downloaded(name)]
+            urls = [file.address for file in get(name).downloads]
         for url in urls:
             found.setdefault(urlsplit(url).netloc, url)
     return found

@@ -144,4 +144,4 @@ def add(verb: AddVerb) -> None:
         help="may be repeated, or all (default: score, or val_loss_last where there is none)",
     )
     made.add_argument("--csv", type=Path, metavar="FILE", help="write all numbers there, too")
-    config_options(made, None)
+    config_options(made, None, takes_names=True)

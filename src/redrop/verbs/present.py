@@ -172,7 +172,7 @@ def add(verb: AddVerb) -> None:
         if function is present:
             made.add_argument("name", nargs="*", help=f"only these {name}s")
             made.add_argument("--out", type=Path, required=True, help="the folder to write to")
-        config_options(made, [])
+        config_options(made, [], takes_names=function is present)
 
     made = verb("build", build)
     results_option(made)
@@ -182,7 +182,7 @@ def add(verb: AddVerb) -> None:
     made.add_argument("study")
     results_option(made)
     made.add_argument("--to", type=Path, default=Path("results/published"), help="default: %(default)s")
-    config_options(made, [])
+    config_options(made, [], takes_names=True)
 
     made = verb("restore", restore)
     made.add_argument("study")
