@@ -71,7 +71,8 @@ def test_every_planned_figure_is_written_in_every_format(figures: Path) -> None:
         *(f"notebook-curves-skip-{span}" for span in (1, 2, 4)),
         *(f"notebook-{kind}" for kind in kinds),
     }
-    stems.remove("notebook-curves-skip-4")  # of which nothing was run: no empty picture
+    for span in (2, 4):  # of which nothing was run: no empty picture
+        stems.remove(f"notebook-curves-skip-{span}")
     names = {f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "pdf", "png", "txt", "csv")}
     assert {path.name for path in figures.iterdir()} == names
     for stem in stems:
