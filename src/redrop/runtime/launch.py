@@ -113,6 +113,8 @@ class Workplace:
     """Most language models that are trained as one batched program; 1: each alone, by the plain trainer."""
     checkpoint_seconds: float = 60.0
     should_stop: Callable[[], bool] = lambda: False
+    interrupted: Callable[[], bool] = lambda: False
+    """The same, asked while something is measured; see ``redrop.training.loop.drive``."""
 
 
 def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = None) -> bool:
@@ -231,6 +233,7 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
             earlier=earlier,
             checkpoint_seconds=workplace.checkpoint_seconds,
             should_stop=workplace.should_stop,
+            interrupted=workplace.interrupted,
         )
     except Stopped as stopped:
         log.warning("%s; run the same command to go on", stopped)

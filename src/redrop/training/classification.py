@@ -114,6 +114,7 @@ class Classification(ReleasedModelTask):
         found: np.ndarray | None = None
         size = self.spec.evaluation.batch_size
         for begin in range(0, len(order), size):
+            self.check()
             where = order[begin : begin + size]
             logits = self.model(**self.inputs(tokens, examples[where])).logits.float().cpu().numpy()
             if found is None:
@@ -121,17 +122,19 @@ class Classification(ReleasedModelTask):
             found[where] = logits
         return found
 
-    def measure(self, trainer: Trainer) -> dict[str, float]:
+    def measure(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Task metrics and loss on the development split(s); the training terms since the last time."""
-        row: dict[str, float] = {"epoch": trainer.iteration / self.every, **self.training_terms(trainer)}
+        if not row:
+            row.update(epoch=trainer.iteration / self.every, **self.training_terms(trainer))
         for (tokens, labels, _), suffix in zip(self.dev.values(), ("", "_mismatched"), strict=False):
+            if "val_loss" + suffix in row:
+                continue
             logits = self.predict(tokens)
             loss = task_losses(torch.from_numpy(logits), torch.tensor(labels)).double().mean().item()
             row["val_loss" + suffix] = loss
             if math.isfinite(loss):
                 found = scores(self.task.task, logits, labels)
-                row |= {name + suffix: value for name, value in found.items()}
-        return row
+                row.update({name + suffix: value for name, value in found.items()})
 
     def finish(self, trainer: Trainer) -> None:
         """Predictions, inconsistency, landscape, latency."""

@@ -101,7 +101,8 @@ def build(arguments: argparse.Namespace) -> None:
 
 def claims(arguments: argparse.Namespace) -> None:
     """Say of every claim in config/claims.yaml whether it held in the runs that there are."""
-    from redrop.analysis.claims import NOT_RUN, judge, own_claims, published_verdict
+    from redrop.analysis.claims import judge, own_claims, published_verdict, verdict_here
+    from redrop.analysis.decision.comparison import NOT_RUN
 
     plan = read_plan(arguments)
     results, study = load_results(arguments, plan), plan.studies[arguments.study]
@@ -110,6 +111,8 @@ def claims(arguments: argparse.Namespace) -> None:
     for claim in own_claims(study):
         judgements = list(judge(results, study, claim))
         print(f"{claim.text} ({claim.source})\n    as published: {published_verdict(judgements)}")
+        found = verdict_here(judgements)
+        print(f"    all scales run: {found.verdict} ({found.evidence})")
         for line in judgements or [NOT_RUN]:
             print(f"    here: {line}")
 
