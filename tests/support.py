@@ -7,9 +7,11 @@ import io
 import json
 import random
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from redrop.data.corpus import Corpus
 from redrop.spec import RunSpec
 from redrop.study import Study, load_study, make_spec
 
@@ -94,3 +96,8 @@ def _toy_sentence(draw: random.Random) -> str:
     plural = draw.random() < 0.5
     verb = draw.choice(("see", "hear", "follow")) + ("" if plural else "s")
     return f"{phrase(plural)} {verb} {phrase(draw.random() < 0.5)}.\n"
+
+
+def text_of(corpus: Corpus, numbers: Sequence[int]) -> str:
+    """The characters of a corpus."""
+    return "".join(corpus.vocab[number] for number in numbers)

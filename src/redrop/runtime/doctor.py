@@ -51,11 +51,6 @@ class Check:
     """What to type, or to do; empty where nothing is wrong."""
 
 
-def output_of(*command: str) -> str:
-    """What a command prints; raises ``OSError`` or ``subprocess.SubprocessError`` where it fails."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True).stdout
-
-
 def _numbers(version: str) -> tuple[int, ...]:
     """Numbers at the head of a version, for comparison."""
     return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0]))
@@ -338,11 +333,13 @@ def check_slurm(wanted: bool) -> Check:
             return Check("slurm", PROBLEM, "sinfo is not installed here", fix)
         return Check("slurm", OK, "not installed; not needed")
     try:
-        nodes = output_of("sinfo", "--noheader", "--format=%P %a %D %G").strip()
+        command = ["sinfo", "--noheader", "--format=%P %a %D %G"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", None) or type(error).__name__).strip().splitlines()[0]
         state = PROBLEM if wanted else WARNING
         return Check("slurm", state, f"sinfo fails: {reason}", "ask whether slurmctld is up: scontrol ping")
+    nodes = done.stdout.strip()
     if not nodes:
         return Check("slurm", PROBLEM if wanted else WARNING, "has no partition for you", "sinfo --all")
     partitions = "; ".join(line.strip() for line in nodes.splitlines())
