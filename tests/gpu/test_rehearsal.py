@@ -25,7 +25,7 @@ from hidden import hide_all_but, with_needs  # noqa: E402
 
 from redrop.layout import ResultsLayout  # noqa: E402
 from redrop.places import Places  # noqa: E402
-from redrop.record import METRICS, check_whole, read_json  # noqa: E402
+from redrop.record import METRICS, PROVENANCE, check_whole, read_json, write_json  # noqa: E402
 from redrop.runtime.launch import Workplace, run  # noqa: E402
 from redrop.runtime.pool import Pool  # noqa: E402
 from redrop.spec import RunSpec  # noqa: E402
@@ -201,6 +201,16 @@ def test_other_means_are_found() -> None:
     assert parity.same_mean(ours[:1], ours[1:])["passed"]
     assert not parity.same_mean(ours[:1] + 0.1, ours[1:])["passed"]
     assert not parity.same_mean(ours * np.nan, theirs)["passed"]
+
+
+def test_a_record_from_a_copied_tree_names_its_commit(tmp_path: Path) -> None:
+    tree = {"commit": "abc", "dirty": False, "source": "..."}
+    for found, expected in ((None, "abc"), ("def", "def")):
+        made = {"git": {"commit": found, "dirty": None if found is None else False}, "device": "cpu"}
+        write_json(tmp_path / PROVENANCE, made)
+        training.name_commit(tmp_path, tree)
+        git = {"commit": expected, "dirty": False}
+        assert read_json(tmp_path / PROVENANCE) == {"git": git, "device": "cpu"}
 
 
 def test_the_largest_pack_is_taken_that_ends_in_time() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def main() -> int:
         except Exception as error:
             log.exception("%s", spec.run)
             faults.append(f"{spec.run}: {type(error).__name__}: {error}")
+            workplace = replace(workplace, pack=max(1, workplace.pack // 4))  # for want of memory, perhaps
     tree = read_json(given.tree / "tree.json")
     finished, reached = [], {}
     for spec in specs:
