@@ -17,6 +17,8 @@ from redrop.analysis.claims import (
     published_verdict,
     read_claims,
 )
+from redrop.analysis.deciding import deciding_runs
+from redrop.analysis.decision.power import seeds_to_decide
 from redrop.analysis.decision.spread import pooled_spread
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.tables import claims
@@ -187,3 +189,19 @@ def test_the_same_question_in_two_protocols_is_one(residual: Study) -> None:
     (claim,) = (claim for claim in project_claims(residual) if claim.name == "skip2-control")
     assert {pair[2] for pairs in claim.pairs.values() for pair in pairs} == {"skip-2, 0 and 0.99"}
     assert claim.matters == 0.01
+
+
+def test_the_seeds_that_would_decide_are_new_ones_of_both_configurations(
+    residual: Study, tmp_path: Path
+) -> None:
+    """Three of five seeds are common; the last of one side need not run again, whatever its number."""
+    losses = {"res1-0": [1.90, 1.93, 1.88, 1.9], "res1-0.025": [1.91, 1.89, 1.90]}
+    runs(tmp_path, residual, losses, protocol="notebook")
+    claim, results = dataclasses.replace(CLAIM, matters=0.02), results_of(tmp_path)
+    (judgement,) = judge(results, residual, claim)
+    needed = seeds_to_decide(0.02, judgement.comparisons[0].result.spread.sd)
+    found = deciding_runs(results, residual, claim)
+    seeds = {name: {spec.seed for spec in found.values() if spec.config == name} for name in losses}
+    assert seeds == {"res1-0": set(range(4, needed)), "res1-0.025": set(range(3, needed))}
+    assert all(run == spec.run for run, spec in found.items())
+    assert deciding_runs(results, residual, CLAIM) == {}  # nothing is said to matter

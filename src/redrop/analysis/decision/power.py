@@ -40,12 +40,15 @@ def equivalence_power(matters: float, n: int, sd: float, df: float | None = None
     if sd == 0.0:
         return float(abs(true) < matters)
     se, t = sd / math.sqrt(n), stats.t.ppf(1.0 - ALPHA, df)
+    scale = (df / 2 - 1) * math.log(2.0) + special.gammaln(
+        df / 2
+    )  # of the chi density, by hand for its speed
 
     def given(x: float) -> float:
         """``x``: estimated over true standard deviation, times the root of df."""
         room = matters / se - t * x / math.sqrt(df)
         inside = special.ndtr(room - true / se) - special.ndtr(-room - true / se)
-        return inside * stats.chi.pdf(x, df)
+        return inside * math.exp((df - 1) * math.log(x) - x * x / 2 - scale) if x > 0.0 else 0.0
 
     widest = math.sqrt(df) * matters / (t * se)
     spread = 12.0 / math.sqrt(2.0)
