@@ -111,8 +111,8 @@ def test_runs_that_were_stopped_go_on_in_a_pack_with_one_that_was_measured(
     straight = [drive(PackTrainer([spec], [toy_corpus], CPU), progress=False)[0] for spec in specs]
     stopped, measured = (PackTrainer([spec], [toy_corpus], CPU) for spec in specs)
     checkpoint = Checkpoint(tmp_path, specs[0].run)
+    at_two = lambda: stopped.iteration == 2  # noqa: E731
     with pytest.raises(Stopped):
-        at_two = lambda: stopped.iteration == 2  # noqa: E731
         drive(stopped, checkpoints=[checkpoint], interrupted=at_two, progress=False)
     measured.runs[0].note(0, measured.losses()[0])
     for _ in range(2):

@@ -69,6 +69,15 @@ class Generation(ReleasedModelTask):
         self.updates_an_epoch = math.ceil(batches / spec.schedule.accumulation)
         self.best: dict[str, Any] = {}
         """The highest validation score so far, its update, and the weights then."""
+        sides = [side for split in pairs.splits.values() for side in (split.source, split.target)]
+        self.start(sides, self._rehearse)
+
+    def _rehearse(self) -> None:
+        """On the shortest and the longest pair, of which a few tokens are decoded."""
+        some = np.argsort(self.train.longest, kind="stable")[[0, -1]]
+        self.rehearse(self.batch(self.train, some))
+        search = dataclasses.replace(self.spec.evaluation, min_length=0, max_length=2)
+        decode(self.model, self.pairs.codec, self.train.source.take(some), search)
 
     def _check_length(self) -> None:
         """Refuse inputs that have no position in the model."""

@@ -93,7 +93,7 @@ def drive(
         torch.cuda.reset_peak_memory_stats(trainer.device)
 
     def check() -> None:
-        if stop or (interrupted is not None and interrupted()):
+        if interrupted is not None and interrupted():
             raise Stopped(f"stopped at iteration {trainer.iteration}")
 
     trainer.watch(check)
