@@ -164,16 +164,15 @@ class DataSet:
         """The record of these raw files; raises DataError where one changed, or is not a pinned one."""
         source = read_source(raw_folder, self.name, list(names))
         if strangers := self._strangers(source):
-            raise self.refusal(
-                f"{raw_folder / strangers[0]} has none of the checksums that are pinned for {self.name}"
-            )
+            path = raw_folder / strangers[0]
+            raise self.refusal(f"{path} has none of the checksums that are pinned for {self.name}")
         return source
 
     def _strangers(self, source: SourceRecord) -> list[str]:
         """Names of files with another sum than the pinned ones."""
         pinned = {file.name: file for files in self.editions.values() for file in files}
-        found = {got.path.name: got for got in source.files}
-        return [name for name, file in pinned.items() if name in found and not file.may_be(found[name])]
+        named = ((got.path.name, got) for got in source.files)
+        return [name for name, got in named if name in pinned and not pinned[name].may_be(got)]
 
     def prepare(self, raw_folder: Path, folder: Path) -> Prepared:
         """Encode the raw files into `folder`; returns the data, read back and verified.
@@ -260,8 +259,8 @@ class DataSet:
         if self.generate is not None:
             return {name: Path(name).stem for name in self.generate()}
         editions = list(self.editions.values())
-        there = [files for files in editions if recorded_file(raw_folder, files[0].name) is not None]
-        return {file.name: file.split for file in (there or editions[-1:])[0]}
+        there = (files for files in editions if recorded_file(raw_folder, files[0].name) is not None)
+        return {file.name: file.split for file in next(there, editions[-1])}
 
     # What a family says of its own.
 
