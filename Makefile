@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= config/config.yaml
+export CONFIG
+# What comes back from a GPU, and how long it may take.
+OUT ?= results/from-gpu
+MINUTES ?= 9.5
 # Test files at a time, each on one core.
 WORKERS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -10,7 +14,7 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 100000000000
 export MALLOC_TOP_PAD_ := 67108864
 
-.PHONY: help setup demo test test-long lint bench soak same-bytes report format clean-demo
+.PHONY: help setup demo test test-long lint bench soak same-bytes report format clean-demo gpu-tree gpu
 
 help:
 	@echo "make demo     both papers at toy size, to a report (minutes, offline)"
@@ -21,6 +25,8 @@ help:
 	@echo "              of a plan, a dry run and a collection of 5,000 runs"
 	@echo "make soak     long checks: heads of the authors' curves, commands killed at 200 random moments"
 	@echo "make same-bytes BEFORE=REV  ten published runs, shortened, by this checkout and by that revision"
+	@echo "make gpu-tree  fills gpu/: what a GPU machine without a network lacks (docs/on-a-gpu.md)"
+	@echo "make gpu      there, without a set-up: tests, comparisons and times, then trains paper B (OUT=$(OUT) MINUTES=$(MINUTES))"
 	@echo "make report   tables, figures and one page about the runs that exist so far (CONFIG=$(CONFIG))"
 
 setup: .venv/ready
@@ -73,8 +79,14 @@ soak: setup
 same-bytes: setup
 	python tests/soak/same_bytes.py --before $(BEFORE)
 
+gpu-tree: setup
+	python tests/gpu/prepare.py
+
+gpu:
+	$(PYTHON) tests/gpu/first_half_hour.py --out $(OUT) --minutes $(MINUTES)
+
 report: setup
-	redrop build --config "$(CONFIG)"
+	redrop build --config "$$CONFIG"
 
 clean-demo:
 	rm -rf results/demo

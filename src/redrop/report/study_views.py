@@ -51,7 +51,8 @@ class StudyRuns:
     @property
     def missing(self) -> int:
         """How many runs are asked for and not there."""
-        return len((self.results.wanted or frozenset()) - {record.run for record in self.results.records})
+        found = {record.spec.run for record in self.results.records}
+        return len((self.results.wanted or frozenset()) - found)
 
 
 def studies_of(project: Path) -> list[str]:
@@ -69,7 +70,7 @@ def all_studies(
 
 def _study_runs(folder: ResultsFolder, study: Study, plans: Mapping[str, Plan], given: bool) -> StudyRuns:
     records = folder.studies[study.name].records if study.name in folder.studies else []
-    ids = {record.run for record in records}
+    ids = {record.spec.run for record in records}
     if given:
         (name, plan), *_ = plans.items()
         wanted = set(plan.runs.get(study.name, {}))
@@ -102,7 +103,7 @@ def _views(
     for name, (part, ids) in parts.items():
         own = results
         if study.parts:  # cells of one part never stand in the table of another
-            records = [record for record in results.records if record.run in ids]
+            records = [record for record in results.records if record.spec.run in ids]
             own = Results(records, 0, frozenset(ids))
         if not own.records:
             continue
