@@ -50,8 +50,9 @@ class OptimiserSpec:
     def __post_init__(self) -> None:
         check_choice("optimiser.name", self.name, OPTIMISERS)
         check_choice("optimiser.decay", self.decay, ("matrices", "all"))
-        check_range("optimiser.beta1", self.beta1, 0.0, 1.0)
-        check_range("optimiser.beta2", self.beta2, 0.0, 1.0)
+        for key in ("beta1", "beta2"):
+            if not 0.0 <= (decay := getattr(self, key)) < 1.0:  # a moment of decay 1 never learns anything
+                raise ConfigError(f"optimiser.{key}: {decay!r} is out of range; it must be in [0.0, 1.0)")
         check_range("optimiser.eps", self.eps, 0.0)
         check_range("optimiser.weight_decay", self.weight_decay, 0.0)
         if self.clip_norm is not None:

@@ -15,11 +15,11 @@ from redrop.checks import check_choice, check_name, check_range
 from redrop.errors import ConfigError
 from redrop.methods import METHODS, WEIGHTS, check_weights
 from redrop.registry import declared_options
-from redrop.schedules import SCHEDULES
+from redrop.schedules import HIGHEST_RATE, SCHEDULES
 from redrop.settings import Option, Options, added
 
 REDUCTIONS = ("mean", "sum")
-LAYERS = re.compile(r"all|last|\d+|\d+-\d+")
+LAYERS = re.compile(r"all|last|[0-9]{1,4}|[0-9]{1,4}-[0-9]{1,4}")
 
 
 def check_revision(revision: str | None) -> None:
@@ -172,7 +172,7 @@ class FineTuneScheduleSpec:
                 "give one and leave the other null"
             )
         if self.epochs is not None:
-            check_range("schedule.epochs", self.epochs, 1e-6)
+            check_range("schedule.epochs", self.epochs, 1e-6, 1e9)
         if self.updates is not None:
             check_range("schedule.updates", self.updates, 1)
         for key in ("batch_size", "accumulation", "bucket_batches"):
@@ -184,7 +184,7 @@ class FineTuneScheduleSpec:
             )
         check_choice("schedule.shape", self.shape, SCHEDULES)
         check_choice("schedule.precision", self.precision, ("fp32", "bf16", "fp16"))
-        check_range("schedule.learning_rate", self.learning_rate, 0.0)
+        check_range("schedule.learning_rate", self.learning_rate, 0.0, HIGHEST_RATE)
         check_range("schedule.warmup", self.warmup, 0.0)
 
     @classmethod

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from redrop.checks import check_choice, check_name, check_range
 from redrop.errors import ConfigError
 from redrop.registry import declared_options, resolve
-from redrop.schedules import SCHEDULES
+from redrop.schedules import HIGHEST_RATE, SCHEDULES
 from redrop.settings import Option, Options, added
 from redrop.spec_encoder import ConsistencySpec, check_revision
 
@@ -170,7 +170,7 @@ class GenerationScheduleSpec:
             check_range(f"schedule.{key}", getattr(self, key), 1)
         check_choice("schedule.shape", self.shape, SCHEDULES)
         check_choice("schedule.precision", self.precision, ("fp32", "bf16", "fp16"))
-        check_range("schedule.learning_rate", self.learning_rate, 0.0)
+        check_range("schedule.learning_rate", self.learning_rate, 0.0, HIGHEST_RATE)
         check_range("schedule.warmup", self.warmup, 1)
 
     @classmethod
@@ -222,7 +222,8 @@ class GenerationEvaluationSpec:
             check_range(f"evaluation.{key}", getattr(self, key), 1)
         for key in ("decoded", "min_length", "no_repeat"):
             check_range(f"evaluation.{key}", getattr(self, key), 0)
-        check_range("evaluation.max_ratio", self.max_ratio, 0.0)
+        check_range("evaluation.max_ratio", self.max_ratio, 0.0, 1e9)
+        check_range("evaluation.length_penalty", self.length_penalty, -50.0, 50.0)
         if self.min_length > self.max_length:
             raise ConfigError(
                 f"evaluation.min_length: {self.min_length} is more than evaluation.max_length "

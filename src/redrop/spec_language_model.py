@@ -15,7 +15,7 @@ from redrop.errors import ConfigError
 from redrop.methods import METHODS, check_weights
 from redrop.registry import declared_options
 from redrop.residual_streams import STREAMS
-from redrop.schedules import SCHEDULES
+from redrop.schedules import HIGHEST_RATE, SCHEDULES
 from redrop.settings import Option, Options, added
 
 
@@ -180,7 +180,7 @@ class ScheduleSpec:
         check_range("schedule.iterations", self.iterations, 1)
         check_range("schedule.batch_size", self.batch_size, 1)
         check_range("schedule.warmup", self.warmup, 0)
-        check_range("schedule.learning_rate", self.learning_rate, 0.0)
+        check_range("schedule.learning_rate", self.learning_rate, 0.0, HIGHEST_RATE)
         check_range("schedule.min_learning_rate", self.min_learning_rate, 0.0, self.learning_rate)
         if self.stop_at is not None:
             check_range("schedule.stop_at", self.stop_at, 1, self.iterations)

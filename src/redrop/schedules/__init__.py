@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCHEDULES = Registry(__name__, "schedule")
 """``schedule.shape`` -> module."""
+HIGHEST_RATE = 1e30
+"""A learning rate that float32 still holds: on an accelerator it is a tensor."""
 
 
 def learning_rate(schedule: AnySchedule, update: int, updates: int) -> float:
