@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= config/config.yaml
+export CONFIG
 # What comes back from a GPU, and how long it may take.
 OUT ?= results/from-gpu
 MINUTES ?= 9.5
@@ -85,7 +86,7 @@ gpu:
 	$(PYTHON) tests/gpu/first_half_hour.py --out $(OUT) --minutes $(MINUTES)
 
 report: setup
-	redrop build --config "$(CONFIG)"
+	redrop build --config "$$CONFIG"
 
 clean-demo:
 	rm -rf results/demo

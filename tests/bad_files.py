@@ -15,8 +15,8 @@ from typing import Any
 from bad_input_support import Case, Place, flipped
 from redrop.cli import main
 from redrop.data import archives
-from redrop.data.corpus import prepare_corpus, toy_text
-from support import small_spec
+from redrop.data.corpus import prepare_corpus
+from support import small_spec, toy_text
 
 AGAIN = "run the run again"
 FETCH_AGAIN = "redrop fetch"

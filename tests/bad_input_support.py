@@ -17,13 +17,13 @@ import torch
 import yaml
 
 from redrop.cli import main
-from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.data.corpus import prepare_corpus
 from redrop.places import Places
 from redrop.record import checksum
 from redrop.runtime.launch import Workplace, run
 from redrop.spec import RunSpec
 from redrop.training.checkpoint import Checkpoint
-from support import PROJECT, make_mirror, small_spec
+from support import PROJECT, make_mirror, small_spec, toy_text
 
 CORPUS = "tiny_shakespeare"
 SELECTION = {"protocols": ["authors"], "configs": ["a2r025"], "seeds": [1], "corpora": [CORPUS]}

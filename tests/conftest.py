@@ -14,8 +14,9 @@ import torch
 from bad_input_support import Place, make_place, train_until
 from redrop.cli import main
 from redrop.data import fetch, prepare, sources
-from redrop.data.corpus import Corpus, prepare_corpus, toy_text
+from redrop.data.corpus import Corpus, prepare_corpus
 from redrop.study import Study, load_study
+from support import toy_text
 
 PROJECT = Path(__file__).resolve().parents[1]
 os.environ["REDROP_GPUS"] = ""  # `redrop train` runs on the CPU here, whatever the machine has

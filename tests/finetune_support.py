@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from redrop import data
-from redrop.data.glue import load_task
 from redrop.spec import RunSpec
 from redrop.training.classification import Classification
 from redrop.training.trainer import Trainer
@@ -90,5 +89,5 @@ def toy_task(name: str, root: Path) -> Path:
 
 def tuner(spec: RunSpec, root: Path, model: Path | None = None, device: torch.device = CPU) -> Trainer:
     """The run's trainer."""
-    task = load_task(toy_task(spec.task, root))
+    task = data.get(f"glue_{spec.task}").load(toy_task(spec.task, root))
     return Trainer(Classification(spec, task, model, device, root / "tokens"))

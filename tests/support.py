@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from redrop.data.corpus import Corpus
 from redrop.spec import RunSpec
 from redrop.study import Study, load_study, make_spec
 
@@ -64,3 +67,37 @@ def tar_gz(files: dict[str, bytes]) -> bytes:
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return sink.getvalue()
+
+
+def toy_text(n: int, seed: int) -> str:
+    """`n` characters of generated sentences, for tests and demonstrations only, never as real data.
+
+    Number agrees between determiner, noun and verb (`a small cat sees`, `two small cats see`), so
+    there is structure beyond letter counts to learn. The same (n, seed) gives the same text.
+    """
+    if n < 0:
+        raise ValueError(f"n must not be negative, got {n}")
+    draw = random.Random(seed)
+    sentences: list[str] = []
+    length = 0
+    while length < n:
+        sentence = _toy_sentence(draw)
+        sentences.append(sentence)
+        length += len(sentence)
+    return "".join(sentences)[:n]
+
+
+def _toy_sentence(draw: random.Random) -> str:
+    def phrase(plural: bool) -> str:
+        determiner = draw.choice(("two", "many")) if plural else draw.choice(("a", "the"))
+        adjective = draw.choice(("small", "red", "quiet"))
+        return f"{determiner} {adjective} {draw.choice(('cat', 'dog', 'bird'))}{'s' * plural}"
+
+    plural = draw.random() < 0.5
+    verb = draw.choice(("see", "hear", "follow")) + ("" if plural else "s")
+    return f"{phrase(plural)} {verb} {phrase(draw.random() < 0.5)}.\n"
+
+
+def text_of(corpus: Corpus, numbers: Sequence[int]) -> str:
+    """The characters of a corpus."""
+    return "".join(corpus.vocab[number] for number in numbers)

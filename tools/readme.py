@@ -64,13 +64,15 @@ def replication(published: Path, study: Study) -> str:
     }
     shown = [number for number, section in enumerate(made.sections) if section.startswith("notebook,")]
     raw = made.raw.loc[shown]
-    spread = raw["prediction_low"], raw["prediction_high"]
-    inside = raw["authors_val_loss_last"].between(*spread).sum()
+    known = raw.dropna(subset=["authors_contrast", "contrast"])
+    inside = known["authors_contrast"].between(known["contrast_low"], known["contrast_high"]).sum()
     mean = f"{raw['difference'].mean():+.3f}".replace("-", MINUS)
     return (
         table(list(titles.values()), made.frame.loc[shown, list(titles)].values.tolist())
-        + f"\nThe authors' figures are single runs: {inside} of {len(raw)} lie where one more run of ours "
-        f"would (95 % prediction\ninterval). On average ours end {mean} from theirs.\n"
+        + "\nThe authors' figures are single runs that share a seed and its batches. Of their differences "
+        f"from `{raw['contrast_with'].iloc[0]}`,\n{inside} of {len(known)} lie where one more of ours "
+        f"would (95 %, the error of their sampled evaluation included). On\naverage ours end {mean} from "
+        "theirs.\n"
     )
 
 
@@ -271,10 +273,11 @@ def claims(published: Path, study: Study) -> str:
 
 
 def _claims(published: Path, names: Iterable[str]) -> str:
-    lines = ["| claim | | verdict here | judged at |", "| --- | --- | --- | --- |"]
+    lines = ["| claim | | verdict here | comparisons | judged at |", "| --- | --- | --- | --- | --- |"]
     for one in judged(published, names):
-        shown = f"{SIGNS[one.here]} {one.here}"
-        lines.append(f"| {one.claim.text} | {one.claim.source} | {shown} | {one.scales or DASH} |")
+        shown = f"{SIGNS[one.here]} {one.here}" + (f": {one.would_decide}" if one.would_decide else "")
+        cells = [one.claim.text, one.claim.source, shown, one.found.evidence, one.scales or DASH]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

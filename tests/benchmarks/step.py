@@ -115,7 +115,8 @@ def corpus_of(symbols: int, length: int) -> Corpus:
     draw = np.random.default_rng(0)
     train, val = (draw.integers(0, symbols, n).astype(np.uint16) for n in (length, length // 9))
     vocab = tuple(chr(33 + i) for i in range(symbols))
-    return Corpus("random", train, val, vocab, "", "generated", "random")
+    identity = {"name": "random", "origin": "generated", "edition": "random", "sha256": ""}
+    return Corpus(**identity, train=train, val=val, vocab=vocab)
 
 
 def timed(step: Callable[[], Any], device: torch.device) -> float:

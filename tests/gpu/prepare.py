@@ -25,13 +25,14 @@ sys.path[:0] = [str(PROJECT / "src"), str(PROJECT / "tests")]
 from common import CORPUS, digest, spec_of  # noqa: E402
 
 from redrop.data import fetch, prepare  # noqa: E402
-from redrop.data.corpus import prepare_corpus, toy_text  # noqa: E402
+from redrop.data.corpus import prepare_corpus  # noqa: E402
 from redrop.layout import ResultsLayout  # noqa: E402
 from redrop.record import write_json, write_text  # noqa: E402
 from redrop.runtime.environment import git_state  # noqa: E402
 from redrop.spec import RunSpec  # noqa: E402
 from redrop.study import resolve  # noqa: E402
 from redrop.verbs.shared import read_config  # noqa: E402
+from support import toy_text  # noqa: E402
 
 PACKAGES = ("jsonschema", "jsonschema-specifications", "referencing", "rpds-py", "pooch", "platformdirs")
 """What the CUDA tests and training import beside ``EXPECTED``."""

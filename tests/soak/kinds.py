@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from redrop import cli, data
-from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.data.corpus import prepare_corpus
 from redrop.data.sets.corpus import tiny_shakespeare
 from redrop.record import (
     CURVE,
@@ -37,6 +37,7 @@ from redrop.record import (
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec, merge_config, resolve
 from redrop.yaml_files import read_yaml
+from support import toy_text
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -71,6 +71,8 @@ def test_every_planned_figure_is_written_in_every_format(figures: Path) -> None:
         *(f"notebook-curves-skip-{span}" for span in (1, 2, 4)),
         *(f"notebook-{kind}" for kind in kinds),
     }
+    for span in (2, 4):  # of which nothing was run: no empty picture
+        stems.remove(f"notebook-curves-skip-{span}")
     names = {f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "pdf", "png", "txt", "csv")}
     assert {path.name for path in figures.iterdir()} == names
     for stem in stems:
@@ -228,13 +230,13 @@ def test_the_forest_has_a_row_a_comparison_with_the_claims_own_sign(figures: Pat
     }
     control = found["skip1-control", "res1-0", "res1-0.025"]
     best = found["skip1-0.025-best", "res1-0.025", "res1-0"]
-    assert control == (pytest.approx(0.03), "2", "supported")
-    assert best == (pytest.approx(-0.03), "2", "contradicted")
-    assert found["skip1-0.025-best", "res1-0.025", "res1-0.2"] == (pytest.approx(0.2), "1", "one seed only")
+    assert control == (pytest.approx(0.03), "2", "undecided")
+    assert best == (pytest.approx(-0.03), "2", "undecided")
+    assert found["skip1-0.025-best", "res1-0.025", "res1-0.2"] == (pytest.approx(0.2), "1", "undecided")
     assert not any("res1-0.5" in key for key in found)
     texts_there = texts(figures / "forest.svg")
-    assert {"skip1-control", "supported", "contradicted", "one seed only"} <= set(texts_there)
-    assert "inconclusive" not in texts_there
+    assert {"skip1-control", "undecided"} <= set(texts_there)
+    assert not {"supported", "contradicted", "equivalent"} & set(texts_there)
     assert "more have no common seed yet" in (figures / "forest.txt").read_text()
 
 

@@ -160,7 +160,7 @@ def test_a_claim_is_judged_on_the_score_itself(runs: Path, study: Study) -> None
     claim = Claim("gain", "paper", "somewhere", "better", "score", {"toy": (("lrdrop", "ce"),)}, higher=True)
     (judgement,) = judge(load(runs, None, "translation"), study, claim)
     assert judgement.comparisons[0].differences == {1: 3.0, 2: 1.0}  # BLEU is points already
-    assert (judgement.model, judgement.verdict) == ("1 + 1 x 16", "inconclusive")
+    assert (judgement.model, judgement.verdict) == ("1 + 1 x 16", "undecided")
 
 
 def test_runs_that_were_decoded_differently_are_not_averaged(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from redrop.cli import main
-from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.data.corpus import prepare_corpus
 from redrop.record import read_record
-from support import small_spec
+from support import small_spec, toy_text
 
 FILES = {"spec.json", "metrics.json", "curve.jsonl", "provenance.json"}
 

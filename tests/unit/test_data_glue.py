@@ -24,7 +24,7 @@ import pytest
 
 from redrop import data
 from redrop.data import glue
-from redrop.data.glue import hold_out, load_task
+from redrop.data.glue import hold_out
 from redrop.data.glue_files import read_hub, read_tsv
 from redrop.data.glue_split import make_split
 from redrop.data.glue_tasks import TASKS
@@ -501,7 +501,7 @@ def swap_labels(folder: Path) -> None:
         (lambda f: edit_meta(f, sha256="0" * 64), r"its sha256 is '0000"),
         (lambda f: edit_meta(f, label_counts={}), r"its label_counts is \{\}"),
         (lambda f: edit_meta(f, labels=["a", "b"]), r"its labels is \['a', 'b'\]"),
-        (lambda f: edit_meta(f, name="glue_wnli"), r"'glue_wnli' is no task\. Known: glue_cola, "),
+        (lambda f: edit_meta(f, name="glue_wnli"), r"holds 'glue_wnli', not 'glue_toy_pairs'"),
         (lambda f: edit_meta(f, task="wnli"), r"its task is 'wnli', theirs 'toy_pairs'"),
         (lambda f: edit_meta(f, format=1), r"not a task description of format 'glue 1'"),
         (lambda f: edit_meta(f, origin=None), r"origin missing or of the wrong kind"),
@@ -514,10 +514,10 @@ def swap_labels(folder: Path) -> None:
 def test_a_prepared_folder_that_was_edited_is_refused(tmp_path, toy_folder, edit, message):
     folder = tmp_path / "glue_toy_pairs"
     shutil.copytree(toy_folder, folder)
-    assert load_task(folder).sha256 == load_task(toy_folder).sha256
+    assert TASKS["toy_pairs"].load(folder).sha256 == TASKS["toy_pairs"].load(toy_folder).sha256
     edit(folder)
     with pytest.raises(DataError, match=message) as caught:
-        load_task(folder)
+        TASKS["toy_pairs"].load(folder)
     assert "redrop prepare glue_toy_pairs" in str(caught.value)
 
 
@@ -612,14 +612,14 @@ def test_generated_tasks_do_not_depend_on_the_process(tmp_path, name, sha256):
     for file in files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
     # Rows that change need another name in glue_toy.EDITION.
-    assert load_task(tmp_path / "1/prepared").sha256.startswith(sha256)
+    assert TASKS[name].load(tmp_path / "1/prepared").sha256.startswith(sha256)
 
 
 # Holding out
 
 
 def test_a_held_out_tenth(toy_folder):
-    train = load_task(toy_folder).splits["train"]
+    train = TASKS["toy_pairs"].load(toy_folder).splits["train"]
     rest, held = hold_out(train)
     assert (len(rest), len(held)) == (1080, 120)
     for part in (rest, held):
@@ -653,7 +653,7 @@ def test_a_fraction_that_leaves_nothing_is_refused(fraction):
 
 
 def test_the_arrays_are_read_only(toy_folder):
-    train = load_task(toy_folder).splits["train"]
+    train = TASKS["toy_pairs"].load(toy_folder).splits["train"]
     with pytest.raises(ValueError, match="read-only"):
         train.labels[0] = 1
     with pytest.raises(ValueError, match="read-only"):

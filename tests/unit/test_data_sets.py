@@ -20,10 +20,10 @@ import pytest
 
 from redrop import data
 from redrop.data.ascii_rule import to_ascii
-from redrop.data.corpus import load_corpus, toy_text
+from redrop.data.corpus import load_corpus
 from redrop.data.sets.corpus import pride_prejudice, python_code, python_docs, wikitext2
 from redrop.errors import ConfigError, DataError
-from support import make_mirror
+from support import make_mirror, text_of, toy_text
 
 MIRROR = os.environ.get("REDROP_MIRROR")
 SOURCE_ROOT = Path(data.__file__).parents[2]
@@ -90,7 +90,7 @@ def test_tiny_shakespeare_against_an_independent_count(tmp_path):
     assert list(corpus.vocab) == sorted(counts)
     train = Counter(corpus.train.tolist()) + Counter(corpus.val.tolist())
     assert {corpus.vocab[i]: n for i, n in train.items()} == dict(counts)
-    assert corpus.decode(corpus.val) == text[1_003_854:]
+    assert text_of(corpus, corpus.val) == text[1_003_854:]
     assert load_corpus(tmp_path / "prepared").sha256 == corpus.sha256
     [file] = source_json(tmp_path / "raw")["files"]
     assert file == {
@@ -116,7 +116,7 @@ def test_the_authors_pride_and_prejudice_is_kept_as_it_is(tmp_path):
     text = (Path(MIRROR) / "char/pg1342.txt").read_bytes().decode("utf-8")
     assert text[0] == "\ufeff"
     assert "Gutenberg" in text[-1000:]
-    assert corpus.decode(corpus.train) + corpus.decode(corpus.val) == text
+    assert text_of(corpus, corpus.train) + text_of(corpus, corpus.val) == text
     assert corpus.edition == "authors"
     assert corpus.vocab == tuple(sorted(set(text)))
 
@@ -161,8 +161,8 @@ def test_wikitext2_keeps_its_own_split(tmp_path, wikitext_mirror):
     record = data.fetch("wikitext2", tmp_path / "raw", wikitext_mirror)
     assert [file.origin for file in record.files] == ["mirror", "mirror"]
     corpus = data.prepare("wikitext2", tmp_path / "raw", tmp_path / "prepared")
-    assert corpus.decode(corpus.train) == "".join(ROWS["train"])
-    assert corpus.decode(corpus.val) == " = Z\u00fcrich = \n"
+    assert text_of(corpus, corpus.train) == "".join(ROWS["train"])
+    assert text_of(corpus, corpus.val) == " = Z\u00fcrich = \n"
     assert corpus.vocab == tuple(sorted(set("".join(ROWS["train"] + ROWS["validation"]))))
 
 
@@ -250,8 +250,8 @@ def test_python_code_takes_only_the_library_s_own_modules(tmp_path, monkeypatch)
 def test_the_validation_tenth_of_the_docs_repeats_no_training_paragraph(tmp_path):
     data.fetch("python_docs", tmp_path / "raw")
     corpus = data.prepare("python_docs", tmp_path / "raw", tmp_path / "prepared")
-    seen = {" ".join(p.split()) for p in corpus.decode(corpus.train).split("\n\n")}
-    held_out = {" ".join(p.split()) for p in corpus.decode(corpus.val).split("\n\n")}
+    seen = {" ".join(p.split()) for p in text_of(corpus, corpus.train).split("\n\n")}
+    held_out = {" ".join(p.split()) for p in text_of(corpus, corpus.val).split("\n\n")}
     assert not {paragraph for paragraph in seen & held_out if len(paragraph) > 20}
     assert python_docs.without_repeats("a b\n\nc\n\na  b\n\nd") == ("a b\n\nc\n\nd", 1)
 

@@ -35,7 +35,6 @@ from redrop.data.summarization import (
     clean,
     fingerprint,
     git_blob,
-    load_summaries,
     part,
 )
 from redrop.data.summarization_files import read_rows
@@ -457,7 +456,10 @@ def test_dropped_rows_are_counted_where_they_can_be_read(tmp_path):
     lines = [dialogue(0), dialogue(1, dialogue=" "), dialogue(2, summary="")]
     path = write(tmp_path / "x.jsonl", "".join(lines))
     _, counts = clean(read_rows(path, SETS["dialogsum"], "train"))
-    prepared = SummaryData("dialogsum", {}, "mirror", "e", "0", tmp_path, {"train": counts})
+    prepared = SummaryData(
+        name="dialogsum", origin="mirror", edition="e", sha256="0", splits={}, folder=tmp_path,
+        counts={"train": counts},
+    )  # fmt: skip
     text = "(e; dropped: 1 empty document in train, 1 empty summary in train, 1 without summary in train)"
     assert prepared.summary.endswith(text)
 
@@ -509,7 +511,7 @@ def drop_column(folder: Path) -> None:
         (lambda f: (f / "tokenizer.json").write_text("{}"), r"its tokenizer_sha256 is"),
         (lambda f: (f / "tokenizer.json").unlink(), r"tokenizer\.json is missing"),
         (lambda f: edit_meta(f, sha256="0" * 64), r"its sha256 is '0000"),
-        (lambda f: edit_meta(f, name="xsum"), r"'xsum' is no set of summaries\. Known: cnn_dailymail, "),
+        (lambda f: edit_meta(f, name="xsum"), r"holds 'xsum', not 'toy_summaries'"),
         (lambda f: edit_meta(f, format=1), r"not a set of summaries description of format 'summaries 1'"),
         (lambda f: edit_meta(f, origin=None), r"origin missing or of the wrong kind"),
         (lambda f: edit_meta(f, counts=3), r"counts missing or of the wrong kind"),
@@ -522,10 +524,10 @@ def drop_column(folder: Path) -> None:
 def test_a_prepared_folder_that_was_edited_is_refused(tmp_path, toy, edit, message):
     folder = tmp_path / "toy_summaries"
     shutil.copytree(toy.folder, folder)
-    assert load_summaries(folder).sha256 == toy.sha256
+    assert data.get("toy_summaries").load(folder).sha256 == toy.sha256
     edit(folder)
     with pytest.raises(DataError, match=message) as caught:
-        load_summaries(folder)
+        data.get("toy_summaries").load(folder)
     assert "redrop prepare toy_summaries" in str(caught.value)
 
 
@@ -633,7 +635,7 @@ def test_generated_and_learned_bytes_do_not_depend_on_the_process(tmp_path):
     for file in files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
     # Rows that change need another name in summarization_toy.EDITION.
-    assert load_summaries(tmp_path / "1/prepared").sha256.startswith("5c3915ee1270")
+    assert data.get("toy_summaries").load(tmp_path / "1/prepared").sha256.startswith("5c3915ee1270")
 
 
 def test_the_tokenizer_of_real_text_is_the_same_again(sample, tmp_path):

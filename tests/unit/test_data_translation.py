@@ -28,7 +28,7 @@ from redrop.data import translation_steps as steps
 from redrop.data.directions import DIRECTIONS
 from redrop.data.discovery import of_family
 from redrop.data.sets.translation import toy_translation as translation_toy
-from redrop.data.translation import ParallelData, load_parallel
+from redrop.data.translation import ParallelData
 from redrop.data.translation_files import read, segments, training_text
 from redrop.errors import ConfigError, DataError
 from support import make_mirror, tar_gz
@@ -682,7 +682,7 @@ def edit_column(folder: Path, column: str) -> None:
             r"do not match meta\.json: its sha256 is",
         ),
         (lambda f: edit_meta(f, merges=9), r"its merges is 9, theirs 0: .* prepared by another version"),
-        (lambda f: edit_meta(f, name="wmt14"), r"'wmt14' is no parallel text\. Known: iwslt14_de_en, "),
+        (lambda f: edit_meta(f, name="wmt14"), r"holds 'wmt14', not 'toy_translation'"),
         (lambda f: edit_meta(f, name=["a"]), r"name missing or of the wrong kind"),
         (lambda f: edit_meta(f, format=1), r"not a parallel text description of format 'translation 1'"),
         (lambda f: edit_meta(f, counts=None), r"counts missing or of the wrong kind"),
@@ -703,12 +703,12 @@ def test_a_prepared_folder_that_was_edited_is_refused(tmp_path, toy, edit, messa
     shutil.copytree(toy.folder, folder)
     edit(folder)
     with pytest.raises(DataError, match=message) as caught:
-        load_parallel(folder)
+        data.get("toy_translation").load(folder)
     assert "redrop prepare toy_translation" in str(caught.value)
 
 
 def test_what_is_loaded_is_what_was_prepared(toy):
-    loaded = load_parallel(toy.folder)
+    loaded = data.get("toy_translation").load(toy.folder)
     assert (loaded.sha256, loaded.vocabulary, loaded.counts) == (toy.sha256, toy.vocabulary, toy.counts)
     meta = json.loads((toy.folder / "meta.json").read_text())
     assert set(meta["raw_sha256"]) == {f"{s}.{code}" for s in translation_toy.ROWS for code in ("xx", "yy")}

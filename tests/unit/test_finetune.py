@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from finetune_support import CPU, LRDROP, RDROP, glue_spec, tuner
+from redrop import data
 from redrop.data.batches import epoch_batches
-from redrop.data.glue import hold_out, load_task
+from redrop.data.glue import hold_out
 from redrop.data.tokens import Tokens
 from redrop.errors import ConfigError
 from redrop.evaluation.glue import scores
@@ -135,7 +136,7 @@ def test_a_finished_run_leaves_predictions_landscape_and_inconsistency(root: Pat
     trainer = tuner(spec, root)
     (outcome,) = drive(trainer, progress=False)
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(outcome.files["predictions.csv.gz"]).decode())))
-    dev = load_task(root / "glue_toy_pairs").splits["dev"]
+    dev = data.load("glue_toy_pairs", root).splits["dev"]
     assert [int(row["label"]) for row in rows] == dev.labels.tolist()
     logits = np.array([[float(row["output_0"]), float(row["output_1"])] for row in rows])
     assert scores("toy_pairs", logits, dev.labels)["accuracy"] == outcome.metrics["accuracy"].value
@@ -183,7 +184,7 @@ def test_without_dropout_passes_are_consistent(root: Path) -> None:
 
 def test_a_held_out_tenth_and_a_share_of_the_training_set(root: Path) -> None:
     trainer = tuner(glue_spec(data__evaluate_on="held-out", data__train_fraction=0.5), root)
-    rest, held = hold_out(load_task(root / "glue_toy_pairs").splits["train"])
+    rest, held = hold_out(data.load("glue_toy_pairs", root).splits["train"])
     assert list(trainer.task.dev) == ["held-out"]
     assert trainer.task.dev["held-out"][2].tolist() == held.idx.tolist()
     assert len(trainer.task.train) == len(rest) / 2

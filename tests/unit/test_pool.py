@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from redrop.cli import main
-from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.data.corpus import prepare_corpus
 from redrop.errors import DataError, StorageError
 from redrop.places import Places
 from redrop.record import METRICS, read_curve, read_record
@@ -26,7 +26,7 @@ from redrop.runtime import launch
 from redrop.runtime.launch import Workplace, checkpoint_of, run
 from redrop.runtime.pool import Pool
 from redrop.spec import RunSpec
-from support import small_spec
+from support import small_spec, toy_text
 
 
 def never() -> bool:
@@ -130,7 +130,7 @@ def test_a_run_that_another_process_trains_is_waited_for(pool: Pool, workplace: 
     while not pool.finished(other.run):
         assert job.is_alive()
     assert not pool.finished(mine.run)
-    lock.release()
+    lock.close()
     job.join()
     assert read_record(pool.runs / mine.run).run == mine.run
     assert (pool.place(other.run) / METRICS).exists()
@@ -161,7 +161,7 @@ def test_being_asked_to_stop_ends_the_wait(pool: Pool, workplace: Workplace) -> 
     assert lock is not None
     asked = iter([False, False, True, True, True])
     assert pool.lead(mine, lambda _: True, lambda: next(asked)) is None
-    lock.release()
+    lock.close()
 
 
 def test_a_damaged_record_in_the_pool_is_trained_again(pool: Pool, workplace: Workplace) -> None:

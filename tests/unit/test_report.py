@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from redrop.analysis.claims import Claim, Comparison, Judgement
-from redrop.analysis.stats import bootstrap_interval, t_interval
+from redrop.analysis.claims import Claim, Judgement
+from redrop.analysis.compared import ComparedPair
+from redrop.analysis.decision.claim import MIXED
+from redrop.analysis.decision.comparison import compare
 from redrop.cli import main
 from redrop.errors import ConfigError
 from redrop.layout import EMPTY, ONE_STUDY, OWN, PUBLISHED
@@ -26,7 +28,7 @@ from redrop.report.known_configs import known_plans, name_of, recognise
 from redrop.report.page import embedded, write_page
 from redrop.report.sentences import sentence, signed
 from redrop.report.study_views import all_studies
-from redrop.report.verdicts import MIXED, PARTLY, Judged, counted, standing, together
+from redrop.report.verdicts import Judged, counted
 from redrop.study import Plan, load_part
 from report_support import invent, plan_of
 
@@ -48,9 +50,17 @@ SMALL = {
 
 def judgement(*pairs: tuple[str, list[float]], metric: str = "val_loss_last") -> Judgement:
     """Of `a` against others, with these differences, positive where the claim holds."""
-    claim = Claim("name", "paper", "place", "text", metric, {"p": tuple(("a", than) for than, _ in pairs)})
+    claim = Claim(
+        "name",
+        "paper",
+        "place",
+        "text",
+        metric,
+        {"p": tuple(("a", than) for than, _ in pairs)},
+        matters=1.0 if metric == "score" else 0.0,
+    )
     comparisons = tuple(
-        Comparison("a", than, dict(enumerate(values)), t_interval(values), bootstrap_interval(values), 0.5)
+        ComparedPair("a", than, than, dict(enumerate(values)), compare(values, claim.matters))
         for than, values in pairs
     )
     return Judgement(claim, "p", "text", "5,000 iterations", "4 x 64", False, comparisons)
@@ -74,32 +84,31 @@ AGAINST, FOR, UNCLEAR = [-0.03, -0.04, -0.05], [0.3, 0.31, 0.32], [-0.5, 0.1, 0.
         ),
         (
             judgement(("b", FOR), ("c", AGAINST)),
-            "a ended 0.040 nats above c (95 % interval 0.015 to 0.065, 3 seeds); of 2 comparisons, 1 for the "
-            "claim and 1 against it: contradicted at 5,000 iterations (p, text).",
+            "a ended 0.040 nats above c (95 % interval 0.015 to 0.065, 3 seeds); 2 of 2 run: 1 for, 1 "
+            "against: contradicted at 5,000 iterations (p, text).",
         ),
         (
             judgement(("b", [-0.7, -0.1, 0.5])),
             "a ended 0.100 nats above b (95 % interval −1.390 to 1.590, 3 seeds): "
-            "inconclusive at 5,000 iterations (p, text).",
+            "undecided at 5,000 iterations (p, text). 3 seeds can show 1.958 nats.",
         ),
         (
             judgement(("b", [0.004])),
-            "a ended 0.0040 nats below b (1 seed, so no interval): "
-            "one seed only at 5,000 iterations (p, text).",
+            "a ended 0.0040 nats below b (1 seed, so no interval): undecided at 5,000 iterations (p, text).",
         ),
         (
             judgement(("b", FOR), ("c", [])),
-            "a ended 0.310 nats below b (95 % interval 0.285 to 0.335, 3 seeds). 1 of 2 comparisons "
-            "were run, so the claim stays open at 5,000 iterations (p, text).",
+            "a ended 0.310 nats below b (95 % interval 0.285 to 0.335, 3 seeds); 1 of 2 run: 1 for: "
+            "undecided at 5,000 iterations (p, text).",
         ),
         (
             judgement(("b", [1.0, 2.0, 3.0]), metric="score"),
             "a scored 2.00 points more than b (95 % interval −0.48 to 4.48, 3 seeds): "
-            "inconclusive at 5,000 iterations (p, text).",
+            "undecided at 5,000 iterations (p, text). 3 seeds can show 3.26 points, and 11 would decide.",
         ),
         (
             judgement(("b", [0.0, 0.0])),
-            "a and b do not differ in any of 2 seeds: inconclusive at 5,000 iterations (p, text).",
+            "a and b do not differ in any of 2 seeds: undecided at 5,000 iterations (p, text).",
         ),
         (
             judgement(("b", [])),
@@ -128,20 +137,26 @@ def test_amounts_keep_their_sign_only_where_it_is_seen() -> None:
     assert signed(-0.5, "points") == "−0.50"
 
 
-def test_scales_that_disagree_are_mixed_and_undecided_ones_do_not_count() -> None:
-    assert together(["supported", "supported", "not run"]) == "supported"
-    assert together(["supported", "inconclusive"]) == MIXED
-    assert together(["not run", PARTLY, "one seed only"]) == PARTLY
-    assert together([]) == "not run"
-    assert standing(judgement(("b", FOR), ("c", []))) == PARTLY
-    assert standing(judgement(("b", AGAINST), ("c", []))) == "contradicted"
-    assert standing(judgement(("b", []))) == "not run"
+def test_scales_that_disagree_are_mixed_and_those_that_were_not_run_do_not_count(project: Path) -> None:
+    study = load_part("residual", project)
+
+    def here(*judgements: Judgement) -> str:
+        own = [dataclasses.replace(one, task=f"text {place}") for place, one in enumerate(judgements)]
+        return Judged(study, own[0].claim, tuple(own)).here
+
+    for_it, against, unclear = (judgement(("b", values)) for values in (FOR, AGAINST, UNCLEAR))
+    assert here(for_it, judgement(("b", []))) == "supported"
+    assert here(for_it, judgement(("b", [-0.3]))) == "supported"  # one seed decides nothing
+    assert here(for_it, against) == MIXED
+    assert here(for_it, unclear) == here(judgement(("b", FOR), ("c", []))) == "undecided"
+    assert here(judgement(("b", AGAINST), ("c", []))) == "contradicted"
+    assert here(judgement(("b", []))) == "not run"
     assert counted(["not run", "supported", "not run"]) == "1 supported, 2 not run"
 
 
 def test_a_claim_about_each_task_falls_with_one_of_them(project: Path) -> None:
-    found = [judgement(("b", FOR)), judgement(("b", AGAINST))]
-    elsewhere = dataclasses.replace(found[0], budget="3,000 iterations")
+    found = [judgement(("b", FOR)), dataclasses.replace(judgement(("b", AGAINST)), task="other")]
+    elsewhere = dataclasses.replace(found[1], budget="3,000 iterations", comparisons=found[0].comparisons)
     study = load_part("glue", project)
     for each_task, judgements, verdict in (
         (False, found, MIXED),
@@ -150,7 +165,8 @@ def test_a_claim_about_each_task_falls_with_one_of_them(project: Path) -> None:
         (True, [*found, elsewhere], MIXED),  # at another scale it holds
     ):
         claim = dataclasses.replace(found[0].claim, each_task=each_task)
-        assert Judged(study, claim, tuple(judgements)).here == verdict
+        own = tuple(dataclasses.replace(one, claim=claim) for one in judgements)
+        assert Judged(study, claim, own).here == verdict
 
 
 def test_the_picture_puts_what_the_claim_says_to_the_right() -> None:

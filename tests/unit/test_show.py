@@ -15,14 +15,14 @@ from rich.text import Text
 
 from analysis_support import decay, edit_metrics, write_config, write_run
 from redrop.cli import main
-from redrop.data.corpus import prepare_corpus, toy_text
+from redrop.data.corpus import prepare_corpus
 from redrop.record import DIVERGED, METRICS
 from redrop.runtime.pool import Pool
 from redrop.view.find import find_run
 from redrop.view.screen import display
 from redrop.view.show import blocks
 from redrop.view.sparkline import sparkline
-from support import small_spec
+from support import small_spec, toy_text
 
 
 @pytest.fixture

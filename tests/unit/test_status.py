@@ -55,7 +55,7 @@ def hold(results: Path) -> Iterator[Callable[[RunSpec], int]]:
 
     yield take
     for lock in claims:
-        lock.release()
+        lock.close()
 
 
 def look(results: Path, specs: list[RunSpec] = SPECS) -> Status:

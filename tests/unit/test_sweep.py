@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from redrop.data.corpus import Corpus, prepare_corpus, toy_text
+from redrop.data.corpus import Corpus, prepare_corpus
 from redrop.errors import ConfigError
 from redrop.models.residual_gpt import build
 from redrop.models.residual_pack import PackMasks, ResidualPack, model_losses
@@ -21,7 +21,7 @@ from redrop.training.loop import Stopped, drive
 from redrop.training.pack import PackTrainer
 from redrop.training.run import Outcome
 from redrop.training.trainer import train
-from support import small_spec
+from support import small_spec, toy_text
 
 CPU = torch.device("cpu")
 VARIANTS = [

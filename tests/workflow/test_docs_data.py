@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from redrop.data.corpus import toy_text
-from support import make_mirror
+from support import make_mirror, toy_text
 
 SOURCES = ("src", "config", "workflow", "profiles")
 

@@ -84,7 +84,7 @@ def build_figures(
     from redrop.analysis.figure_files import draw_and_write
 
     data = StudyResults(results, study, find_reported(study, reported), protocols)
-    plan = plan_of(data, recorded=recorded)
+    plan = plan_of(data, recorded=recorded, empty=names is not None)
     if names is not None:
         names = list(names)
         check_names("figure", names, [*FIGURES, *(entry.stem for entry in plan)])

@@ -1,36 +1,29 @@
 """Is a claim supported? Each is a set of comparisons between configurations, paired by seed.
 
-The rule, for one comparison: the 95 % t interval of the paired difference lies on one side of 0, or not.
-A claim is *supported* where every comparison is, *contradicted* where at least one goes the other way, else
-*not run* where a comparison has no common seed, *one seed only* where it has one, else *inconclusive*.
-
-It is judged protocol by protocol and corpus by corpus, at the budget that was run. The claim itself has a
-verdict only where the protocol that was published was run with the settings that were published; anywhere
-else it is ``not run as published``, with the verdicts at other scales beside it. (Rankings are known to
-depend on the budget.)
+It is judged protocol by protocol and corpus by corpus, at the budget that was run, and over all of these, by
+the rule of docs/how-verdicts-are-made.md. The claim as published has a verdict only where the protocol that
+was published was run with the settings that were published; anywhere else it is ``not run as published``,
+with the verdict at other scales beside it. (Rankings are known to depend on the budget.)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from redrop.analysis import flatness
-from redrop.analysis.collect import Group, Results
+from redrop.analysis.collect import Results
+from redrop.analysis.compared import ComparedPair, Measure, budget, model_size
+from redrop.analysis.decision.claim import Across, ClaimVerdict, Part
+from redrop.analysis.decision.claim import judge as decide
+from redrop.analysis.decision.comparison import NOT_RUN, UNDECIDED, Comparison
+from redrop.analysis.decision.power import detectable_by, seeds_to_decide
 from redrop.analysis.reported import comparable
-from redrop.analysis.scoring import SCORE, TASK_ORDER, in_order, scale
+from redrop.analysis.scoring import TASK_ORDER, in_order
 from redrop.analysis.settings import overrides
-from redrop.analysis.stats import (
-    Interval,
-    bootstrap_interval,
-    mean_of_common,
-    paired_differences,
-    probability_of_improvement,
-    t_interval,
-)
 from redrop.checks import check_choice, suggest
 from redrop.errors import ConfigError
 from redrop.kinds import WINDOWS
@@ -38,11 +31,7 @@ from redrop.record import RunRecord
 from redrop.study import Study
 from redrop.yaml_files import check_schema, read_yaml
 
-DERIVED = {"landscape_rise": flatness.rise}
-"""Metric that is not recorded -> how it is worked out."""
-
-SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
-ONE_SEED, NOT_RUN, NOT_AS_PUBLISHED = "one seed only", "not run", "not run as published"
+NOT_AS_PUBLISHED = "not run as published"
 
 
 @dataclass(frozen=True)
@@ -55,8 +44,9 @@ class Claim:
     place: str
     text: str
     metric: str
-    pairs: dict[str, tuple[tuple[str, str], ...]]
-    """Protocol -> (configuration expected to be better, configuration that it is compared with)."""
+    pairs: dict[str, tuple[tuple[str, ...], ...]]
+    """Protocol -> (configuration expected to be better, the one that it is compared with); third, a name of
+    the comparison, needed where protocols name configurations otherwise."""
     higher: bool = False
     """Whether better is higher."""
     published: tuple[str, ...] = ()
@@ -65,25 +55,8 @@ class Claim:
     """Whether it is made of every task, and not of their mean."""
     part: str = ""
     """The part of the study that runs its configurations, as a config calls it, or the study itself."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two configurations, paired by seed."""
-
-    config: str
-    than: str
-    differences: dict[int, float]
-    """Seed -> how much better ``config`` is than ``than`` (scores: points), positive where it holds."""
-    interval: Interval
-    bootstrap: Interval
-    improvement: float
-    """Probability that a run of ``config`` is better than one of ``than``."""
-
-    @property
-    def verdict(self) -> str:
-        """By the rule of this module."""
-        return verdict(self.interval)
+    matters: float = 0.0
+    """Smallest difference that matters; 0: none was fixed."""
 
 
 @dataclass(frozen=True)
@@ -97,87 +70,36 @@ class Judgement:
     model: str
     as_published: bool
     """Whether the runs have the settings, and the corpus or all of the tasks, that were published."""
-    comparisons: tuple[Comparison, ...] = field(default=())
+    comparisons: tuple[ComparedPair, ...] = ()
+
+    @property
+    def run(self) -> list[ComparedPair]:
+        """The comparisons that have a common seed."""
+        return [one for one in self.comparisons if one.result.n]
+
+    @property
+    def parts(self) -> list[Part]:
+        """The comparisons as the rule takes them; what is said of each task is a question of its own."""
+        question, place = "", f"{self.protocol}, {self.budget}"
+        if self.claim.each_task:
+            question = f", {self.task}"
+        else:
+            place += f", {self.task}"
+        return [Part(one.question + question, place, one.result) for one in self.comparisons]
+
+    @cached_property
+    def found(self) -> ClaimVerdict:
+        """Of this place alone, with the reasons."""
+        return decide(self.parts)
 
     @property
     def verdict(self) -> str:
         """Of all comparisons together."""
-        return combine(comparison.verdict for comparison in self.comparisons)
+        return self.found.verdict
 
     def __str__(self) -> str:
         """The verdict with the scale at which it holds."""
-        counts = [comparison.interval.n for comparison in self.comparisons]
-        run = [n for n in counts if n]
-        some = f", {len(run)} of {len(counts)} comparisons run" if 0 < len(run) < len(counts) else ""
-        n = min(run, default=0)
-        return f"{self.verdict} ({self.protocol}, {self.task}, {self.budget}, n = {n}{some})"
-
-
-def verdict(interval: Interval) -> str:
-    """Of one comparison, from the interval of its paired difference."""
-    if interval.n < 2:
-        return ONE_SEED if interval.n else NOT_RUN
-    if interval.low > 0.0:
-        return SUPPORTED
-    return CONTRADICTED if interval.high < 0.0 else INCONCLUSIVE
-
-
-def combine(verdicts: Iterable[str]) -> str:
-    """Of several comparisons that must all hold."""
-    found = list(verdicts)
-    for decisive in (CONTRADICTED, NOT_RUN, ONE_SEED, INCONCLUSIVE):
-        if decisive in found:
-            return decisive
-    return SUPPORTED if found else NOT_RUN
-
-
-def compare(first: Sequence[Group], second: Sequence[Group], metric: str, higher: bool) -> Comparison:
-    """Compare two configurations, on one task or on the mean of several; ``first`` is expected to be better.
-
-    Runs of different budgets are not compared.
-    """
-    a, b = (mean_values(groups, metric) for groups in (first, second))
-    done = [record for group in (*first, *second) for record in group.done]
-    unit = scale(done[0]) if metric == SCORE and done else 1.0
-    if a and b and list(map(budget, first)) != list(map(budget, second)):
-        a = {}
-    lower, upper = (b, a) if higher else (a, b)
-    differences = paired_differences(lower, upper)
-    values = list(differences.values())
-    return Comparison(
-        first[0].config,
-        second[0].config,
-        {seed: unit * value for seed, value in differences.items()},
-        t_interval(values).times(unit),
-        bootstrap_interval(values).times(unit),
-        probability_of_improvement(*([side[seed] for seed in differences] for side in (lower, upper))),
-    )
-
-
-def mean_values(groups: Sequence[Group], metric: str) -> dict[int, float]:
-    """Seed -> the metric's mean over the tasks, for the seeds that have every one of them."""
-    values = [{record.spec.seed: value_of(record, metric) for record in group.done} for group in groups]
-    return mean_of_common([{s: value for s, value in own.items() if math.isfinite(value)} for own in values])
-
-
-def value_of(record: RunRecord, metric: str) -> float:
-    """A metric of the run, or what is worked out from its other files; NaN where it has none."""
-    return DERIVED[metric](record) if metric in DERIVED else record.value(metric)
-
-
-def budget(group: Group) -> str:
-    """How long its runs are, as text."""
-    schedule = group.spec.schedule
-    epochs = getattr(schedule, "epochs", None)
-    if epochs is not None:
-        return f"{epochs:g} epochs"
-    updates = getattr(schedule, "updates", None)
-    return f"{schedule.last_iteration:,} iterations" if updates is None else f"{updates:,} updates"
-
-
-def model_size(record: RunRecord) -> str:
-    """The model, as text."""
-    return record.spec.kind.size(record.spec.model)
+        return f"{self.verdict} ({self.protocol}, {self.task}, {self.budget}, {self.found.evidence})"
 
 
 def judge(results: Results, study: Study, claim: Claim) -> list[Judgement]:
@@ -195,12 +117,15 @@ def judge(results: Results, study: Study, claim: Claim) -> list[Judgement]:
 
 def _judge_in(results: Results, study: Study, claim: Claim, protocol: str) -> Iterator[Judgement]:
     pairs, tasks = claim.pairs[protocol], in_order(results.protocols(study.name).get(protocol, []))
+    measure = Measure(claim.metric, claim.higher, claim.matters)
     for together in _judged_together(results, study, claim, protocol, tasks):
-        groups = {
+        named = dict.fromkeys(config for pair in pairs for config in pair[:2])
+        others = (config for task in together for config in results.configs(study.name, protocol, task))
+        place = {
             config: [results.group(study.name, protocol, config, task) for task in together]
-            for pair in pairs
-            for config in pair
+            for config in dict.fromkeys([*named, *others])
         }
+        groups = {config: place[config] for config in named}
         done = [record for each in groups.values() for group in each for record in group.done]
         if not done:
             continue
@@ -213,7 +138,10 @@ def _judge_in(results: Results, study: Study, claim: Claim, protocol: str) -> It
             " / ".join(budgets),
             " / ".join(sorted({model_size(record) for record in done})),
             fair and protocol in claim.published,
-            tuple(compare(groups[a], groups[b], claim.metric, claim.higher) for a, b in pairs),
+            tuple(
+                measure.compare(results, place, a, b, name[0] if name else f"{a} over {b}")
+                for a, b, *name in pairs
+            ),
         )
 
 
@@ -223,7 +151,7 @@ def _judged_together(
     """Corpora are judged one by one; tasks by their mean, over those that every configuration was run on."""
     if study.reads == "corpus" or not tasks or claim.each_task:
         return [[task] for task in tasks]
-    configs = {config for pair in claim.pairs[protocol] for config in pair}
+    configs = {config for pair in claim.pairs[protocol] for config in pair[:2]}
     complete = [
         task
         for task in tasks
@@ -239,14 +167,35 @@ def as_published(record: RunRecord, changed: dict[str, object]) -> bool:
     return not changed and getattr(record.spec.data, "evaluate_on", "dev") == "dev"
 
 
+def counting(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Those that a verdict over all of them rests on: where there are runs.
+
+    A place with too few seeds to decide anything counts only if all are so, or if the claim is made of each
+    task.
+    """
+    run = [one for one in judgements if one.run]
+    enough = [one for one in run if any(part.comparison.enough for part in one.parts)]
+    return run if not enough or run[0].claim.each_task else enough
+
+
+def verdict_here(judgements: Sequence[Judgement]) -> ClaimVerdict:
+    """Of all scales that were run together."""
+    return decide([part for one in counting(judgements) or judgements for part in one.parts])
+
+
 def published_verdict(judgements: Sequence[Judgement]) -> str:
-    """What can be said of the claim as it was published; where each task must hold, no task is left open."""
-    found = [judgement for judgement in judgements if judgement.as_published]
-    if found and found[0].claim.each_task:
-        verdict = combine(judgement.verdict for judgement in found)
-        return NOT_AS_PUBLISHED if verdict in (NOT_RUN, ONE_SEED) else verdict
-    decided = [one.verdict for one in found if one.verdict not in (NOT_RUN, ONE_SEED)]
-    return combine(decided) if decided else NOT_AS_PUBLISHED
+    """What can be said of the claim as it was published."""
+    found = decide([part for one in judgements if one.as_published for part in one.parts])
+    return NOT_AS_PUBLISHED if found.verdict == NOT_RUN else found.verdict
+
+
+def unclear(found: ClaimVerdict) -> Comparison | None:
+    """What keeps a claim undecided, of that which was run: with the widest spread, or too few seeds."""
+    if found.verdict != UNDECIDED:
+        return None
+    open_ = [each.pooled for each in found.across if each.pooled.verdict == UNDECIDED]
+    few = [part.comparison for part in found.parts if part.comparison.n and not part.comparison.enough]
+    return max(open_ or few, key=lambda one: one.spread.sd, default=None)
 
 
 def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
@@ -266,26 +215,35 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
         for protocol, comparisons in (entry.get("lower") or entry["higher"]).items():
             rows = study.protocol(protocol).rows
             listed = comparisons if isinstance(comparisons, list) else [comparisons]
-            pairs[protocol] = tuple((one["config"], than) for one in listed for than in one["than"])
-            for config in (config for pair in pairs[protocol] for config in pair):
+            pairs[protocol] = tuple(pair for one in listed for pair in _pairs(one))
+            for config in (config for pair in pairs[protocol] for config in pair[:2]):
                 if config not in rows:
                     raise ConfigError(
                         f"{path}: claim {name}: protocol {protocol} has no configuration {config!r}"
                         + suggest(config, rows)
                     )
+        metric = entry.get("metric", "val_loss_last")
         claims[name] = Claim(
             name,
             entry["source"],
             entry["place"],
             entry["text"],
-            entry.get("metric", "val_loss_last"),
+            metric,
             pairs,
             "higher" in entry,
             tuple(study.protocol(name).name for name in entry.get("published", list(pairs)[:1])),
             entry.get("each_task", False),
             part,
+            raw.get("matters", {}).get(metric, 0.0),
         )
     return list(claims.values())
+
+
+def _pairs(entry: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """What a configuration is compared with: a list, or names of the comparisons."""
+    than = entry["than"]
+    for name in than:
+        yield (entry["config"], than[name], name) if isinstance(than, dict) else (entry["config"], name)
 
 
 def project_claims(study: Study) -> list[Claim]:
@@ -299,33 +257,64 @@ def own_claims(study: Study) -> list[Claim]:
     return [claim for claim in project_claims(study) if claim.part == (study.part or study.name)]
 
 
-def raw_row(judgement: Judgement, comparison: Comparison, overall: str) -> dict[str, Any]:
-    """A comparison for the csv file: every number, and the values behind them."""
-    claim = judgement.claim
-    differences = comparison.differences
+def raw_row(
+    judgement: Judgement, number: int, as_published: str, here: ClaimVerdict, across: Across | None
+) -> dict[str, Any]:
+    """A comparison for the csv file: every number, and the values behind them.
+
+    ``number``: which of the judgement's; ``across``: the same question over all places.
+    """
+    claim, comparison = judgement.claim, judgement.comparisons[number]
+    found, part = comparison.result, judgement.found.parts[number]
+    (low, high), (low90, high90) = found.interval(), found.interval(0.9)
+    improvement, pooled = found.improvement, across.pooled if across else None
+    ends = pooled.interval() if pooled else (math.nan, math.nan)
     return {
         "claim": claim.name,
         "source": claim.source,
         "place": claim.place,
         "text": claim.text,
         "metric": claim.metric,
-        "verdict_as_published": overall,
+        "matters": claim.matters,
+        "verdict_as_published": as_published,
+        "verdict_here": here.verdict,
+        "evidence_here": here.evidence,
         "protocol": judgement.protocol,
         "task": judgement.task,
         "budget": judgement.budget,
         "model": judgement.model,
         "as_published": judgement.as_published,
         "verdict_at_this_scale": judgement.verdict,
+        "evidence_at_this_scale": judgement.found.evidence,
         "config": comparison.config,
         "than": comparison.than,
-        "n": comparison.interval.n,
-        "difference": comparison.interval.mean,
-        "low": comparison.interval.low,
-        "high": comparison.interval.high,
-        "bootstrap_low": comparison.bootstrap.low,
-        "bootstrap_high": comparison.bootstrap.high,
-        "probability_of_improvement": comparison.improvement,
+        "question": comparison.question,
+        "n": found.n,
+        "difference": found.mean,
+        "low": low,
+        "high": high,
+        "low90": low90,
+        "high90": high90,
+        "median": found.median,
+        "sd": found.spread.sd,
+        "df": found.spread.df,
+        "pooled": found.pooled,
+        "p": found.p,
+        "p_holm": part.p_holm,
+        "p_equivalent": found.p_equivalent if found.matters else math.nan,
+        "p_sign_flip": math.nan if found.p_sign_flip is None else found.p_sign_flip,
+        "improvement": improvement.share,
+        "improvement_low": improvement.low,
+        "improvement_high": improvement.high,
         "verdict": comparison.verdict,
-        "seeds": " ".join(map(str, differences)),
-        "differences": " ".join(f"{value:.6f}" for value in differences.values()),
+        "detectable": detectable_by(found) if found.n else math.nan,
+        "seeds_to_decide": seeds_to_decide(found.matters, found.spread.sd),
+        "stuck": " ".join(found.stuck),
+        "places": across.places if across else 0,
+        "difference_here": pooled.mean if pooled else math.nan,
+        "low_here": ends[0],
+        "high_here": ends[1],
+        "p_places": across.p if across else math.nan,
+        "seeds": " ".join(map(str, comparison.differences)),
+        "differences": " ".join(f"{value:.6f}" for value in comparison.differences.values()),
     }

@@ -31,6 +31,12 @@ LATE_DROP = 0.01
 HALF_SHARE = 0.9
 """Share of the best configuration's drop that a run must have made by half of the budget."""
 
+STUCK_SHARE = 1 / 3
+"""Share of a run's evaluations, the untrained model's left out, at the entropy of single characters."""
+
+STUCK_LEVEL = 0.7
+"""Where that entropy begins, relative to the logarithm of the number of characters (texts: 0.7 to 0.8)."""
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -72,6 +78,12 @@ def is_divergence(curve: pd.DataFrame, status: str) -> bool:
         return True
     val = curve["val_loss"]
     return bool((val.loc[val.idxmin() :] > val.iloc[0]).any())
+
+
+def is_stuck(curve: pd.DataFrame, characters: int) -> bool:
+    """Stuck: for a third of its evaluations the model knew no more than how frequent characters are."""
+    val = curve["val_loss"].dropna()[1:]
+    return bool(len(val)) and float((val > STUCK_LEVEL * math.log(characters)).mean()) >= STUCK_SHARE
 
 
 def at(curve: pd.DataFrame, iteration: float) -> float:

@@ -95,10 +95,20 @@ def figure_plan(study: Study, protocols: Protocols, *, recorded: bool = True) ->
     return plan
 
 
-def plan_of(data: StudyResults, *, recorded: bool = True) -> list[PlannedFigure]:
-    """Every figure of what is shown of a study's runs."""
+def plan_of(data: StudyResults, *, recorded: bool = True, empty: bool = False) -> list[PlannedFigure]:
+    """Every figure of what is shown of a study's runs; ``empty``: also of sweeps of which nothing was run."""
     shown = {name: tasks for name, tasks in data.tasks().items() if name in data.study.protocols}
-    return figure_plan(data.study, shown, recorded=recorded)
+    plan = figure_plan(data.study, shown, recorded=recorded)
+    return plan if empty else [entry for entry in plan if _was_run(data, entry)]
+
+
+def _was_run(data: StudyResults, entry: PlannedFigure) -> bool:
+    if entry.sweep is None or not data.results.records:
+        return True
+    study, protocol = data.study, entry.protocol
+    tasks = [entry.task] if entry.task else data.tasks()[protocol]
+    run = {config for task in tasks for config in data.results.configs(study.name, protocol, task)}
+    return not run.isdisjoint(study.protocol(protocol).sweeps[entry.sweep].configs)
 
 
 def _is_drawn(module: ModuleType, protocol: Protocol, task: str | None, recorded: bool) -> bool:

@@ -79,8 +79,12 @@ class Builder:
             numbers = self.marks.setdefault((len(self.rows), column), [])
             if number not in numbers:
                 numbers.append(number)
-        self.rows.append([cells[column] for column in self.columns])
+        self.show(section, cells)
         self.raw.append({**raw, "notes": " ".join(dict.fromkeys(note for _, note in notes))})
+
+    def show(self, section: str, cells: dict[str, str]) -> None:
+        """Add a row that sums up others, without numbers of its own in the csv file."""
+        self.rows.append([cells[column] for column in self.columns])
         self.sections.append(section)
 
     def table(self, name: str, title: str, caption: str) -> Table:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redrop.data.files import atomic_path, write_json
+from redrop.atomic import replacing
+from redrop.data.files import write_json
 from redrop.data.source_record import (
     FetchedFile,
     SourceRecord,
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 META_FILE = "meta.json"
+IDENTITY = ("name", "origin", "edition", "sha256")
 
 Writer = Callable[[Path], object]
 """Writes a file to the path that it is given."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Prepared:
-    """A prepared data set; every family adds its content."""
+    """A prepared data set; every family adds its content: `splits`, or what is as good."""
 
     name: str
     """The data set."""
@@ -48,7 +51,6 @@ class Prepared:
     """Which of several releases, or which version of the generator."""
     sha256: str
     """Fingerprint of everything that is read."""
-    splits: Mapping[str, Any]
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class DataSet:
     """What a prepared one is called in errors."""
     format: ClassVar[object]
     """Of meta.json; changes when older prepared folders can no longer be read."""
-    meta_types: ClassVar[Mapping[str, type]] = dict.fromkeys(("name", "origin", "edition", "sha256"), str)
+    meta_types: ClassVar[Mapping[str, type]] = dict.fromkeys(IDENTITY, str)
     """Type of each entry of meta.json that is relied on."""
 
     name: str
@@ -109,6 +111,15 @@ class DataSet:
     def generated(self) -> bool:
         """Whether it is a toy: generated, never to be shown as real data."""
         return self.generate is not None
+
+    @property
+    def downloads(self) -> tuple[RemoteFile, ...]:
+        """What is asked for at its address where no mirror has it; nothing for what is made here."""
+        return next((files for files in reversed(self.editions.values()) if files), ())
+
+    def in_mirror(self, mirror: Path | None) -> bool:
+        """Whether the mirror has every file of one of the editions."""
+        return any(files and has_all(files, mirror) for files in self.editions.values())
 
     @property
     def prepare_again(self) -> str:
@@ -136,7 +147,7 @@ class DataSet:
             return write_made(folder, self.name, edition, files, "generated", by)
         for edition, files in self.editions.items():
             kept = complete_record(folder, self.name, [file.name for file in files])
-            if kept is not None and kept.edition.startswith(edition):
+            if kept is not None and kept.edition.startswith(edition) and not self._strangers(kept):
                 return kept
         whole = [edition for edition, files in self.editions.items() if has_all(files, mirror)]
         edition = (whole or list(self.editions)[-1:])[0]
@@ -149,6 +160,21 @@ class DataSet:
             raise DataError(" ".join(filter(None, (str(error), self._advice(edition, mirror))))) from error
         return write_source(folder, SourceRecord(self.name, self._edition(edition, fetched), tuple(fetched)))
 
+    def read_raw(self, raw_folder: Path, names: Collection[str]) -> SourceRecord:
+        """The record of these raw files; raises DataError where one changed, or is not a pinned one."""
+        source = read_source(raw_folder, self.name, list(names))
+        if strangers := self._strangers(source):
+            raise self.refusal(
+                f"{raw_folder / strangers[0]} has none of the checksums that are pinned for {self.name}"
+            )
+        return source
+
+    def _strangers(self, source: SourceRecord) -> list[str]:
+        """Names of files with another sum than the pinned ones."""
+        pinned = {file.name: file for files in self.editions.values() for file in files}
+        found = {got.path.name: got for got in source.files}
+        return [name for name, file in pinned.items() if name in found and not file.may_be(found[name])]
+
     def prepare(self, raw_folder: Path, folder: Path) -> Prepared:
         """Encode the raw files into `folder`; returns the data, read back and verified.
 
@@ -156,7 +182,7 @@ class DataSet:
         official one.
         """
         names = self._raw_names(raw_folder)
-        source = read_source(raw_folder, self.name, list(names))
+        source = self.read_raw(raw_folder, names)
         paths: dict[str, list[Path]] = {}
         for name, split in names.items():
             paths.setdefault(split, []).append(raw_folder / name)
@@ -181,7 +207,8 @@ class DataSet:
         meta = self.read_meta(folder)
         if meta["name"] != self.name:
             raise DataError(
-                f"{folder}: holds {meta['name']!r}, not {self.name!r}; delete it and prepare again"
+                f"{folder}: holds {meta['name']!r}, not {self.name!r}; delete it and prepare again "
+                f"(`redrop prepare {self.name}`)"
             )
         return self._decode(folder, meta)
 
@@ -205,6 +232,11 @@ class DataSet:
         if wrong:
             raise DataError(f"{path}: {', '.join(wrong)} missing or of the wrong kind. {again}")
         return meta
+
+    @staticmethod
+    def identity(meta: Mapping[str, Any]) -> dict[str, str]:
+        """The fields of `Prepared`, of a meta.json."""
+        return {key: meta[key] for key in IDENTITY}
 
     def verify(self, folder: Path, meta: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         """Raises DataError when meta.json says other than what was `found` in the folder."""
@@ -279,7 +311,7 @@ def write_prepared(folder: Path, files: Mapping[str, Writer], meta: Mapping[str,
     # An older meta.json must not vouch for new rows if this is interrupted.
     (folder / META_FILE).unlink(missing_ok=True)
     for name, write in files.items():
-        with atomic_path(folder / name) as temporary:
+        with replacing(folder / name) as temporary:
             write(temporary)
     write_json(folder / META_FILE, meta)
 
@@ -345,9 +377,12 @@ def utf8_lines(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> lis
 
 
 def decoded(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> str:
-    """UTF-8 text, likewise, as one."""
+    """UTF-8 text, likewise, as one. A NUL, which no text has, is refused as well."""
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
+        if (place := raw.find(0)) >= 0:
+            raise UnicodeDecodeError("utf-8", raw, place, place + 1, "a NUL, as in a damaged or UTF-16 file")
+        return text
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         byte = raw[error.start]

@@ -13,14 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from redrop.data.base import META_FILE, DataSet, Prepared, write_prepared
-from redrop.data.source_record import SourceRecord, complete_record, read_source, write_made
+from redrop.data.source_record import SourceRecord, complete_record, write_made
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
@@ -36,24 +35,16 @@ MIN_SPLIT = 2
 MAX_VOCAB = 2**16
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Corpus(Prepared):
     """An encoded text. The arrays are read-only: copy or convert them to change them."""
 
-    name: str
-    """The data set."""
     train: np.ndarray = field(repr=False)
     """uint16, shape [n_train]: character numbers in the order of the text."""
     val: np.ndarray = field(repr=False)
     """uint16, shape [n_val]."""
     vocab: tuple[str, ...] = field(repr=False)
     """Character of each number, sorted by code point."""
-    sha256: str
-    """Of the encoded corpus: sizes and vocabulary, then both arrays (see `fingerprint`)."""
-    origin: str
-    """Where the raw text came from: `mirror`, `download`, `interpreter`, ..."""
-    edition: str
-    """Which of several texts of that name it is."""
 
     @property
     def vocab_size(self) -> int:
@@ -76,23 +67,6 @@ class Corpus(Prepared):
             f"{len(self.train):,} characters to train on, {len(self.val):,} to validate on, "
             f"{self.vocab_size} symbols"
         )
-
-    def encode(self, text: str) -> np.ndarray:
-        """Character numbers of `text`, uint16, shape [len(text)].
-
-        Raises DataError naming the first character that is not in the vocabulary.
-        """
-        return _encode(text, self.vocab)
-
-    def decode(self, ids: Sequence[int] | np.ndarray) -> str:
-        """The text of character numbers; raises DataError for a number outside the vocabulary."""
-        import numpy as np
-
-        numbers = np.asarray(ids, dtype=np.int64).reshape(-1)
-        wrong = numbers[(numbers < 0) | (numbers >= len(self.vocab))]
-        if wrong.size:
-            raise DataError(f"{wrong[0]} is no character number: {self.name} has {len(self.vocab)}")
-        return "".join(np.array(self.vocab, dtype=object)[numbers])
 
 
 @dataclass(frozen=True)
@@ -131,7 +105,7 @@ class CorpusSet(DataSet):
     def prepare(self, raw_folder: Path, folder: Path) -> Corpus:
         """Encode the text as nanoGPT does; returns the Corpus, read back and verified."""
         names = self._raw_names(raw_folder)
-        source = read_source(raw_folder, self.name, list(names))
+        source = self.read_raw(raw_folder, names)
         texts, notes = {}, {"raw_sha256": source.sha256}
         for name, split in names.items():
             texts[split], changed = self.change(self.read(raw_folder / name))
@@ -274,44 +248,7 @@ def load_corpus(folder: str | Path) -> Corpus:
             f"{folder}: train.npy, val.npy and the vocabulary do not match {META_FILE}: expected "
             f"sha256 {meta['sha256']}, actual {actual}. {again}"
         )
-    return Corpus(
-        name=meta["name"],
-        train=arrays[0],
-        val=arrays[1],
-        vocab=vocab,
-        sha256=actual,
-        origin=meta["origin"],
-        edition=meta["edition"],
-    )
-
-
-def toy_text(n: int, seed: int) -> str:
-    """`n` characters of generated sentences, for tests and demonstrations only, never as real data.
-
-    Number agrees between determiner, noun and verb (`a small cat sees`, `two small cats see`), so
-    there is structure beyond letter counts to learn. The same (n, seed) gives the same text.
-    """
-    if n < 0:
-        raise ValueError(f"n must not be negative, got {n}")
-    draw = random.Random(seed)
-    sentences: list[str] = []
-    length = 0
-    while length < n:
-        sentence = _toy_sentence(draw)
-        sentences.append(sentence)
-        length += len(sentence)
-    return "".join(sentences)[:n]
-
-
-def _toy_sentence(draw: random.Random) -> str:
-    def phrase(plural: bool) -> str:
-        determiner = draw.choice(("two", "many")) if plural else draw.choice(("a", "the"))
-        adjective = draw.choice(("small", "red", "quiet"))
-        return f"{determiner} {adjective} {draw.choice(('cat', 'dog', 'bird'))}{'s' * plural}"
-
-    plural = draw.random() < 0.5
-    verb = draw.choice(("see", "hear", "follow")) + ("" if plural else "s")
-    return f"{phrase(plural)} {verb} {phrase(draw.random() < 0.5)}.\n"
+    return Corpus(**CorpusSet.identity(meta), train=arrays[0], val=arrays[1], vocab=vocab)
 
 
 def _split(text: str, validation: str | None, name: str) -> tuple[str, str]:
@@ -338,16 +275,10 @@ def _code_points(text: str) -> np.ndarray:
 
 
 def _encode(text: str, vocab: Sequence[str]) -> np.ndarray:
-    """Numbers of the characters of `text` in the sorted `vocab`, uint16."""
+    """Numbers of the characters of `text` in the sorted `vocab`, which has them all; uint16."""
     import numpy as np
 
-    points, known = _code_points(text), _code_points("".join(vocab))
-    ids = np.minimum(np.searchsorted(known, points), len(known) - 1)
-    unknown = np.flatnonzero(known[ids] != points)
-    if unknown.size:
-        at = int(unknown[0])
-        raise DataError(f"character {text[at]!r} at position {at} is not among the corpus's {len(known)}.")
-    return ids.astype(np.uint16)
+    return np.searchsorted(_code_points("".join(vocab)), _code_points(text)).astype(np.uint16)
 
 
 def _writer(array: np.ndarray) -> Callable[[Path], None]:

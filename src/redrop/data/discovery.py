@@ -9,10 +9,9 @@ import difflib
 import functools
 import importlib
 import pkgutil
-from pathlib import Path
 
-from redrop.data.base import META_FILE, DataSet, Prepared
-from redrop.errors import ConfigError, DataError
+from redrop.data.base import DataSet
+from redrop.errors import ConfigError
 
 SETS = "redrop.data.sets"
 FAMILIES = ("corpus", "glue", "translation", "summarization")
@@ -42,15 +41,3 @@ def get(name: str) -> DataSet:
 def of_family(family: str) -> tuple[DataSet, ...]:
     """All data sets of a family."""
     return tuple(get(name) for name in names(family))
-
-
-def load_folder(folder: Path, family: type[DataSet]) -> Prepared:
-    """What is prepared in `folder`, of that family, verified (see `DataSet.load`)."""
-    name = family.read_meta(folder)["name"]
-    known = names(family.family)
-    if name not in known:
-        raise DataError(
-            f"{folder / META_FILE}: {name!r} is no {family.noun}. Known: {', '.join(known)}. "
-            f"Run `redrop prepare {folder.name}`."
-        )
-    return get(name).load(folder)

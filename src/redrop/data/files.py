@@ -6,24 +6,19 @@ import hashlib
 import json
 from pathlib import Path
 
-from redrop.atomic import replacing as atomic_path
-
-__all__ = ["CHUNK_BYTES", "atomic_path", "sha256_file", "write_json"]
+from redrop.atomic import replacing
 
 CHUNK_BYTES = 1 << 20
 
 
 def write_json(path: Path, value: object) -> None:
     """Write `value` atomically as JSON whose bytes depend on nothing but `value` (pure ASCII)."""
-    with atomic_path(path) as temporary:
+    with replacing(path) as temporary:
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True)
         temporary.write_bytes(text.encode("ascii") + b"\n")
 
 
 def sha256_file(path: Path) -> str:
     """The sha256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -3,29 +3,32 @@
 A task of GLUE is read from one of two editions, never from a mixture. `tsv`: the official TSV files, which
 only mirrors have. `hub ...`: the parquet files of nyu-mll/glue at a pinned revision, which anyone can
 download. Both give the same rows (a test compares RTE's), except that the hub's MRPC is tokenised
-(`brother , whom`) and the mirror's need not be; the edition in use is recorded with the data. A task like
-those of GLUE may have other editions, of either kind of file.
+(`brother , whom`) and the mirror's need not be; the edition in use is recorded with the data, and where
+the rows of TSV files are known to be others than the official ones, it says so. A task like those of GLUE
+may have other editions, of either kind of file.
 
 A prepared folder holds a parquet file a split. Test splits have no public labels and are left out.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from redrop.data import base
 from redrop.data.base import DataSet, Prepared, Writer
 from redrop.data.glue_split import Split
 from redrop.data.sources import RemoteFile, in_mirror
 
-if TYPE_CHECKING:
-    pass
+log = logging.getLogger(__name__)
 
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 TSV_EDITION = "tsv"
+NOT_OFFICIAL = "tsv, but not the official rows"
+"""Edition of TSV files whose rows are others: saved again with quotes, stripped, corrected, ..."""
 HUB_EDITION = f"hub {REVISION[:12]}"
 HELD_OUT = 0.1
 """Share of train that is held out where settings are chosen."""
@@ -49,6 +52,8 @@ class GlueTask(DataSet):
     """Official number of rows of each split: `train`, then what it is evaluated on (MNLI has two)."""
     balance: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
     """Official number of rows of each class, for the splits where it is known for sure."""
+    official_sha256: str | None = None
+    """Fingerprint of the rows of the official TSV files, where these have been seen."""
     lengths: tuple[float, float] | None = None
     """Mean tokens of a train and of a development example, for `redrop plan`.
 
@@ -126,7 +131,15 @@ class GlueTask(DataSet):
             for split in self.splits
         }
         self.verify(folder, meta, self.describe(splits))
-        return TaskData(self, splits, meta["origin"], meta["edition"], meta["sha256"], folder)
+        found = self.identity(meta)
+        if found["edition"] == TSV_EDITION and self.official_sha256 not in (None, found["sha256"]):
+            found["edition"] = NOT_OFFICIAL
+            log.warning(
+                "%s: there are as many rows as in the official TSV files, but not the same (saved again with "
+                "quotes, or stripped?); its scores compare with nobody else's. %s",
+                *(folder, self.remedy),
+            )
+        return TaskData(**found, task=self, splits=splits, folder=folder)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
         from redrop.data.glue_files import read
@@ -147,24 +160,15 @@ class GlueTask(DataSet):
         return f"The official TSV files would do as well; missing: {wanted}{beside}."
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TaskData(Prepared):
     """A prepared task."""
 
     task: GlueTask
     splits: dict[str, Split]
     """`train` and each dev split."""
-    origin: str
-    edition: str
-    sha256: str
-    """Of the rows of all splits (see `fingerprint`)."""
     folder: Path
     """Where it stands."""
-
-    @property
-    def name(self) -> str:
-        """The data set."""
-        return self.task.name
 
     @property
     def summary(self) -> str:
@@ -205,13 +209,6 @@ def released(task: str, folder: str, hub: Mapping[str, tuple[int, str]]) -> dict
             )
         )
     return {TSV_EDITION: tuple(tsv), HUB_EDITION: tuple(parquet)}
-
-
-def load_task(folder: str | Path) -> TaskData:
-    """The task prepared in `folder`, verified (see `DataSet.load`)."""
-    from redrop.data.discovery import load_folder
-
-    return load_folder(Path(folder), GlueTask)
 
 
 def hold_out(split: Split, fraction: float = HELD_OUT, seed: int = 0) -> tuple[Split, Split]:

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.data.files import atomic_path, sha256_file, write_json
+from redrop.atomic import replacing
+from redrop.data.files import sha256_file, write_json
 from redrop.errors import DataError
 
 SOURCE_FILE = "source.json"
@@ -108,7 +109,7 @@ def write_made(
     made = []
     for file_name, raw in files.items():
         path = folder / file_name
-        with atomic_path(path) as temporary:
+        with replacing(path) as temporary:
             temporary.write_bytes(raw)
         made.append(FetchedFile(path, hashlib.sha256(raw).hexdigest(), origin, len(raw), by))
     return write_source(folder, SourceRecord(name, edition, tuple(made)))

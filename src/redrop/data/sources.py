@@ -2,11 +2,12 @@
 
 A mirror's files are checked against the mirror's own SHA256SUMS, downloads against the pinned sum.
 Without a pinned sum a file must first parse as its type, because a file host may answer with a web
-page; then its sum is recorded.
+page; then its sum is recorded. Files on the Hugging Face hub are asked of the hub that HF_ENDPOINT names.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -16,10 +17,12 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
-from redrop.data.files import CHUNK_BYTES, atomic_path, sha256_file
+from redrop.atomic import replacing
+from redrop.data.files import CHUNK_BYTES, sha256_file
 from redrop.data.source_record import FetchedFile, note_file, noted_file, recorded_file
-from redrop.errors import DataError
+from redrop.errors import ConfigError, DataError
 
+HUB = "https://huggingface.co"
 MIRROR_SUMS = "SHA256SUMS"
 MAX_BYTES = 512 * 2**20
 TIMEOUT_S = 60.0
@@ -57,6 +60,31 @@ class RemoteFile:
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(f"{self.name}: mirror path {str(path)!r} leaves the mirror")
 
+    def may_be(self, found: FetchedFile) -> bool:
+        """Whether a file that was fetched earlier has a sum that it would be let through with today."""
+        if found.sha256 in (self.sha256, *self.mirror_sha256):
+            return True
+        return not self.mirror_sha256 and (self.sha256 is None or found.origin == "mirror")
+
+    @property
+    def known_size(self) -> int | None:
+        """Bytes of a download, or None: a size without a pinned sum is only the most that is let through."""
+        return self.size if self.sha256 is not None else None
+
+    @property
+    def address(self) -> str:
+        """What is asked for the file: `url`, or the same place of the hub that is used."""
+        return hub() + self.url.removeprefix(HUB) if self.url.startswith(f"{HUB}/") else self.url
+
+
+def hub() -> str:
+    """Address of the Hugging Face hub: HF_ENDPOINT, as for models; raises ConfigError where that is none."""
+    asked = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or HUB
+    parts = urlsplit(asked)
+    if parts.scheme not in ("https", "http") or not parts.netloc:
+        raise ConfigError(f"HF_ENDPOINT: {asked!r} is no address; give one such as {HUB}, or unset it")
+    return asked
+
 
 def in_mirror(file: RemoteFile, mirror: Path | None) -> bool:
     """Whether the mirror has the file."""
@@ -92,11 +120,10 @@ def _kept(remote: RemoteFile, folder: Path) -> FetchedFile | None:
     if not path.is_file():
         return None
     actual = sha256_file(path)
-    known = actual == remote.sha256 or actual in remote.mirror_sha256
     for record in (recorded_file(folder, remote.name), noted_file(folder, remote.name)):
-        if record is not None and record.sha256 == actual and (known or not remote.mirror_sha256):
+        if record is not None and record.sha256 == actual and remote.may_be(record):
             return record
-    if known:
+    if actual in (remote.sha256, *remote.mirror_sha256):
         return FetchedFile(path, actual, "found", path.stat().st_size, remote.url)
     return None
 
@@ -117,7 +144,7 @@ def _from_mirror(
         return None
     source, path = root / relative, folder / remote.name
     expected = _mirror_sums(root).get(relative)
-    with atomic_path(path) as temporary:
+    with replacing(path) as temporary:
         shutil.copyfile(source, temporary)
         # The copy is what is hashed and kept, so a mirror that changes meanwhile cannot slip by.
         actual = sha256_file(temporary)
@@ -165,18 +192,18 @@ def _mirror_sums(root: Path) -> dict[str, str]:
 def _from_address(remote: RemoteFile, folder: Path, root: Path | None, check: Check | None) -> FetchedFile:
     """The file from its original address; raises DataError when it cannot be had or is wrong."""
     path = folder / remote.name
-    with atomic_path(path) as temporary:
+    with replacing(path) as temporary:
         _download(remote, temporary, root)
         actual = sha256_file(temporary)
         if remote.sha256 is not None and actual != remote.sha256:
             raise DataError(
-                f"{remote.name} from {remote.url} has the wrong checksum: expected sha256 "
+                f"{remote.name} from {remote.address} has the wrong checksum: expected sha256 "
                 f"{remote.sha256}, actual {actual}. The download was discarded. Try again; if it "
                 f"stays wrong, the address serves another file. {_by_hand(remote, root)}"
             )
         if remote.sha256 is None:
-            _parse(check, temporary, f"{remote.name} from {remote.url}")
-        file = FetchedFile(path, actual, "download", temporary.stat().st_size, remote.url)
+            _parse(check, temporary, f"{remote.name} from {remote.address}")
+        file = FetchedFile(path, actual, "download", temporary.stat().st_size, remote.address)
         note_file(file)
     return file
 
@@ -204,12 +231,13 @@ def _download(remote: RemoteFile, path: Path, root: Path | None) -> None:
     for pause in (*RETRY_PAUSES_S, None):
         try:
             with path.open("wb") as stream:
-                downloader(remote.url, _Limited(stream, limit, remote), None)
+                downloader(remote.address, _Limited(stream, limit, remote), None)
             return
         except (requests.RequestException, ConnectionError, TimeoutError) as error:
             if pause is None or _is_final(error):
                 raise DataError(
-                    f"cannot get {remote.name} from {remote.url}: {_reason(error)}. {_by_hand(remote, root)}"
+                    f"cannot get {remote.name} from {remote.address}: {_reason(error)}. "
+                    f"{_by_hand(remote, root)}"
                 ) from error
             time.sleep(pause)
 
@@ -242,7 +270,8 @@ def _by_hand(remote: RemoteFile, root: Path | None) -> str:
 def _refuse_plain_http(response: object, *_args: object, **_kwargs: object) -> None:
     """A hook of requests: an https address must not lead to a plain http one."""
     target = urljoin(response.url, response.headers.get("location", ""))
-    if response.is_redirect and urlsplit(target).scheme != "https":
+    schemes = urlsplit(response.url).scheme, urlsplit(target).scheme
+    if response.is_redirect and schemes[0] == "https" != schemes[1]:
         raise DataError(f"{response.url} leads to {target}, which is not https: refused.")
 
 
@@ -253,7 +282,7 @@ class _Limited:
         self._stream = stream
         self._left = limit
         self._message = (
-            f"{remote.name} from {remote.url} is longer than the {limit} bytes it should have at "
+            f"{remote.name} from {remote.address} is longer than the {limit} bytes it should have at "
             "most: the address serves another file. The download was discarded."
         )
 

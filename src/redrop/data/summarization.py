@@ -152,9 +152,7 @@ class SummarySet(DataSet):
             raise DataError(f"{tokenizer} is missing. {self.prepare_again}")
         found = self.describe(splits) | {"tokenizer_sha256": sha256_file(tokenizer)}
         self.verify(folder, meta, found)
-        return SummaryData(
-            self.name, splits, meta["origin"], meta["edition"], meta["sha256"], folder, meta["counts"]
-        )
+        return SummaryData(**self.identity(meta), splits=splits, folder=folder, counts=meta["counts"])
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
         """A file without a pinned sha256 must read and, downloaded, have the pinned git id."""
@@ -183,18 +181,12 @@ class SummarySet(DataSet):
         return f"There is a smaller data set: `redrop fetch {self.smaller}`." if self.smaller else ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SummaryData(Prepared):
     """A prepared data set."""
 
-    name: str
     splits: dict[str, SummarySplit]
     """`train`, `valid`, `test`."""
-    origin: str
-    edition: str
-    """Revision or commit, with the files that are of another edition; `sample: ...`, or `toy ...`."""
-    sha256: str
-    """Of the rows of all splits (see `fingerprint`)."""
     folder: Path
     """Where it stands."""
     counts: dict[str, dict[str, int]]
@@ -264,10 +256,3 @@ def part(split: SummarySplit, held_out: Mapping[str, int]) -> dict[str, SummaryS
 def fingerprint(splits: Mapping[str, SummarySplit]) -> str:
     """sha256, in hex, of the rows: `[id, document, [summary, ...]]`."""
     return base.fingerprint({name: list(split.rows()) for name, split in splits.items()})
-
-
-def load_summaries(folder: str | Path) -> SummaryData:
-    """The data set prepared in `folder`, verified (see `DataSet.load`)."""
-    from redrop.data.discovery import load_folder
-
-    return load_folder(Path(folder), SummarySet)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from redrop.data.files import atomic_path
+from redrop.atomic import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -121,6 +121,6 @@ def cached_tokens(
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             path.unlink()  # damaged: it is only a cache
     tokens = tokenise(tokenizer, first, second, max_length)
-    with atomic_path(path) as part, part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         np.savez(file, ids=tokens.ids, segments=tokens.segments, starts=tokens.starts)
     return tokens

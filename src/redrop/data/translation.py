@@ -154,14 +154,11 @@ class ParallelSet(DataSet):
         vocabulary = tuple(base.read_utf8(folder / VOCABULARY_FILE, self.prepare_again).split("\n")[:-1])
         self.verify(folder, meta, self.describe(splits, codes, vocabulary))
         return ParallelData(
-            name=self.name,
+            **self.identity(meta),
             languages=self.languages,
             splits=splits,
             vocabulary=vocabulary,
             lower_cased=self.lower_case,
-            origin=meta["origin"],
-            edition=meta["edition"],
-            sha256=meta["sha256"],
             folder=folder,
             counts=meta["counts"],
         )
@@ -178,12 +175,10 @@ class ParallelSet(DataSet):
         return edition if known else f"{edition}, sha256 {fetched[0].sha256[:12]}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ParallelData(Prepared):
     """A prepared parallel text."""
 
-    name: str
-    """The data set."""
     languages: tuple[str, str]
     splits: dict[str, ParallelSplit] = field(repr=False)
     """`train`, `valid`, then the test sets; `test` is the main one."""
@@ -191,10 +186,6 @@ class ParallelData(Prepared):
     """Symbols of both sides of the training text, the most frequent first; no special ones."""
     lower_cased: bool
     """Whether `tokenised` and `bpe` are lower-cased; `raw` is not."""
-    origin: str
-    edition: str
-    sha256: str
-    """Of all sentences, the merges and the vocabulary (see `fingerprint`)."""
     folder: Path
     """Where it stands."""
     counts: dict[str, dict[str, int]]
@@ -217,13 +208,6 @@ def fingerprint(splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Seq
     """
     rows = {name: list(zip(*_columns(split).values(), strict=True)) for name, split in splits.items()}
     return base.fingerprint(rows, codes, vocabulary)
-
-
-def load_parallel(folder: str | Path) -> ParallelData:
-    """The parallel text prepared in `folder`, verified (see `DataSet.load`)."""
-    from redrop.data.discovery import load_folder
-
-    return load_folder(Path(folder), ParallelSet)
 
 
 def _clean(

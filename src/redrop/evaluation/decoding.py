@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,12 +59,20 @@ def decode(
     store: Path | None = None,
     cache: bool = True,
     progress: str | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Decoded texts, in the order of ``source``; the model is put into evaluation mode.
 
     ``store``: a file that finished batches are added to, and taken from; ``cache``: keep keys and values of
-    what was decoded (without it everything is computed anew for each token); ``progress``: name of a bar.
+    what was decoded (without it everything is computed anew for each token); ``progress``: name of a bar;
+    ``check`` is called before every token and may raise.
     """
+    from transformers import StoppingCriteriaList
+
+    def go_on(ids: torch.Tensor, _: object, **__: object) -> torch.Tensor:
+        check()
+        return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+
     model.eval()
     order = np.argsort(source.lengths, kind="stable")
     cuts = token_batches(source.lengths[order], max(1, spec.batch_tokens // spec.beam))
@@ -80,6 +88,7 @@ def decode(
             examples = order[cut]
             found = stored.get(number)
             if found is None:
+                check()
                 ids, real = source.padded(examples, codec.pad)
                 limit = spec.max_length
                 if spec.max_ratio:
@@ -88,6 +97,7 @@ def decode(
                     input_ids=ids.to(device),
                     attention_mask=real.long().to(device),
                     generation_config=settings_of(spec, codec, limit, cache),
+                    stopping_criteria=StoppingCriteriaList([go_on]),
                 )
                 found = [codec.decode(_output(row, codec)) for row in made.tolist()]
                 stored.add(number, found)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+BLOCK = 2**20
+"""Windows that are drawn at a time, at most: what an evaluation needs of memory does not grow beyond them."""
 
 
 def windows_a_pass(device: torch.device) -> int:
@@ -39,21 +42,39 @@ def take(
     return both[:, :-1], both[:, 1:]
 
 
-def _batches(starts: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def batches(starts: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """``starts`` in parts of ``size``, the last one shorter."""
     for begin in range(0, len(starts), size):
         yield starts[begin : begin + size]
 
 
+def draw_windows(generator: np.random.Generator, high: int, count: int) -> Iterator[np.ndarray]:
+    """``count`` random starts below ``high``, a block at a time: the numbers that one draw would give."""
+    for begin in range(0, count, BLOCK):
+        yield generator.integers(0, high, min(BLOCK, count - begin))
+
+
 @torch.no_grad()
-def mean_loss(model: torch.nn.Module, tokens: np.ndarray, starts: np.ndarray) -> float:
-    """Mean cross entropy in nats a character over the windows at ``starts``, float32, no dropout."""
+def mean_loss(
+    model: torch.nn.Module,
+    tokens: np.ndarray,
+    starts: np.ndarray | Iterable[np.ndarray],
+    check: Callable[[], None] = lambda: None,
+) -> float:
+    """Mean cross entropy in nats a character over the windows at ``starts``, float32, no dropout.
+
+    ``starts``: all of them, or block by block; ``check`` is called before every forward pass.
+    """
     device = next(model.parameters()).device
     training = model.training
     model.eval()
-    total = 0.0
-    for chunk in _batches(starts, windows_a_pass(device)):
-        x_BT, y_BT = take(tokens, chunk, model.spec.block_size, device)
-        losses = F.cross_entropy(model(x_BT).flatten(0, 1), y_BT.flatten(), reduction="sum")
-        total += losses.double().item()
+    total, count = 0.0, 0
+    for block in [starts] if isinstance(starts, np.ndarray) else starts:
+        for chunk in batches(block, windows_a_pass(device)):
+            check()
+            x_BT, y_BT = take(tokens, chunk, model.spec.block_size, device)
+            losses = F.cross_entropy(model(x_BT).flatten(0, 1), y_BT.flatten(), reduction="sum")
+            total += losses.double().item()
+        count += len(block)
     model.train(training)
-    return total / (len(starts) * model.spec.block_size)
+    return total / (count * model.spec.block_size)

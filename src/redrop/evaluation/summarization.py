@@ -3,15 +3,22 @@
 A metric is the mean over the examples of the F1 score, times 100. ROUGE-Lsum compares sentence by
 sentence, so it depends on where sentences end; ways to tell are in `SPLITTERS`, and the signature names the
 ones that were used. The other metrics are of the same text and do not see the ends.
+
+rouge-score reads Latin letters without accents, and digits; of text in another script it sees nothing. That
+is warned of.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import logging
 import re
 from collections.abc import Callable, Sequence
 
 from redrop.record import Metric
+
+log = logging.getLogger(__name__)
 
 METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 OVER_REFERENCES = {"mean": lambda values: sum(values) / len(values), "max": max}
@@ -81,6 +88,9 @@ def scores(
     from rouge_score.rouge_scorer import RougeScorer
 
     _check(hypotheses, references, metrics)
+    unread = unread_share([target for targets in references for target in targets])
+    if unread > 0.5:
+        _say_unread(split, round(100 * unread))
     combine = _named(OVER_REFERENCES, over)
     of_hypothesis, of_reference = (
         _named(SPLITTERS, name) for name in (hypothesis_sentences, reference_sentences)
@@ -103,6 +113,22 @@ def scores(
         )
         for name, total in totals.items()
     }
+
+
+def unread_share(texts: Sequence[str]) -> float:
+    """The share of letters and digits that ROUGE does not read; 0 where there are none."""
+    signs = [sign for text in texts for sign in text if sign.isalnum()]
+    return sum(not sign.isascii() for sign in signs) / max(1, len(signs))
+
+
+@functools.cache  # a run evaluates many times
+def _say_unread(split: str, percent: int) -> None:
+    log.warning(
+        "%s: ROUGE reads Latin letters and digits only, and %d %% of those in the references are others: it "
+        "is near 0 whatever the summaries say; compare by loss, or transliterate the text",
+        split,
+        percent,
+    )
 
 
 def _signature(references: Sequence[Sequence[str]], hypothesis: str, reference: str, over: str) -> str:

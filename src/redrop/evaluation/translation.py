@@ -6,6 +6,9 @@ Two BLEU scores are kept apart, because they differ by points:
 with sacrebleu's own tokenisation off. `sacrebleu` is on plain text, tokenised by sacrebleu (`13a`, `zh`
 for Chinese), so that anybody can compare it. `chrf` is on the same plain text. All are from 0 to 100.
 
+Moses's detokeniser does not put typographic signs (`“`, `’`, `…`) back to their words, so that with such
+references even a perfect translation gets a `sacrebleu` below 100. `scores` then says how high it can be.
+
 Smoothing is sacrebleu's default (`exp`), which matters only where no n-gram of some length matches at all.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -25,6 +29,8 @@ from redrop.record import Metric
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric as Scorer
 
+log = logging.getLogger(__name__)
+
 METRICS = ("bleu", "sacrebleu", "chrf")
 SAMPLES = 1000
 """Resamples of the paired bootstrap, sacrebleu's default."""
@@ -32,6 +38,8 @@ SEED = 12345
 """Of the paired bootstrap, sacrebleu's default."""
 
 _SEED_VARIABLE = "SACREBLEU_SEED"
+_TYPOGRAPHIC = re.compile("[\u2018-\u201f\u2026\u2039\u203a\u00ab\u00bb]")
+"""Quotes, the apostrophe and the ellipsis that are not ASCII."""
 _COMPOUND = re.compile(r"(\S)-(\S)")
 _NOTES = {"bleu": "; compounds split at hyphens", "sacrebleu": "", "chrf": ""}
 """What sacrebleu's signature cannot know."""
@@ -124,11 +132,26 @@ def scores(
     note = f"; hypotheses {by}" if plain_references is not None else f"; hypotheses and references {by}"
     plain = detokenise(hypotheses, language)
     targets = detokenise(references, language) if plain_references is None else plain_references
+    if any(map(_TYPOGRAPHIC.search, targets)):
+        _say_highest(tuple(references), tuple(targets), split, language)
     found = {"bleu": score("bleu", hypotheses, references, split=split)}
     for name in ("sacrebleu", "chrf"):
         metric = score(name, plain, targets, split=split, language=language)
         found[name] = replace(metric, signature=metric.signature + note)
     return found
+
+
+@functools.lru_cache(maxsize=8)  # said once of each set of references
+def _say_highest(references: tuple[str, ...], targets: tuple[str, ...], split: str, language: str) -> None:
+    """Log the sacreBLEU that the references themselves get, where it is not 100 (chrF sees no spaces)."""
+    plain = detokenise(references, language)
+    highest = score("sacrebleu", plain, targets, split=split, language=language).value
+    if highest < 99.95:
+        log.warning(
+            "%s: a perfect translation gets a sacrebleu of %.1f, not 100: the detokeniser leaves spaces at "
+            "the typographic quotes of its references; bleu, on tokenised text, and chrf have no such loss",
+            *(split, highest),
+        )
 
 
 def paired_bootstrap(

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from redrop.errors import ConfigError
-from redrop.models.pretrained import LOCAL, quiet, readable, refuse_random
+from redrop.models.pretrained import LOCAL, quiet, readable, refuse_random, set_rates
 from redrop.models.sources import TOY
 from redrop.spec_generation import GeneratorSpec, TransformerSpec
 from redrop.streams import derive_seed
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 POSITIONS = 1024
 """Tokens that a Transformer of ours can tell the place of; sinusoids, so they cost nothing."""
 RATES = ("dropout", "attention_dropout", "activation_dropout")
+RELEASED_RATES = {rate: (rate,) for rate in RATES} | {"dropout": ("dropout", "dropout_rate")}
+"""Our names of dropout rates -> what configurations of ``transformers`` call them."""
 TOY_SIZES = {
     "d_model": 64,
     "encoder_layers": 2,
@@ -109,20 +111,38 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
     Settings of a search that come with it are dropped: the run's own are all that count. Raises ``DataError``
     where the folder cannot be loaded, ``ConfigError`` where its outputs begin otherwise than BART's do.
     """
-    from transformers import AutoModelForSeq2SeqLM, BartConfig, BartForConditionalGeneration, GenerationConfig
+    from transformers import (
+        AutoConfig,
+        AutoModelForSeq2SeqLM,
+        BartConfig,
+        BartForConditionalGeneration,
+        GenerationConfig,
+    )
 
-    rates = {key: getattr(spec, key) for key in RATES if getattr(spec, key) is not None}
     with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(derive_seed(seed, "initialisation"))
         if spec.checkpoint == TOY:
-            config = BartConfig(vocab_size=codec.size, **TOY_SIZES, **rates, **_marks(codec))
+            config = BartConfig(vocab_size=codec.size, **TOY_SIZES, **_marks(codec))
+            set_rates(config, spec, RELEASED_RATES)
             return BartForConditionalGeneration(config)
-        with readable(folder, "cannot be loaded as an encoder-decoder"):  # or has no rate of that name
+        with readable(folder, "cannot be loaded as an encoder-decoder"):
+            config = AutoConfig.from_pretrained(folder, **LOCAL)
+            set_rates(config, spec, RELEASED_RATES)
             model, found = AutoModelForSeq2SeqLM.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **LOCAL, **rates
+                folder,
+                config=config,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **LOCAL,
             )
             refuse_random(found["missing_keys"])
         model.generation_config = GenerationConfig()
+        if codec.pad is None or codec.end is None:
+            raise ConfigError(
+                f"model.checkpoint: the tokenizer of {spec.checkpoint} has no padding or no end mark; "
+                "give one that is built like BART"
+            )
         start = getattr(model.config, "decoder_start_token_id", codec.end)
         if start != codec.end:
             raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,11 +83,11 @@ def load_encoder(
         torch.manual_seed(derive_seed(seed, "initialisation"))
         if spec.checkpoint == TOY:
             config = BertConfig(vocab_size=vocabulary, num_labels=n_labels, **TOY_SIZES)
-            _set_rates(config, spec)
+            set_rates(config, spec)
             return AutoModelForSequenceClassification.from_config(config)
         with readable(folder, "cannot be loaded as an encoder"):
             config = AutoConfig.from_pretrained(folder, num_labels=n_labels, **LOCAL)
-            _set_rates(config, spec)
+            set_rates(config, spec)
             model, found = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 config=config,
@@ -120,12 +120,14 @@ def _draw_head(model: PreTrainedModel) -> None:
     """New weights for what stands on the encoder, also where the folder holds a head of another task."""
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear) and not name.startswith(model.base_model_prefix):
-            torch.nn.init.normal_(module.weight, std=model.config.initializer_range)
-            torch.nn.init.zeros_(module.bias)
+            torch.nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
+            if module.bias is not None:
+                torch.nn.init.zeros_(module.bias)
 
 
-def _set_rates(config: PretrainedConfig, spec: EncoderSpec) -> None:
-    for key, names in RATES.items():
+def set_rates(config: PretrainedConfig, spec: Any, known: Mapping[str, Sequence[str]] = RATES) -> None:
+    """Put the run's dropout rates into a configuration; ``ConfigError`` for one that it does not have."""
+    for key, names in known.items():
         rate = getattr(spec, key)
         if rate is None:
             continue
@@ -168,7 +170,12 @@ def _word_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
 def compute_layers_again(model: PreTrainedModel) -> None:
     """Gradient checkpointing: activations within a layer are computed again in the backward pass."""
     options = {"use_reentrant": False}
-    if hasattr(model, "activation_checkpointing_enable"):  # the name since transformers 5.20 or so
-        model.activation_checkpointing_enable(options)
-    else:
-        model.gradient_checkpointing_enable(options)
+    try:
+        if hasattr(model, "activation_checkpointing_enable"):  # the name since transformers 5.20 or so
+            model.activation_checkpointing_enable(options)
+        else:
+            model.gradient_checkpointing_enable(options)
+    except ValueError as error:
+        raise ConfigError(
+            f"schedule.gradient_checkpointing: a {model.config.model_type} cannot do it; give false"
+        ) from error

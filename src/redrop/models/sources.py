@@ -16,6 +16,7 @@ from pathlib import Path
 
 from redrop.checks import suggest
 from redrop.data.files import sha256_file, write_json
+from redrop.data.sources import HUB
 from redrop.errors import ConfigError, DataError
 
 SOURCE_FILE = "source.json"
@@ -142,6 +143,7 @@ def fetch(checkpoint: str, revision: str | None, folder: Path) -> dict[str, obje
     known = read_source(folder)
     if known is not None:
         check_files(folder, known)
+        check_model(folder, known, checkpoint, revision)
         return known
     folder.mkdir(parents=True, exist_ok=True)
     if is_local(checkpoint) and checkpoint not in RELEASED:
@@ -187,8 +189,38 @@ def check_files(folder: Path, source: dict[str, object]) -> None:
             )
 
 
+def check_model(folder: Path, source: dict[str, object], checkpoint: str, revision: str | None) -> None:
+    """Refuse a folder that holds another model than the one that is named; raises ``DataError``.
+
+    Compared is what the name pins: the sum of the weights, or the repository and the commit on the hub; of a
+    folder's model, the weights that are in that folder now, if it is still there.
+    """
+    found = source.get("sha256")
+    if is_local(checkpoint) and checkpoint not in RELEASED:
+        weights = Path(checkpoint) / WEIGHTS
+        expected = sha256_file(weights) if weights.is_file() else None
+    else:
+        try:
+            model = find(checkpoint, revision)
+        except ConfigError:
+            if source.get("model") != checkpoint:
+                raise
+            return  # of a folder that is gone
+        expected = model.sha256
+        if expected is None:
+            commit = "" if str(model.revision).startswith("refs/") else str(model.revision)
+            expected = f"{HUB}/{model.repository}/tree/{commit}"
+            found = str(source.get("origin"))[: None if commit else len(expected)]
+    if expected not in (None, found):
+        raise DataError(
+            f"{folder}: holds another model than {checkpoint!r} (that of {source.get('origin')}): expected "
+            f"{expected}, found {found}; delete the folder or give another, and run the same command again"
+        )
+
+
 def _copy(origin: Path, folder: Path) -> str:
-    for name in NEEDED:
+    for name in () if folder.samefile(origin) else NEEDED:
+        (folder / name).unlink(missing_ok=True)  # of another model, whose fetch was not finished
         if (origin / name).is_file():
             shutil.copyfile(origin / name, folder / name)
     return str(origin)
@@ -225,4 +257,4 @@ def _from_hub(model: ReleasedModel, folder: Path) -> str:
             f"--local-dir {model.name}`; "
             f"copy that folder here and give its path as model.checkpoint."
         ) from error
-    return f"https://huggingface.co/{model.repository}/tree/{commit}"
+    return f"{HUB}/{model.repository}/tree/{commit}"

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 
-from redrop.analysis.claims import Comparison
+from redrop.analysis.compared import ComparedPair
 
 WIDTH, HEIGHT = 160, 18
 MARGIN = 6
 
 
-def reach(comparison: Comparison) -> float:
+def reach(comparison: ComparedPair) -> float:
     """How far from zero the picture reaches."""
-    interval = comparison.interval
-    values = [abs(value) for value in (interval.low, interval.high, *comparison.differences.values())]
+    values = [abs(value) for value in (*comparison.result.interval(), *comparison.differences.values())]
     return max(filter(math.isfinite, values), default=0.0) or 1.0
 
 
-def picture(comparison: Comparison) -> str:
+def picture(comparison: ComparedPair) -> str:
     """An svg without ids, on a scale of its own; to the right of the line is what the claim says."""
 
     limit = reach(comparison)
@@ -25,17 +24,17 @@ def picture(comparison: Comparison) -> str:
     def x(value: float) -> str:
         return f"{WIDTH / 2 + value / limit * (WIDTH / 2 - MARGIN):.1f}"
 
-    middle, interval = HEIGHT // 2, comparison.interval
+    middle, (low, high) = HEIGHT // 2, comparison.result.interval()
     shapes = [f'<line class="zero" x1="{WIDTH // 2}" x2="{WIDTH // 2}" y1="0" y2="{HEIGHT}"/>']
-    if math.isfinite(interval.low):
-        ends = f'x1="{x(interval.low)}" x2="{x(interval.high)}"'
+    if math.isfinite(low):
+        ends = f'x1="{x(low)}" x2="{x(high)}"'
         shapes.append(f'<line class="interval" {ends} y1="{middle}" y2="{middle}"/>')
     shapes += [
         f'<circle class="seed" cx="{x(value)}" cy="{middle}" r="1.8"/>'
         for value in comparison.differences.values()
     ]
-    if interval.n:
-        shapes.append(f'<circle class="mean" cx="{x(interval.mean)}" cy="{middle}" r="3.6"/>')
+    if comparison.result.n:
+        shapes.append(f'<circle class="mean" cx="{x(comparison.result.mean)}" cy="{middle}" r="3.6"/>')
     return (
         f'<svg class="difference" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'aria-hidden="true" focusable="false">{"".join(shapes)}</svg>'

@@ -173,7 +173,6 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
         "MEANING": verdicts.MEANING,
         "counts": verdicts.counts,
         "counted": verdicts.counted,
-        "standing": verdicts.standing,
         "sentence": sentences.sentence,
         "signed": sentences.signed,
         "unit_of": lambda claim: sentences.WORDS.get(claim.metric, sentences.OTHER)[2],
@@ -204,8 +203,7 @@ def claim_figures(chapter: Chapter, judged: Judged) -> list[ShownFigure]:
         if one.view.study.part == judged.claim.part:
             found += [figure for figure in images if figure.entry.protocol is None]  # of all claims there
     for judgement in judged.judgements:
-        run = [one for one in judgement.comparisons if one.interval.n]
-        named = {config for one in run for config in (one.config, one.than)}
+        named = {config for one in judgement.run for config in (one.config, one.than)}
         sweeps = study.protocol(judgement.protocol).sweeps
         for figure in drawn:
             if figure.entry.protocol != judgement.protocol or figure.entry.task not in (None, judgement.task):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redrop.analysis.claims import budget, model_size
 from redrop.analysis.collect import Group
+from redrop.analysis.compared import budget, model_size
 from redrop.analysis.scoring import in_order
 from redrop.analysis.study_results import StudyResults
 from redrop.report.study_views import StudyRuns

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import math
 
-from redrop.analysis.claims import (
-    CONTRADICTED,
-    INCONCLUSIVE,
-    NOT_RUN,
-    ONE_SEED,
-    SUPPORTED,
-    Comparison,
-    Judgement,
-)
+from redrop.analysis.claims import Judgement
+from redrop.analysis.compared import ComparedPair
+from redrop.analysis.decision.claim import FOR
+from redrop.analysis.decision.comparison import CONTRADICTED, NOT_RUN, UNDECIDED, Comparison
+from redrop.analysis.decision.power import detectable_by, seeds_to_decide
 from redrop.analysis.summary import MINUS
 
 WORDS = {
@@ -58,64 +54,70 @@ def seeds(n: int) -> str:
     return f"{n} seed" + ("s" if n != 1 else "")
 
 
-def compared(judgement: Judgement, comparison: Comparison) -> str:
+def compared(judgement: Judgement, comparison: ComparedPair) -> str:
     """One comparison without a verdict; empty where it was not run."""
-    interval = comparison.interval
-    if not interval.n:
+    found = comparison.result
+    if not found.n:
         return ""
     better, worse, unit = WORDS.get(judgement.claim.metric, OTHER)
-    mean, low, high = interval.mean, interval.low, interval.high
-    if low == high == 0:
-        return f"{comparison.config} and {comparison.than} do not differ in any of {seeds(interval.n)}"
+    mean, (low, high) = found.mean, found.interval()
+    if not any(found.differences):
+        return f"{comparison.config} and {comparison.than} do not differ in any of {seeds(found.n)}"
     words = (better if mean >= 0 else worse).format(f"{amount(mean, unit)} {unit}".strip())
     if math.isnan(low):
-        evidence = f"{seeds(interval.n)}, so no interval"
+        evidence = f"{seeds(found.n)}, so no interval"
     elif low > 0 or high < 0:
         near, far = sorted((low, high), key=abs)
-        evidence = f"95 % interval {amount(near, unit)} to {amount(far, unit)}, {seeds(interval.n)}"
+        evidence = f"95 % interval {amount(near, unit)} to {amount(far, unit)}, {seeds(found.n)}"
     else:
         if mean < 0:  # seen in the direction of the words
             low, high = -high, -low
-        evidence = f"95 % interval {signed(low, unit)} to {signed(high, unit)}, {seeds(interval.n)}"
+        evidence = f"95 % interval {signed(low, unit)} to {signed(high, unit)}, {seeds(found.n)}"
     return f"{comparison.config} {words} {comparison.than} ({evidence})"
 
 
-def telling(judgement: Judgement) -> Comparison | None:
+def telling(judgement: Judgement) -> ComparedPair | None:
     """The comparison on which the verdict rests: the clearest that goes against it, else the least clear."""
-    run = [one for one in judgement.comparisons if one.interval.n]
+    run = judgement.run
     if not run:
         return None
     against = [one for one in run if one.verdict == CONTRADICTED]
     if against:
-        return min(against, key=lambda one: one.interval.high)
-    unclear = [one for one in run if one.verdict in (INCONCLUSIVE, ONE_SEED)] or run
+        return min(against, key=lambda one: one.result.interval()[1])
+    unclear = [one for one in run if one.verdict not in FOR] or run
     return min(unclear, key=_least)
 
 
-def _least(comparison: Comparison) -> float:
+def _least(comparison: ComparedPair) -> float:
     """The lower end of the interval, or the difference itself where there is none."""
-    interval = comparison.interval
-    return interval.mean if math.isnan(interval.low) else interval.low
+    low, _ = comparison.result.interval()
+    return comparison.result.mean if math.isnan(low) else low
+
+
+def would_decide(comparison: Comparison, metric: str) -> str:
+    """``5 seeds can show 0.012 nats, and 9 would decide``; of an undecided comparison."""
+    unit = WORDS.get(metric, OTHER)[2]
+    shown, needed = detectable_by(comparison), seeds_to_decide(comparison.matters, comparison.spread.sd)
+    parts = []
+    if shown > 0.0:
+        parts.append(f"{seeds(comparison.n)} can show {amount(shown, unit)} {unit}".strip())
+    if needed is not None:
+        parts.append(f"{needed:,} would decide" if parts else f"{needed:,} seeds would decide")
+    return ", and ".join(parts)
 
 
 def sentence(judgement: Judgement) -> str:
     """What a judgement rests on and comes to."""
-    comparisons, verdict = judgement.comparisons, judgement.verdict
-    run = [one for one in comparisons if one.interval.n]
+    run, verdict = judgement.run, judgement.verdict
     one = telling(judgement)
     where = f"at {judgement.budget} ({judgement.protocol}, {judgement.task})"
     if one is None:
         return f"No two of the configurations that the claim names have a seed in common: {NOT_RUN} {where}."
     text = compared(judgement, one)
-    if len(run) > 1:
-        agreeing = sum(other.verdict == SUPPORTED for other in run)
-        against = sum(other.verdict == CONTRADICTED for other in run)
-        if verdict == SUPPORTED:
+    if len(judgement.comparisons) > 1:
+        if verdict in FOR:
             text += f", the closest of {len(run)} comparisons, which all agree with the claim"
         else:
-            text += f"; of {len(run)} comparisons, {agreeing} for the claim and {against} against it"
-    if verdict == NOT_RUN:
-        return (
-            f"{text}. {len(run)} of {len(comparisons)} comparisons were run, so the claim stays open {where}."
-        )
-    return f"{text}: {verdict} {where}."
+            text += f"; {judgement.found.evidence}"
+    open_ = would_decide(one.result, judgement.claim.metric) if one.verdict == UNDECIDED else ""
+    return f"{text}: {verdict} {where}." + (f" {open_.capitalize()}." if open_ else "")

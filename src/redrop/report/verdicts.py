@@ -5,37 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from redrop.analysis.claims import (
-    CONTRADICTED,
-    INCONCLUSIVE,
     NOT_AS_PUBLISHED,
-    NOT_RUN,
-    ONE_SEED,
-    SUPPORTED,
     Claim,
     Judgement,
+    counting,
     judge,
     published_verdict,
+    unclear,
+    verdict_here,
 )
 from redrop.analysis.collect import Results
+from redrop.analysis.decision.claim import MIXED, ClaimVerdict
+from redrop.analysis.decision.comparison import (
+    CONTRADICTED,
+    EQUIVALENT,
+    NOT_RUN,
+    SMALL,
+    SUPPORTED,
+    UNDECIDED,
+)
+from redrop.report.sentences import would_decide
 from redrop.study import Study
-
-MIXED = "mixed"
-"""Supported at one scale, and not at another."""
-PARTLY = "partly run"
-"""Some of the comparisons that the claim is made of were run, and none of these goes against it."""
-
-OPEN = (PARTLY, ONE_SEED, NOT_RUN)
-"""Nothing is decided."""
 
 SIGNS = {
     SUPPORTED: "✓",
+    SMALL: "▵",
     CONTRADICTED: "✗",
+    EQUIVALENT: "≈",
     MIXED: "±",
-    INCONCLUSIVE: "?",
-    PARTLY: "…",
-    ONE_SEED: "○",
+    UNDECIDED: "?",
     NOT_RUN: "–",
     NOT_AS_PUBLISHED: "–",
 }
@@ -43,12 +44,12 @@ SIGNS = {
 
 MEANING = {
     SUPPORTED: "the 95 % interval of every comparison lies on the claim's side of zero",
-    CONTRADICTED: "the interval of at least one comparison lies on the other side",
-    MIXED: "the verdict differs between the texts, tasks, protocols or budgets that were run",
-    INCONCLUSIVE: "an interval holds zero",
-    PARTLY: "some of its comparisons were run, and none of these goes against it",
-    ONE_SEED: "there is no interval yet",
-    NOT_RUN: "a configuration that the claim names has no run",
+    SMALL: "the same, and all of them nearer to zero than the smallest difference that matters",
+    CONTRADICTED: "at least one comparison goes the other way, after correction for their number",
+    EQUIVALENT: "every difference is shown to be smaller than one that matters",
+    MIXED: "it holds in one text, task or scale and not in another, and these differ significantly",
+    UNDECIDED: "too few seeds for what was seen, or some of its comparisons were not run",
+    NOT_RUN: "no two configurations that the claim names have a seed in common",
 }
 
 
@@ -65,17 +66,21 @@ class Judged:
         """The verdict on what the paper says, at its own settings."""
         return published_verdict(self.judgements)
 
+    @cached_property
+    def found(self) -> ClaimVerdict:
+        """The verdict at the scales that were run, one for all of them, with its reasons."""
+        return verdict_here(self.judgements)
+
     @property
     def here(self) -> str:
-        """The verdict at the scales that were run, one for all of them."""
-        scales: dict[tuple[str, str, str], list[str]] = {}
-        for one in self.judgements:
-            scales.setdefault((one.protocol, one.budget, one.model), []).append(standing(one))
-        verdicts = []
-        for found in scales.values():
-            against = self.claim.each_task and CONTRADICTED in found  # one task is enough
-            verdicts += [CONTRADICTED] if against else found
-        return together(verdicts)
+        """That verdict in words."""
+        return self.found.verdict
+
+    @property
+    def would_decide(self) -> str:
+        """What an undecided claim could have shown, and the seeds that would decide; else empty."""
+        comparison = unclear(self.found)
+        return would_decide(comparison, self.claim.metric) if comparison else ""
 
     @property
     def anchor(self) -> str:
@@ -87,29 +92,13 @@ class Judged:
         """Where it was judged: ``5,000 iterations; 3,000 iterations (3 texts)``; paper A: also the model."""
         of_texts = self.study.reads == "corpus"
         tasks: dict[str, set[str]] = {}
-        for judgement in self.judgements:
-            if standing(judgement) not in OPEN or self.here in (PARTLY, ONE_SEED):
-                scale = judgement.budget if of_texts else f"{judgement.model}, {judgement.budget}"
-                tasks.setdefault(scale, set()).add(judgement.task)
+        for judgement in counting(self.judgements):
+            scale = judgement.budget if of_texts else f"{judgement.model}, {judgement.budget}"
+            tasks.setdefault(scale, set()).add(judgement.task)
         kind = "texts" if of_texts else "tasks"
         return "; ".join(
             f"{scale} ({len(names)} {kind})" if len(names) > 1 else scale for scale, names in tasks.items()
         )
-
-
-def standing(judgement: Judgement) -> str:
-    """A judgement's verdict, with what was run in part told from what was not run."""
-    if judgement.verdict == NOT_RUN and any(one.interval.n for one in judgement.comparisons):
-        return PARTLY
-    return judgement.verdict
-
-
-def together(verdicts: Sequence[str]) -> str:
-    """One verdict for several scales; where nothing was decided counts only if nothing was anywhere."""
-    decided = {verdict for verdict in verdicts if verdict not in OPEN}
-    if decided:
-        return decided.pop() if len(decided) == 1 else MIXED
-    return next((verdict for verdict in OPEN if verdict in verdicts), NOT_RUN)
 
 
 def judge_all(results: Results, study: Study, claims: Sequence[Claim]) -> list[Judged]:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from redrop.data.downloads import downloaded
-from redrop.data.sources import MIRROR_SUMS
+from redrop.data.discovery import get
+from redrop.data.sources import MIRROR_SUMS, hub
 from redrop.models.sources import RELEASED
 from redrop.runtime import nvml
 from redrop.runtime.profiles import Profile, job_memory_mb
@@ -49,11 +49,6 @@ class Check:
     said: str
     fix: str = ""
     """What to type, or to do; empty where nothing is wrong."""
-
-
-def output_of(*command: str) -> str:
-    """What a command prints; raises ``OSError`` or ``subprocess.SubprocessError`` where it fails."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True).stdout
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -252,9 +247,9 @@ def addresses(downloads: Sequence[str]) -> dict[str, str]:
             repository = name if model is None else model.repository
             if repository is None:
                 continue  # it comes as a package
-            urls = [f"https://huggingface.co/{repository}"]
+            urls = [f"{hub()}/{repository}"]
         else:
-            urls = [file.url for file in downloaded(name)]
+            urls = [file.address for file in get(name).downloads]
         for url in urls:
             found.setdefault(urlsplit(url).netloc, url)
     return found
@@ -338,11 +333,13 @@ def check_slurm(wanted: bool) -> Check:
             return Check("slurm", PROBLEM, "sinfo is not installed here", fix)
         return Check("slurm", OK, "not installed; not needed")
     try:
-        nodes = output_of("sinfo", "--noheader", "--format=%P %a %D %G").strip()
+        command = ["sinfo", "--noheader", "--format=%P %a %D %G"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", None) or type(error).__name__).strip().splitlines()[0]
         state = PROBLEM if wanted else WARNING
         return Check("slurm", state, f"sinfo fails: {reason}", "ask whether slurmctld is up: scontrol ping")
+    nodes = done.stdout.strip()
     if not nodes:
         return Check("slurm", PROBLEM if wanted else WARNING, "has no partition for you", "sinfo --all")
     partitions = "; ".join(line.strip() for line in nodes.splitlines())

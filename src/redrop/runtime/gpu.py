@@ -54,11 +54,19 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """The GPUs that this process may use, whether or not another one uses them at present."""
+    """The GPUs that this process may use, whether or not another one uses them at present.
+
+    Raises ``ConfigError`` where REDROP_GPUS names one that the driver, which lists others, does not know.
+    """
     asked = os.environ.get("REDROP_GPUS")
     if asked is not None:
         names = _split(asked)
         there = driver_devices() if names else []
+        for name in names if there else []:
+            if not _called(name, there):
+                raise ConfigError(
+                    f"REDROP_GPUS: {name!r} is none of this machine's GPUs ({', '.join(map(str, there))})"
+                )
         return _unique(device for name in names for device in _called(name, there) or [Device(name)])
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
@@ -189,9 +197,12 @@ def _key(device: Device) -> str:
     several share one because the scheduler says so, they must not wait for each other.
     """
     job = os.environ.get("SLURM_JOB_ID")
-    key = device.name if job is None else f"slurm-{job}-{device.name}"
+    name = device.name
+    if re.fullmatch(r"MIG-GPU-[0-9a-f-]+/\d+/\d+", name):  # older drivers: GPU, instance, compute instance
+        name = name.replace("/", ".")
+    key = name if job is None else f"slurm-{job}-{name}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]*", key):
         raise ConfigError(
-            f"REDROP_GPUS: {device.name!r} is no name of a GPU; `nvidia-smi -L` prints numbers and UUIDs"
+            f"REDROP_GPUS: {name!r} is no name of a GPU; `nvidia-smi -L` prints numbers and UUIDs"
         )
     return key

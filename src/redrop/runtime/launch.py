@@ -45,7 +45,7 @@ KEEP_GOING_SECONDS = 60.0
 
 
 def choose_device(name: str, leased: gpu.Device | None = None) -> torch.device:
-    """``auto``: the GPU that was ``leased``, else the CPU. Raises ``ConfigError``."""
+    """``auto``: the GPU that was ``leased``, else the CPU. Raises ``ConfigError`` for what cannot compute."""
     if name == "auto":
         return torch.device(automatic(leased))
     try:
@@ -57,6 +57,13 @@ def choose_device(name: str, leased: gpu.Device | None = None) -> torch.device:
             f"--device: {name!r} was asked for, but this torch ({torch.__version__}) sees no CUDA "
             "device; use --device cpu, or install a CUDA build of torch"
         )
+    try:
+        torch.ones(1, device=device).item()
+    except Exception as error:  # torch knows many devices by name, and each fails in its own way
+        raise ConfigError(
+            f"--device: {name!r} cannot be used by this torch ({torch.__version__}) on this machine "
+            f"({type(error).__name__}); use --device cpu, or auto"
+        ) from error
     return device
 
 
@@ -75,14 +82,22 @@ def automatic(leased: gpu.Device | None) -> str:
             build = f"for CUDA {torch.version.cuda}"
             remedy = "see whether `nvidia-smi` works, names that GPU and reports a driver that is new enough"
         raise ConfigError(
-            f"--device: GPU {leased} is there, but this torch ({torch.__version__}, built {build}) cannot use"
-            f" it; {remedy}, or train on the CPU with --device cpu (in a workflow: REDROP_GPUS='')"
+            f"--device: GPU {leased} is there{_says_who(leased)}, but this torch ({torch.__version__}, built "
+            f"{build}) cannot use it; {remedy}, or train on the CPU with --device cpu (in a "
+            "workflow: REDROP_GPUS='')"
         )
     if usable and not gpu.are_hidden():
         log.info("device: cuda, not leased: torch finds it, the NVIDIA driver does not list it")
         return "cuda"
-    log.info("device: the CPU, as there is no GPU to use (%s)", gpu.why_none())
+    why = gpu.why_none()
+    if torch.backends.mps.is_available():
+        why = "a Mac's own is not used: results on it were never compared; --device mps tries it"
+    log.info("device: the CPU, as there is no GPU to use (%s)", why)
     return "cpu"
+
+
+def _says_who(leased: gpu.Device) -> str:
+    return "" if leased in gpu.driver_devices() else ", as REDROP_GPUS says and the driver does not"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +113,8 @@ class Workplace:
     """Most language models that are trained as one batched program; 1: each alone, by the plain trainer."""
     checkpoint_seconds: float = 60.0
     should_stop: Callable[[], bool] = lambda: False
+    interrupted: Callable[[], bool] = lambda: False
+    """The same, asked while something is measured; see ``redrop.training.loop.drive``."""
 
 
 def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = None) -> bool:
@@ -166,7 +183,7 @@ def train_pack(leader: RunSpec, lock: RunLock, workplace: Workplace, pool: Pool)
         return train_together([leader, *(spec for spec, _ in along)], workplace, pool.place)
     finally:
         for held in (lock, *(held for _, held in along)):
-            held.release()
+            held.close()
 
 
 def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:
@@ -216,6 +233,7 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
             earlier=earlier,
             checkpoint_seconds=workplace.checkpoint_seconds,
             should_stop=workplace.should_stop,
+            interrupted=workplace.interrupted,
         )
     except Stopped as stopped:
         log.warning("%s; run the same command to go on", stopped)

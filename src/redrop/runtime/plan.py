@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redrop.data.downloads import downloaded, in_mirror, size_of
+from redrop.data.discovery import get
 from redrop.data.lengths import PAIRS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.layout import ResultsLayout
@@ -220,11 +220,12 @@ def _inputs(specs: list[RunSpec], plan: Plan, places: Places) -> Inputs:
         prepared = (places.data / name / "meta.json").exists()
         fetched = prepared or (ResultsLayout(plan.results).downloads / name / "source.json").exists()
         found.jobs += Counter(fetch=int(not fetched), prepare=int(not prepared))
-        files = downloaded(name)
-        if fetched or not files or in_mirror(name, None if mirror is None else Path(mirror)):
+        data_set = get(name)
+        files = data_set.downloads
+        if fetched or not files or data_set.in_mirror(None if mirror is None else Path(mirror)):
             found.here.append(name)
             continue
-        sizes = [size_of(file) for file in files]
+        sizes = [file.known_size for file in files]
         found.downloads[name] = None if None in sizes else sum(sizes)
         found.data_bytes += found.downloads[name] or 0
     for name, spec in _models(specs).items():

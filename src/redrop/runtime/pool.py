@@ -38,15 +38,8 @@ PACK_ON_ACCELERATOR = 20
 """Language models trained together: small ones leave an accelerator idle. A CPU is as fast on each alone."""
 
 
-class RunLock:
-    """The right to train a run, held until it is released or the process ends."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-
-    def release(self) -> None:
-        """Let others have it."""
-        self._file.close()
+RunLock = IO[str]
+"""The right to train a run, held until the file is closed or the process ends."""
 
 
 class Pool:
@@ -95,7 +88,7 @@ class Pool:
                 f"{self.folder}: files cannot be locked there ({error.strerror}), and two jobs could train "
                 "one run; put the results on a local disk, or on a shared one that is mounted with locks"
             ) from error
-        return RunLock(file)
+        return file
 
     def place(self, run: str) -> Path:
         """Where a finished run's record is written until its job collects it."""
@@ -149,7 +142,7 @@ class Pool:
         """Whether ``lead`` would find a run at present."""
         found = self._lock_unfinished(spec) or self.unlocked(suitable)
         if found is not None:
-            found[1].release()
+            found[1].close()
         return found is not None
 
     def unlocked(self, suitable: Callable[[RunSpec], bool]) -> tuple[RunSpec, RunLock] | None:
@@ -160,7 +153,7 @@ class Pool:
     def _lock_unfinished(self, spec: RunSpec) -> tuple[RunSpec, RunLock] | None:
         lock = self.lock(spec.run)
         if lock is not None and self.finished(spec.run):
-            lock.release()
+            lock.close()
             return None
         return None if lock is None else (spec, lock)
 

@@ -13,6 +13,7 @@ are assumptions: no run of ours has been timed on one.
 from __future__ import annotations
 
 import csv
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from redrop.runtime.nvml import driver
 from redrop.runtime.work import RunWork, Work
 
 TABLE = Path("config") / "devices.csv"
+CGROUP = Path("/sys/fs/cgroup")
 TERA = 1e12
 
 
@@ -126,8 +128,22 @@ def seconds_of(work: RunWork, device: RatedDevice, of_paper_a: bool) -> Seconds:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use: whole ones, of a container with a part of one, one."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min(found, container_cores())))
+
+
+def container_cores() -> float:
+    """The processor time that the container may take, in cores, by its control group; else infinite."""
+    for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # versions 2 and 1
+        try:
+            words = " ".join((CGROUP / name).read_text() for name in files).split()
+            quota, period = int(words[0]), int(words[1])
+        except (OSError, ValueError, IndexError):  # "max": no limit
+            continue
+        if quota > 0 and period > 0:  # -1: no limit
+            return quota / period
+    return math.inf
 
 
 PRODUCT = (512, 128, 512)

@@ -14,6 +14,7 @@ from redrop.data.batches import batches_an_epoch, epoch_batches
 from redrop.data.glue import Split, TaskData, hold_out
 from redrop.data.tokens import Tokens, cached_tokens
 from redrop.errors import ConfigError
+from redrop.evaluation import inconsistency
 from redrop.evaluation.glue import METRICS, scores
 from redrop.models.pretrained import load_encoder, load_tokenizer
 from redrop.objectives.cross_entropy import task_losses
@@ -59,11 +60,22 @@ class Classification(ReleasedModelTask):
         self.every = batches_an_epoch(len(self.train), spec.schedule.batch_size)
         self._check_length()
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
+        self.start([self.train, *(tokens for tokens, _, _ in self.dev.values())], self._rehearse)
+
+    def _rehearse(self) -> None:
+        """On the shortest and the longest example."""
+        some = np.argsort(self.train.lengths, kind="stable")[[0, -1]]
+        inputs = self.inputs(self.train, some)
+        self.rehearse(ExampleBatch(inputs, self.labels(self.train_labels[some])))
+        if self.spec.evaluation.inconsistency_passes:
+            inconsistency.measure(self.model, [inputs], 0)
 
     def _check_length(self) -> None:
         """Refuse inputs that have no position in the model."""
         config = self.model.config
         limit = getattr(config, "max_position_embeddings", None)
+        if limit is not None and limit < 1:
+            limit = None  # XLNet's way to say that there is none
         for name, module in self.model.named_modules():
             first = getattr(module, "padding_idx", None)
             if limit is not None and name.endswith("position_embeddings") and first is not None:
@@ -77,7 +89,13 @@ class Classification(ReleasedModelTask):
 
     def inputs(self, tokens: Tokens, examples: np.ndarray) -> dict[str, torch.Tensor]:
         """A padded batch on the device, with what this model takes."""
-        made = tokens.batch(examples, self.tokenizer.pad_token_id)
+        pad = self.tokenizer.pad_token_id
+        if pad is None:
+            raise ConfigError(
+                f"model.checkpoint: the tokenizer of {self.spec.model.checkpoint} has no padding token; give "
+                "a model that has one"
+            )
+        made = tokens.batch(examples, pad)
         if getattr(self.model.config, "type_vocab_size", 0) < 2:
             del made["token_type_ids"]
         return {name: values.to(self.device, non_blocking=True) for name, values in made.items()}
@@ -114,6 +132,7 @@ class Classification(ReleasedModelTask):
         found: np.ndarray | None = None
         size = self.spec.evaluation.batch_size
         for begin in range(0, len(order), size):
+            self.check()
             where = order[begin : begin + size]
             logits = self.model(**self.inputs(tokens, examples[where])).logits.float().cpu().numpy()
             if found is None:
@@ -121,17 +140,19 @@ class Classification(ReleasedModelTask):
             found[where] = logits
         return found
 
-    def measure(self, trainer: Trainer) -> dict[str, float]:
+    def measure(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Task metrics and loss on the development split(s); the training terms since the last time."""
-        row: dict[str, float] = {"epoch": trainer.iteration / self.every, **self.training_terms(trainer)}
+        if not row:
+            row.update(epoch=trainer.iteration / self.every, **self.training_terms(trainer))
         for (tokens, labels, _), suffix in zip(self.dev.values(), ("", "_mismatched"), strict=False):
+            if "val_loss" + suffix in row:
+                continue
             logits = self.predict(tokens)
             loss = task_losses(torch.from_numpy(logits), torch.tensor(labels)).double().mean().item()
             row["val_loss" + suffix] = loss
             if math.isfinite(loss):
                 found = scores(self.task.task, logits, labels)
-                row |= {name + suffix: value for name, value in found.items()}
-        return row
+                row.update({name + suffix: value for name, value in found.items()})
 
     def finish(self, trainer: Trainer) -> None:
         """Predictions, inconsistency, landscape, latency."""

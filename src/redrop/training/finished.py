@@ -8,6 +8,7 @@ import io
 import json
 import statistics
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,12 +67,14 @@ def measure_inconsistency(task: Classification, run: Run, split: str) -> None:
     """Divergence between dropout passes and to the dropout-free one, over a development split."""
     tokens, labels, _ = task.dev[split]
     size, order = task.spec.evaluation.batch_size, np.argsort(tokens.lengths, kind="stable")
-    batches = (
-        task.inputs(tokens, order[begin : begin + size])
-        for _ in range(task.spec.evaluation.inconsistency_passes)
-        for begin in range(0, len(order), size)
-    )
-    found = inconsistency.measure(task.model, batches, derive_seed(task.spec.seed, "inconsistency"))
+
+    def batches() -> Iterator[dict[str, torch.Tensor]]:
+        for _ in range(task.spec.evaluation.inconsistency_passes):
+            for begin in range(0, len(order), size):
+                task.check()
+                yield task.inputs(tokens, order[begin : begin + size])
+
+    found = inconsistency.measure(task.model, batches(), derive_seed(task.spec.seed, "inconsistency"))
     distance = "symmetric KL, nats" if task.task.labels else "squared difference"
     values = {
         "inconsistency": (found.between_passes, f"{distance}, between the outputs of two dropout passes"),

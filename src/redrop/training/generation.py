@@ -8,7 +8,7 @@ import gzip
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,15 @@ class Generation(ReleasedModelTask):
         self.updates_an_epoch = math.ceil(batches / spec.schedule.accumulation)
         self.best: dict[str, Any] = {}
         """The highest validation score so far, its update, and the weights then."""
+        sides = [side for split in pairs.splits.values() for side in (split.source, split.target)]
+        self.start(sides, self._rehearse)
+
+    def _rehearse(self) -> None:
+        """On the shortest and the longest pair, of which a few tokens are decoded."""
+        some = np.argsort(self.train.longest, kind="stable")[[0, -1]]
+        self.rehearse(self.batch(self.train, some))
+        search = dataclasses.replace(self.spec.evaluation, min_length=0, max_length=2)
+        decode(self.model, self.pairs.codec, self.train.source.take(some), search)
 
     def _check_length(self) -> None:
         """Refuse inputs that have no position in the model."""
@@ -116,6 +125,7 @@ class Generation(ReleasedModelTask):
         order = np.argsort(self.valid.longest, kind="stable")
         total, count = 0.0, 0
         for cut in token_batches(self.valid.longest[order], self.spec.evaluation.batch_tokens):
+            self.check()
             batch = self.batch(self.valid, order[cut])
             logits = self.model(**batch.inputs(), use_cache=False).logits
             tokens = int(batch.tokens)
@@ -134,29 +144,35 @@ class Generation(ReleasedModelTask):
             self.spec.evaluation,
             store=self._store(name) if store else None,
             progress=name if store else None,
+            check=self.check,
         )
         return [self.pairs.finish(text) for text in found]
+
+    def score(self, hypotheses: list[str], name: str) -> dict[str, Metric]:
+        """Metrics of a split's hypotheses; ROUGE of a large one takes minutes."""
+        return self.pairs.score(_Watched(hypotheses, self.check), name)
 
     def _store(self, name: str) -> Path | None:
         """Where what was decoded of a split waits for the rest of it."""
         return None if self.scratch is None else self.scratch / f"{name}-{STORE}"
 
-    def measure(self, trainer: Trainer) -> dict[str, float]:
+    def measure(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Validation loss and the score of its first inputs; the training terms since the last time."""
-        row = {"epoch": trainer.iteration / self.updates_an_epoch, **self.training_terms(trainer)}
-        row["val_loss"] = self.validation_loss()
+        if not row:
+            row.update(epoch=trainer.iteration / self.updates_an_epoch, **self.training_terms(trainer))
+        if "val_loss" not in row:
+            row["val_loss"] = self.validation_loss()
         name = self.pairs.metrics[0]
         if self.decoded and trainer.iteration and math.isfinite(row["val_loss"]):
             some = np.arange(self.decoded)
             first = Pairs(self.valid.source.take(some), self.valid.target.take(some))
-            score = self.pairs.score(self.hypotheses(first, "valid"), "valid")[name].value
+            score = self.score(self.hypotheses(first, "valid"), "valid")[name].value
             row[f"{name}_valid"] = score
             if self.spec.evaluation.report == "best" and score > self.best.get("score", -math.inf):
                 weights = {
                     key: values.detach().cpu().clone() for key, values in self.model.state_dict().items()
                 }
                 self.best = {"score": score, "iteration": trainer.iteration, "weights": weights}
-        return row
 
     def finish(self, trainer: Trainer) -> None:
         """Decode the test sets, or the validation set, with the weights that the spec wants reported."""
@@ -173,7 +189,7 @@ class Generation(ReleasedModelTask):
             files[name] = self.hypotheses(split, name, store=True)
             count += len(split)
             suffix = "" if number == 0 else f"_{name.removeprefix('test_')}"
-            for key, metric in self.pairs.score(files[name], name).items():
+            for key, metric in self.score(files[name], name).items():
                 said = f"{metric.signature}; {weights} weights, update {at:,}"
                 run.extra[key + suffix] = dataclasses.replace(metric, signature=said)
         run.extra = {"score": run.extra[self.pairs.metrics[0]], **run.extra}
@@ -225,6 +241,19 @@ class Generation(ReleasedModelTask):
         """The inverse of ``state``."""
         super().restore(state)
         self.best = state["best"]
+
+
+class _Watched(list[str]):
+    """Texts; ``check`` is called before each one that is gone through, and may raise."""
+
+    def __init__(self, texts: list[str], check: Callable[[], None]) -> None:
+        super().__init__(texts)
+        self._check = check
+
+    def __iter__(self) -> Iterator[str]:
+        for text in super().__iter__():
+            self._check()
+            yield text
 
 
 def predictions_file(outputs: dict[str, list[str]], references: dict[str, list[str]]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import torch
 
 from redrop.data.corpus import Corpus
 from redrop.errors import DataError
-from redrop.evaluation.language_model import mean_loss, split_windows, spread_windows, take
+from redrop.evaluation.language_model import draw_windows, mean_loss, split_windows, spread_windows, take
 from redrop.objectives.windows import WindowBatch
 from redrop.places import Places
 from redrop.record import Metric
@@ -19,7 +19,7 @@ from redrop.registry import resolve
 from redrop.spec import RunSpec
 from redrop.streams import MaskStream, NumpyStream
 from redrop.training.gradients import norms
-from redrop.training.run import Run
+from redrop.training.run import Run, Stopped
 from redrop.training.sources import Source, ready_corpus
 from redrop.training.task import Task
 
@@ -49,15 +49,17 @@ class Evaluation:
         self.batch_size = spec.schedule.batch_size
         self.stream = NumpyStream(spec.seed, "evaluation")
 
-    def parts(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Name of a loss, the tokens and the window starts that it is a mean over; draws new samples."""
-        yield "train_loss", self.corpus.train, self.train_starts
-        yield "val_loss", self.corpus.val, self.val_starts
+    def parts(self) -> Iterator[tuple[str, np.ndarray, Iterable[np.ndarray]]]:
+        """Name of a loss, the tokens and the blocks of window starts that it is a mean over.
+
+        New samples are drawn while the blocks are gone through.
+        """
+        yield "train_loss", self.corpus.train, [self.train_starts]
+        yield "val_loss", self.corpus.val, [self.val_starts]
         if self.sampled:
             for name, tokens in (("train", self.corpus.train), ("val", self.corpus.val)):
-                high = len(tokens) - self.block_size
-                starts = self.stream.generator.integers(0, high, self.sampled * self.batch_size)
-                yield f"{name}_loss_sampled", tokens, starts
+                high, count = len(tokens) - self.block_size, self.sampled * self.batch_size
+                yield f"{name}_loss_sampled", tokens, draw_windows(self.stream.generator, high, count)
 
     def metrics(self, curve: list[dict[str, Any]]) -> dict[str, Metric]:
         """The run's metrics from its curve."""
@@ -140,12 +142,19 @@ class LanguageModelling(Task):
         x_BT, y_BT = take(self.corpus.train, starts, self.spec.model.block_size, self.device)
         yield WindowBatch(x_BT, y_BT, self.sampling.masks), 1.0
 
-    def measure(self, trainer: Trainer) -> dict[str, float]:
+    def measure(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Losses without dropout, nats a character; norms of the last update's gradient; further terms."""
-        parts = self.sampling.evaluation.parts()
-        row = {name: mean_loss(self.model, tokens, starts) for name, tokens, starts in parts}
-        terms = {f"term_{name}": mean for name, mean in trainer.mean_terms().items() if name != "task"}
-        return row | terms | self._gradient_norms(trainer)
+        stream = self.sampling.evaluation.stream
+        row.update({f"term_{name}": mean for name, mean in trainer.mean_terms().items() if name != "task"})
+        row.update(self._gradient_norms(trainer))
+        for name, tokens, blocks in self.sampling.evaluation.parts():
+            if name not in row:
+                drawn = stream.state()
+                try:
+                    row[name] = mean_loss(self.model, tokens, blocks, self.check)
+                except Stopped:
+                    stream.restore(drawn)
+                    raise
 
     def _gradient_norms(self, trainer: Trainer) -> dict[str, float]:
         if not trainer.updated or self.spec.kind.gradient_part is None:

@@ -20,14 +20,10 @@ from redrop.memory import peak_memory_bytes
 from redrop.provenance import TimeSpent
 from redrop.record import Metric
 from redrop.training.checkpoint import Checkpoint
-from redrop.training.run import Outcome, Run
+from redrop.training.run import Outcome, Run, Stopped
 
 FINISH_SECONDS = 5.0
 """Training that is older than this when it ends is kept before the finished models are measured."""
-
-
-class Stopped(Exception):
-    """Training was asked to stop; a checkpoint was written."""
 
 
 class Training(Protocol):
@@ -44,14 +40,18 @@ class Training(Protocol):
     def step(self) -> torch.Tensor:
         """Make one update; returns each model's loss on its training batch, (models,) on the device."""
 
+    def watch(self, check: Callable[[], None]) -> None:
+        """Take what ``losses`` and ``finish`` call every few seconds; it may raise ``Stopped``."""
+
     def losses(self) -> list[dict[str, float]]:
         """A row of the curve for every run: what its task measures, without dropout.
 
-        It may look at the last update, see ``drive``.
+        It may look at the last update, see ``drive``. Stopped, it leaves in each run's ``row`` what a
+        process that goes on from a checkpoint could not measure.
         """
 
     def finish(self) -> None:
-        """Measure what only the finished models show."""
+        """Measure what only the finished models show; stopped, it can be done again from a checkpoint."""
 
     def metrics(self) -> list[dict[str, Metric]]:
         """Every run's metrics, from its curve."""
@@ -70,12 +70,14 @@ def drive(
     earlier: Sequence[TimeSpent] = (),
     checkpoint_seconds: float = 60.0,
     should_stop: Callable[[], bool] | None = None,
+    interrupted: Callable[[], bool] | None = None,
     progress: bool = True,
 ) -> list[Outcome]:
     """Train every run to its end, or to where it diverges.
 
-    ``checkpoints``: none, or one a run, written every ``checkpoint_seconds``. ``should_stop()`` true
-    makes it write them and raise ``Stopped``. ``earlier``: what each run took before this process; with
+    ``checkpoints``: none, or one a run, written every ``checkpoint_seconds``. ``should_stop()``, asked
+    before every update, and ``interrupted()``, asked all the time while something is measured, make it write
+    them and raise ``Stopped`` where they are true. ``earlier``: what each run took before this process; with
     this one's share it is kept in the checkpoints, as ``spent``.
     """
     runs = trainer.runs
@@ -84,10 +86,17 @@ def drive(
     saved, evaluating = begin, 0.0
     last, every = trainer.last_iteration, trainer.evaluate_every
     check_every = 1 if trainer.device.type == "cpu" else 50  # reading a loss waits for the accelerator
+    stop = False
     pending: list[torch.Tensor] = []
     more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
     if trainer.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(trainer.device)
+
+    def check() -> None:
+        if interrupted is not None and interrupted():
+            raise Stopped(f"stopped at iteration {trainer.iteration}")
+
+    trainer.watch(check)
 
     def keep() -> None:
         training = (time.perf_counter() - begin - evaluating) / len(runs)
@@ -124,12 +133,15 @@ def drive(
                         run.check(i - len(read) + offset, loss)
                 bar.set_postfix(loss=f"{sum(read[-1]) / len(read[-1]):.4f}", refresh=False)
             going = [run for run in runs if run.reason is None]
-            measured = all(run.curve and run.curve[-1]["iteration"] == i for run in going)
-            if due and not measured:  # it was measured before if this is where the run was resumed
+            # It was measured before if this is where the run was resumed.
+            if due and not all(run.measured(i) for run in going):
                 started = time.perf_counter()
-                for run, losses in zip(runs, trainer.losses(), strict=True):
-                    if run.reason is None:
-                        run.note(i, losses)
+                try:
+                    for run, losses in zip(runs, trainer.losses(), strict=True):
+                        if run.reason is None and not run.measured(i):
+                            run.note(i, losses)
+                except Stopped:
+                    stop, save = True, bool(checkpoints)
                 evaluating += time.perf_counter() - started
             if all(run.reason is not None for run in runs):
                 break
@@ -150,8 +162,14 @@ def drive(
     for run in runs:
         run.cost["peak_memory_bytes"] = _peak_memory(trainer.device)
     started = time.perf_counter()
-    trainer.finish()
+    try:
+        trainer.finish()
+    except Stopped:
+        stop = True
     evaluating += time.perf_counter() - started
+    if stop and any(run.reason is None for run in runs):
+        keep()
+        raise Stopped(f"stopped at iteration {trainer.iteration}, while the finished model was measured")
     share = 1.0 / len(runs)
     training = time.perf_counter() - begin - evaluating
     made = trainer.iteration - first

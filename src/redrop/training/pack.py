@@ -7,7 +7,7 @@ as the trainer of one run up to float32 rounding, because both draw the same num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from redrop.spec import RunSpec
 from redrop.training.gradients import norms
 from redrop.training.graphs import GraphedStep
 from redrop.training.language_model import Sampling
-from redrop.training.run import Run
+from redrop.training.run import Run, Stopped
 
 
 def why_not_packed(spec: RunSpec) -> str | None:
@@ -78,6 +78,7 @@ class PackTrainer:
         self._updated = False
         """Whether an update was made here, so that there is a gradient to look at."""
         self._update = self._make_update()
+        self._check: Callable[[], None] = lambda: None
         self.iteration = 0
         self.last_iteration, self.evaluate_every = schedule.last_iteration, evaluation.every
 
@@ -162,39 +163,63 @@ class PackTrainer:
         x_MBT, y_MBT = both
         return x_MBT, y_MBT
 
-    @torch.no_grad()
+    def watch(self, check: Callable[[], None]) -> None:
+        """Ask whether to stop while it evaluates."""
+        self._check = check
+
     def losses(self) -> list[dict[str, float]]:
         """Losses without dropout, nats a character, of every run; norms of its last update's gradient."""
-        parts = [list(model.evaluation.parts()) for model in self.models]
-        rows: list[dict[str, float]] = [{} for _ in self.models]
-        for same in zip(*parts, strict=True):
-            means = self._mean_losses([tokens for _, tokens, _ in same], [starts for _, _, starts in same])
-            for row, mean in zip(rows, means, strict=True):
-                row[same[0][0]] = mean
+        gradients = [run.row for run in self.runs]  # of runs that were stopped here
         if self._updated:
-            gradients = self.pack.views(self.pack.gradient)
-            for row, found in zip(rows, norms(gradients, self._clipped_M, self.spec.model), strict=True):
-                row.update(found)
-        return rows
+            views = self.pack.views(self.pack.gradient)
+            gradients = norms(views, self._clipped_M, self.spec.model)
+        rows: list[dict[str, float]] = [{} for _ in self.models]
+        drawn = [model.evaluation.stream.state() for model in self.models]
+        try:
+            for same in zip(*(model.evaluation.parts() for model in self.models), strict=True):
+                names, tokens, blocks = zip(*same, strict=True)
+                for row, mean in zip(rows, self._mean_losses(tokens, blocks), strict=True):
+                    row[names[0]] = mean
+        except Stopped:
+            for run, model, state, found in zip(self.runs, self.models, drawn, gradients, strict=True):
+                model.evaluation.stream.restore(state)
+                run.row = found
+            raise
+        for run, model, state in zip(self.runs, self.models, drawn, strict=True):
+            run.row = {}
+            if run.measured(self.iteration):  # in another company, before it was stopped
+                model.evaluation.stream.restore(state)
+        return [row | found for row, found in zip(rows, gradients, strict=True)]
 
-    def _mean_losses(self, tokens: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> list[float]:
-        """Each model's mean over its windows; chunks have one shape, whatever the texts' lengths."""
+    def _mean_losses(
+        self, tokens: Sequence[np.ndarray], blocks: Sequence[Iterable[np.ndarray]]
+    ) -> list[float]:
+        """Each model's mean over its windows, which come block by block."""
+        totals, counts = [0.0] * len(self.models), [0] * len(self.models)
+        for starts in zip(*blocks, strict=True):
+            for number, loss in enumerate(self._summed_losses(tokens, starts)):
+                totals[number] += loss
+                counts[number] += len(starts[number])
+        T = self.spec.model.block_size
+        return [total / (count * T) for total, count in zip(totals, counts, strict=True)]
+
+    @torch.no_grad()
+    def _summed_losses(self, tokens: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> list[float]:
+        """Each model's sum over its windows; chunks have one shape, whatever the texts' lengths."""
         size = windows_a_pass(self.device)
         longest = -(-max(map(len, starts)) // size) * size
         padded = [np.pad(where, (0, longest - len(where)), mode="edge") for where in starts]
-        chunks = []
+        # One tensor: small ones that are kept between large ones that are not would hold all the memory.
+        sums_MW = torch.empty(len(starts), longest, device=self.device)
         for begin in range(0, longest, size):
-            chunk = [where[begin : begin + size] for where in padded]
-            x_MBT, y_MBT = self._take(tokens, chunk)
+            self._check()
+            part = slice(begin, begin + size)
+            x_MBT, y_MBT = self._take(tokens, [where[part] for where in padded])
             logits_MNV = self.pack(x_MBT)
             losses = F.cross_entropy(logits_MNV.flatten(0, 1), y_MBT.flatten(), reduction="none")
-            chunks.append(losses.view(x_MBT.shape).sum(-1))
-        sums_MW = torch.cat(chunks, dim=1).double().cpu()
-        T = self.spec.model.block_size
-        return [
-            sums_W[: len(where)].sum().item() / (len(where) * T)
-            for sums_W, where in zip(sums_MW, starts, strict=True)
-        ]
+            sums_MW[:, part] = losses.view(x_MBT.shape).sum(-1)
+        sums_MW = sums_MW.double().cpu()
+        return [sums_W[: len(where)].sum().item() for sums_W, where in zip(sums_MW, starts, strict=True)]
 
     def finish(self) -> None:
         """Nothing is left to measure."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PreTrainedModel
 
+from redrop.data.tokens import Tokens
+from redrop.errors import ConfigError, RedropError
 from redrop.models.attention import TAP
+from redrop.models.pretrained import quiet
+from redrop.models.sources import TOY
+from redrop.objectives.terms import Batch, terms_of
 from redrop.spec import RunSpec
 from redrop.streams import GlobalStream
 from redrop.training.task import Task
@@ -23,8 +29,57 @@ class ReleasedModelTask(Task):
     model: PreTrainedModel
 
     def __init__(self, spec: RunSpec, model: PreTrainedModel, device: torch.device) -> None:
-        self.spec, self.device, self.model = spec, device, model.to(device)
+        """The model goes to ``device`` in ``start``; until then everything is on the CPU."""
+        self.spec, self.device, self.model, self._place = spec, torch.device("cpu"), model, device
         self.dropout: GlobalStream = GlobalStream(spec.seed, "dropout", device)
+
+    def start(self, tokens: Sequence[Tokens], rehearse: Callable[[], None]) -> None:
+        """Refuse a model that cannot do what the run asks of it, before training; then move it.
+
+        ``tokens``: all that it will read; ``rehearse``: does on the CPU what training and measuring do. What
+        transformers' many architectures raise there has no common base.
+        """
+        checkpoint = getattr(self.spec.model, "checkpoint", TOY)
+        if checkpoint != TOY:
+            self._check_symbols(checkpoint, tokens)
+            try:
+                with torch.random.fork_rng(devices=[]), quiet():
+                    rehearse()
+            except RedropError:
+                raise
+            except Exception as error:
+                told = " ".join(str(error).split())[:200] or type(error).__name__
+                raise ConfigError(
+                    f"model.checkpoint: {checkpoint}, a {self.model.config.model_type}, cannot be trained by "
+                    f"objective.name: {self.spec.objective.name} and measured as evaluation says: {told}; "
+                    "give another model or other terms"
+                ) from error
+            self.model.eval()
+        self.device = self._place
+        self.model.to(self.device)
+
+    def _check_symbols(self, checkpoint: str, tokens: Sequence[Tokens]) -> None:
+        """Refuse texts with symbols that the model has no vector for."""
+        try:
+            known = self.model.get_input_embeddings().num_embeddings
+        except (NotImplementedError, AttributeError):
+            return  # a model of another build; rehearsing tells whether it reads them
+        highest = max(int(each.ids.max(initial=0)) for each in tokens)
+        if highest >= known:
+            raise ConfigError(
+                f"model.checkpoint: {checkpoint} has {known} embeddings, but its tokenizer gives symbol "
+                f"{highest}: tokenizer and weights are not of one model; give a folder where they are"
+            )
+
+    def rehearse(self, batch: Batch) -> None:
+        """One forward pass in training, with the objective's terms, and one without dropout."""
+        self.begin_training()
+        with terms_of(self.model, batch, self.spec.objective) as terms:
+            terms.total(self.spec.objective)
+        self.use_attention(training=False)
+        self.model.eval()
+        with torch.no_grad():
+            batch.forward(self.model, 1, False)
 
     def begin_training(self) -> None:
         """Training mode, with the attention that it takes."""
@@ -40,7 +95,10 @@ class ReleasedModelTask(Task):
         else:
             wanted = "eager" if self.device.type == "cpu" else "sdpa"
         if self.model.config._attn_implementation != wanted:
-            self.model.set_attn_implementation(wanted)
+            try:
+                self.model.set_attn_implementation(wanted)
+            except ValueError:  # it has one way only
+                self.model.set_attn_implementation("eager")
 
     def training_terms(self, trainer: Trainer) -> dict[str, float]:
         """The objective's terms since the last evaluation, as they are called in the curve."""

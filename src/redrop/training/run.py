@@ -11,6 +11,10 @@ from redrop.schedules import learning_rate
 from redrop.spec import RunSpec
 
 
+class Stopped(Exception):
+    """Training was asked to stop; where checkpoints are kept, one was written."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What training gives: everything but where and when."""
@@ -37,6 +41,8 @@ class Run:
         """``updates``: that the learning rate's schedule spans."""
         self.spec, self.updates = spec, updates
         self.curve: list[dict[str, Any]] = []
+        self.row: dict[str, float] = {}
+        """The part of the curve's next row that was measured when an evaluation was stopped."""
         self.reason: str | None = None
         """Why the run diverged; None: it did not, so far."""
         self.extra: dict[str, Metric] = {}
@@ -55,6 +61,10 @@ class Run:
         self.curve.append(row)
         if row["val_loss"] is None:
             self._diverge(iteration, f"the validation loss is not finite at iteration {iteration}")
+
+    def measured(self, iteration: int) -> bool:
+        """Whether the curve has its row of this iteration."""
+        return bool(self.curve) and self.curve[-1]["iteration"] == iteration
 
     def check(self, iteration: int, loss: float) -> None:
         """A training loss that is not finite ends the run, with a row that says at which iteration."""
@@ -80,11 +90,12 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"curve": self.curve, "reason": self.reason}
+        return {"curve": self.curve, "reason": self.reason, "row": self.row}
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of ``state``."""
         self.curve, self.reason = state["curve"], state["reason"]
+        self.row = state.get("row", {})  # older checkpoints have none
 
     def outcome(
         self, metrics: dict[str, Metric], iterations_now: int, training: float, evaluation: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +33,19 @@ class Task(ABC):
     dropout: AbstractContextManager[None] = nullcontext()
     """Entered around forward and backward pass, for a model whose dropout draws from torch's generators."""
 
+    check: Callable[[], None] = staticmethod(lambda: None)
+    """Called at least every few seconds of measuring; raises ``Stopped`` where the run is to stop."""
+
     @abstractmethod
     def batches(self, update: int) -> Iterable[tuple[Batch, float]]:
         """What the update after ``update`` finished ones is computed in, each with its share of the whole."""
 
     @abstractmethod
-    def measure(self, trainer: Trainer) -> dict[str, float]:
-        """A row of the curve, without dropout."""
+    def measure(self, trainer: Trainer, row: dict[str, float]) -> None:
+        """Fill a row of the curve, without dropout; what it has is not measured again.
+
+        Comes first what a process that goes on from a checkpoint could not measure.
+        """
 
     @abstractmethod
     def metrics(self, run: Run) -> dict[str, Metric]:
@@ -52,7 +58,10 @@ class Task(ABC):
 
     @abstractmethod
     def finish(self, trainer: Trainer) -> None:
-        """What only the finished model shows goes into the run's metrics, files and cost."""
+        """What only the finished model shows goes into the run's metrics, files and cost.
+
+        Where it is stopped it leaves the task's state as it was, or such that it can be done again.
+        """
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

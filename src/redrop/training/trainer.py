@@ -13,7 +13,7 @@ from redrop.optimisers import make_optimiser
 from redrop.record import Metric
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.loop import drive
-from redrop.training.run import Outcome, Run
+from redrop.training.run import Outcome, Run, Stopped
 from redrop.training.task import Task
 
 HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -81,9 +81,19 @@ class Trainer:
         self._summed = 0
         return {name: mean for name, mean in means.items() if name == "task" or mean}
 
+    def watch(self, check: Callable[[], None]) -> None:
+        """Let the task ask whether to stop while it measures."""
+        self.task.check = check
+
     def losses(self) -> list[dict[str, float]]:
         """The task's row of the curve."""
-        return [self.task.measure(self)]
+        row, self.run.row = self.run.row, {}
+        try:
+            self.task.measure(self, row)
+        except Stopped:
+            self.run.row = row
+            raise
+        return [row]
 
     def finish(self) -> None:
         """What only the finished model shows; a run that diverged has none."""
@@ -125,6 +135,7 @@ def train(
     checkpoint_folder: Path | None = None,
     checkpoint_seconds: float = 60.0,
     should_stop: Callable[[], bool] | None = None,
+    interrupted: Callable[[], bool] | None = None,
     progress: bool = True,
 ) -> Outcome:
     """Train one run; ``checkpoint_folder``: where it resumes from, None keeps no checkpoints."""
@@ -139,6 +150,7 @@ def train(
         checkpoints=checkpoints,
         checkpoint_seconds=checkpoint_seconds,
         should_stop=should_stop,
+        interrupted=interrupted,
         progress=progress,
     )
     return outcome

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from redrop.verbs.shared import AddVerb, config_options, read_plan
+from redrop.verbs.shared import AddVerb, config_options, read_plan, results_folder, results_option
+
+if TYPE_CHECKING:
+    from redrop.study import Plan
 
 
 def plan(arguments: argparse.Namespace) -> None:
@@ -20,6 +25,10 @@ def plan(arguments: argparse.Namespace) -> None:
     from redrop.view.screen import display
 
     found = read_plan(arguments)
+    if arguments.results is not None:
+        found = dataclasses.replace(found, results=results_folder(arguments).path)
+    if arguments.decide is not None:
+        found = to_decide(arguments.decide, found)
     if arguments.names:
         print("\n".join(found.specs))
         return
@@ -33,6 +42,23 @@ def plan(arguments: argparse.Namespace) -> None:
         print(json.dumps(planning.to_dict(estimate), indent=2))
     else:
         display(blocks(estimate))
+
+
+def to_decide(name: str, plan: Plan) -> Plan:
+    """Only the seeds that would decide a claim, beside those in the results folder."""
+    from redrop.analysis.build import load
+    from redrop.analysis.claims import own_claims
+    from redrop.analysis.deciding import deciding_runs
+    from redrop.checks import check_choice
+
+    claims = {claim.name: (claim, study) for study in plan.studies.values() for claim in own_claims(study)}
+    check_choice("--decide", name, claims)
+    claim, study = claims[name]
+    results = load(plan.results / "runs", None, study.name)
+    specs = deciding_runs(results, study, claim)
+    said = f"{claim.text}: {len(specs):,} more runs would decide those of its comparisons that are undecided"
+    print(said, file=sys.stderr)  # stdout may be JSON
+    return dataclasses.replace(plan, studies={study.part: study}, specs={study.part: specs})
 
 
 def doctor(arguments: argparse.Namespace) -> None:
@@ -102,6 +128,8 @@ def add(verb: AddVerb) -> None:
     made = verb("plan", plan)
     made.add_argument("--names", action="store_true", help="only the names of the studies")
     made.add_argument("--study", help="only this study")
+    made.add_argument("--decide", metavar="CLAIM", help="only the seeds that would decide this claim")
+    results_option(made)
     made.add_argument(
         "--profile", type=Path, metavar="FOLDER", help="Snakemake's profile, for the time on the clock"
     )
@@ -144,4 +172,4 @@ def add(verb: AddVerb) -> None:
         help="may be repeated, or all (default: score, or val_loss_last where there is none)",
     )
     made.add_argument("--csv", type=Path, metavar="FILE", help="write all numbers there, too")
-    config_options(made, None)
+    config_options(made, None, takes_names=True)

@@ -101,7 +101,8 @@ def build(arguments: argparse.Namespace) -> None:
 
 def claims(arguments: argparse.Namespace) -> None:
     """Say of every claim in config/claims.yaml whether it held in the runs that there are."""
-    from redrop.analysis.claims import NOT_RUN, judge, own_claims, published_verdict
+    from redrop.analysis.claims import judge, own_claims, published_verdict, verdict_here
+    from redrop.analysis.decision.comparison import NOT_RUN
 
     plan = read_plan(arguments)
     results, study = load_results(arguments, plan), plan.studies[arguments.study]
@@ -110,6 +111,8 @@ def claims(arguments: argparse.Namespace) -> None:
     for claim in own_claims(study):
         judgements = list(judge(results, study, claim))
         print(f"{claim.text} ({claim.source})\n    as published: {published_verdict(judgements)}")
+        found = verdict_here(judgements)
+        print(f"    all scales run: {found.verdict} ({found.evidence})")
         for line in judgements or [NOT_RUN]:
             print(f"    here: {line}")
 
@@ -169,7 +172,7 @@ def add(verb: AddVerb) -> None:
         if function is present:
             made.add_argument("name", nargs="*", help=f"only these {name}s")
             made.add_argument("--out", type=Path, required=True, help="the folder to write to")
-        config_options(made, [])
+        config_options(made, [], takes_names=function is present)
 
     made = verb("build", build)
     results_option(made)
@@ -179,7 +182,7 @@ def add(verb: AddVerb) -> None:
     made.add_argument("study")
     results_option(made)
     made.add_argument("--to", type=Path, default=Path("results/published"), help="default: %(default)s")
-    config_options(made, [])
+    config_options(made, [], takes_names=True)
 
     made = verb("restore", restore)
     made.add_argument("study")

@@ -65,14 +65,20 @@ def results_option(made: argparse.ArgumentParser) -> None:
     )
 
 
-def config_options(made: argparse.ArgumentParser, default: Any) -> None:
-    """--config and --project; ``default``: of --config."""
+def config_options(made: argparse.ArgumentParser, default: Any, *, takes_names: bool = False) -> None:
+    """--config and --project; ``default``: of --config.
+
+    Several files may follow one --config, as with Snakemake's --configfile, but where the verb also takes
+    names: those would be read as files.
+    """
     made.add_argument(
         "--config",
-        action="append",
+        action="append" if takes_names else "extend",
+        nargs=None if takes_names else "+",
         default=default,
         metavar="FILE",
-        help="read this YAML file (or JSON text) over config/config.yaml; may be repeated",
+        help="read this YAML file (or JSON text) over config/config.yaml; for several, "
+        + ("--config before each" if takes_names else "name them in order, or --config before each"),
     )
     made.add_argument("--project", type=Path, help="the folder with config/ and workflow/")
 

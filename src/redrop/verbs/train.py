@@ -70,6 +70,7 @@ def train(arguments: argparse.Namespace) -> None:
             pack=arguments.pack or (1 if device.type == "cpu" else PACK_ON_ACCELERATOR),
             checkpoint_seconds=arguments.checkpoint_every,
             should_stop=lambda: stop["asked"],
+            interrupted=lambda: stop["asked"],
         )
         if not run(spec, out=out, workplace=workplace, pool=pool):
             sys.exit(EXIT_STOPPED)

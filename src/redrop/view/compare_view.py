@@ -18,6 +18,7 @@ from redrop.view.numbers import several
 from redrop.view.screen import Block, Column, Line, Table
 
 STYLES = {"A better": "green", "B better": "red", NOT_COMPARED: "yellow"}
+DIRECTIONS = {True: "higher is better", False: "lower is better", None: "neither high nor low is better"}
 LISTED = 10
 
 COLUMNS = [
@@ -39,7 +40,8 @@ def blocks(compared: Compared, a: str, b: str) -> Iterator[Block]:
     yield Line(f"A: {a}\nB: {b}", "bold")
     metrics = {(each.metric, each.higher_is_better) for each in found if each.metric}
     if len(metrics) == 1:
-        yield Line(_described(*next(iter(metrics))))
+        [(metric, higher)] = metrics
+        yield Line(f"{metric}, {DIRECTIONS[higher]}")
     pairs, tasks = ({key(each) for each in found} for key in (_configs, lambda each: each.a.task))
     table = Table(COLUMNS)
     before = None
@@ -112,11 +114,6 @@ def _settings(found: Sequence[Difference]) -> Iterator[Line]:
         for setting, count in counts.items():
             where = "" if count == len(once) else f" ({count} of {len(once)} cells)"
             yield Line(f"  {setting}{where}")
-
-
-def _described(metric: str, higher: bool | None) -> str:
-    better = {True: "higher is better", False: "lower is better", None: "neither high nor low is better"}
-    return f"{metric}, {better[higher]}"
 
 
 def _place(each: Difference) -> str:

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from redrop.analysis.claims import budget
 from redrop.analysis.collect import Group
+from redrop.analysis.compared import budget
 from redrop.analysis.scoring import SCORE
 from redrop.analysis.settings import flat, show
 from redrop.analysis.stats import Interval, paired_differences, t_interval

@@ -50,17 +50,17 @@ def find_run(text: str, folders: Sequence[Path]) -> Found:
     for results in folders:
         for folder in ResultsLayout(results).run_folders():
             places.setdefault(folder.name, []).append((folder, results))
-    try:
-        return _found(_one(text, places), places)
-    except KeyError:
+    run = _one(text, places)
+    if run is None:
         places = {run: [place] for run, place in _asked_for(folders).items()} | places
-    try:
-        return _found(_one(text, places), places)
-    except KeyError:
+        run = _one(text, places)
+    if run is None:
         where = ", ".join(map(str, folders)) or "results"
         close = difflib.get_close_matches(text, places, n=3, cutoff=0.6)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise RecordError(f"{text}: no folder, and no run in {where} whose name begins so{hint}") from None
+        raise RecordError(f"{text}: no folder, and no run in {where} whose name begins so{hint}")
+    (folder, results), *others = places[run]
+    return Found(run, folder, results, tuple(folder for folder, _ in others))
 
 
 def asked_for(results: Path) -> Iterator[RunSpec]:
@@ -78,20 +78,13 @@ def _asked_for(folders: Iterable[Path]) -> dict[str, tuple[Path, Path]]:
     return found
 
 
-def _one(text: str, runs: Iterable[str]) -> str:
-    """The only id that begins with ``text``, or is it; raises ``KeyError`` where there is none."""
+def _one(text: str, runs: Iterable[str]) -> str | None:
+    """The only id that begins with ``text``, or is it; None where there is none."""
     matches = [run for run in runs if run.startswith(text)]
     if text in matches:
         return text
-    if not matches:
-        raise KeyError(text)
     if len(matches) > 1:
         shown = ", ".join(sorted(matches)[:LISTED])
         more = f" and {len(matches) - LISTED} more" if len(matches) > LISTED else ""
         raise RecordError(f"{text}: {len(matches)} runs begin so: {shown}{more}; type more of the name")
-    return matches[0]
-
-
-def _found(run: str, places: dict[str, list[tuple[Path, Path]]]) -> Found:
-    (folder, results), *others = places[run]
-    return Found(run, folder, results, tuple(folder for folder, _ in others))
+    return matches[0] if matches else None

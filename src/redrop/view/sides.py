@@ -72,22 +72,13 @@ def matching_cells(side: Side, text: str, task: str | None = None) -> list[Cell]
     words = text.split("/")
     if len(words) > 3:
         raise ConfigError(f"{text}: no folder; write CONFIG, PROTOCOL/CONFIG or PROTOCOL/CONFIG/TASK")
-    wanted = dict(
-        zip(("config",) if len(words) == 1 else ("protocol", "config", "task"), words, strict=False)
-    )
+    keys = ("config",) if len(words) == 1 else ("protocol", "config", "task")[: len(words)]
+    wanted = dict(zip(keys, words, strict=True))
     if task is not None:
         wanted["task"] = task
     found = [cell for cell in side.cells if all(getattr(cell, key) == word for key, word in wanted.items())]
     if not found:
-        parts = len(words)
-        known = sorted(
-            {"/".join(_names(cell)[:parts] if parts > 1 else (cell.config,)) for cell in side.cells}
-        )
-        hint = suggest(text, known)
+        hint = suggest(text, {"/".join(getattr(cell, key) for key in keys) for cell in side.cells})
         where = f" on {task}" if task else ""
         raise ConfigError(f"{text}: no folder, and no run of it{where} in {side.name}{hint}")
     return found
-
-
-def _names(cell: Cell) -> tuple[str, str, str]:
-    return cell.protocol, cell.config, cell.task

@@ -11,16 +11,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from redrop.analysis.claims import (
-    CONTRADICTED,
-    INCONCLUSIVE,
-    ONE_SEED,
-    SUPPORTED,
-    Comparison,
-    Judgement,
-    judge,
-    own_claims,
-)
+from redrop.analysis.claims import Judgement, judge, own_claims
+from redrop.analysis.compared import ComparedPair
+from redrop.analysis.decision.comparison import CONTRADICTED, EQUIVALENT, SMALL, SUPPORTED, UNDECIDED
 from redrop.analysis.plotting import style
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.scoring import SCORE
@@ -31,9 +24,10 @@ EACH = "study"
 
 LOOKS: dict[str, dict[str, Any]] = {
     SUPPORTED: {"marker": "o", "color": style.OURS, "markerfacecolor": style.OURS},
+    SMALL: {"marker": "^", "color": style.OURS, "markerfacecolor": "white"},
     CONTRADICTED: {"marker": "D", "color": style.THEIRS, "markerfacecolor": style.THEIRS},
-    INCONCLUSIVE: {"marker": "s", "color": style.GREY, "markerfacecolor": "white"},
-    ONE_SEED: {"marker": "x", "color": style.GREY, "markerfacecolor": style.GREY},
+    EQUIVALENT: {"marker": "P", "color": "black", "markerfacecolor": "black"},
+    UNDECIDED: {"marker": "s", "color": style.GREY, "markerfacecolor": "white"},
 }
 """Verdict -> its mark: shape, colour and filling all differ."""
 
@@ -46,7 +40,7 @@ LINEAR = 0.01
 @dataclass(frozen=True)
 class _Line:
     judgement: Judgement
-    comparison: Comparison
+    comparison: ComparedPair
 
     @property
     def unit(self) -> str:
@@ -75,7 +69,7 @@ def draw(data: StudyResults) -> Drawing:
     study = data.study
     judgements = [found for claim in own_claims(study) for found in judge(data.results, study, claim)]
     every = [_Line(judgement, one) for judgement in judgements for one in judgement.comparisons]
-    shown = [line for line in every if line.comparison.interval.n]
+    shown = [line for line in every if line.comparison.result.n]
     units = list(dict.fromkeys(line.unit for line in shown))
     panels = {unit: [line for line in shown if line.unit == unit] for unit in units}
     sizes = [len(lines) + len({line.section for line in lines}) + 2 for lines in panels.values()] or [4]
@@ -121,7 +115,7 @@ def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
                 last = claim.name
             rows += _draw(axes, y, line, unit)
         y += 1
-    if not any(line.comparison.interval.mean or line.comparison.interval.low for line in lines):
+    if not any(any(line.comparison.result.differences) for line in lines):
         axes.set_xlim(-1.0, 1.0)
     axes.set_yticks(list(ticks), list(ticks.values()))
     axes.tick_params(axis="y", length=0)
@@ -133,8 +127,7 @@ def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
 def _draw(axes: Axes, y: int, line: _Line, unit: str) -> list[Row]:
     judgement, comparison = line.judgement, line.comparison
     look, seeds = LOOKS[comparison.verdict], comparison.differences
-    interval = comparison.interval
-    mean, low, high = interval.mean, interval.low, interval.high
+    mean, (low, high) = comparison.result.mean, comparison.result.interval()
     axes.plot(
         list(seeds.values()), [y] * len(seeds), "|", markersize=5, color=look["color"], alpha=0.45, zorder=2
     )
@@ -154,21 +147,24 @@ def _draw(axes: Axes, y: int, line: _Line, unit: str) -> list[Row]:
     }
     own = [head | {"what": "seed", "seed": seed, "difference": value} for seed, value in seeds.items()]
     ends = {"low": low, "high": high, "verdict": comparison.verdict}
-    return [*own, head | {"what": "mean", "n": interval.n, "difference": mean} | ends]
+    return [*own, head | {"what": "mean", "n": comparison.result.n, "difference": mean} | ends]
 
 
 def _caption(study: Study, every: Sequence[_Line], shown: Sequence[_Line]) -> str:
     if not shown:
         return f"{study.title}: no finished run for any of the claims' comparisons."
-    counts = sorted({line.comparison.interval.n for line in shown})
+    counts = sorted({line.comparison.result.n for line in shown})
     n = f"n = {counts[0]}" + (f" to {counts[-1]}" if len(counts) > 1 else "")
     found = [line.comparison.verdict for line in shown]
     tally = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in LOOKS if verdict in found)
     text = (
         f"By how much the first configuration of a row is better than the second, paired by seed, {n} seeds: "
         "ticks are seeds, marks their mean, bars Student's 95 % interval, not widened for the number of "
-        "comparisons. A row is what a claim says (its name at the right): supported where the interval lies "
-        f"to the right of 0, contradicted to the left. {len(shown)} comparisons: {tally}"
+        "comparisons; with fewer than five seeds its standard deviation is that of the protocol's "
+        "configurations, unless their own is larger. A row is what a claim says (its name at the right): "
+        "supported where the interval lies to the right of 0, contradicted to the left, equivalent where the "
+        "difference is shown to be smaller than one that matters; fewer than three seeds never decide. "
+        f"{len(shown)} comparisons: {tally}"
     )
     absent = len(every) - len(shown)
     text += f"; {absent} more have no common seed yet." if absent else "."

@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from redrop.analysis.collect import Group
+from redrop.analysis.decision.comparison import compare
+from redrop.analysis.decision.contrast import Contrast, contrast
 from redrop.analysis.reported import AUTHORS_CORPUS, LOSSES, Reported, comparable
 from redrop.analysis.settings import flat, overrides, show, show_drop, show_settings, study_spec
-from redrop.analysis.stats import prediction_interval, t_interval
+from redrop.analysis.stats import paired_differences, t_interval
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, show_number
 from redrop.analysis.table import Builder, Table
@@ -35,6 +37,10 @@ ORDER = 10
 FITS = ("corpus",)
 TEXT = frozenset({"Configuration", "Stream", "Attn/MLP"})
 
+AUTHORS_ERROR = 0.0023
+"""Standard error of the difference of two of the authors' losses, nats: both are scored on the same 200
+random batches; from the second differences of their recorded curves (docs/how-verdicts-are-made.md)."""
+
 NOT_RUN = "No run of this configuration is finished."
 NOT_A_ROW = "Not a row of the study file (any more)."
 ONLY_FIGURE = "The authors' figure stands alone: no run of ours is finished."
@@ -44,8 +50,9 @@ def build(data: StudyResults) -> Table:
     """One row a configuration; see the caption for what its cells are."""
     builder = Builder(COLUMNS, TEXT)
     for protocol, task in data.protocol_tasks():
-        for group in data.groups(protocol, task):
-            _add(builder, data, group)
+        groups = data.groups(protocol, task)
+        for group in groups:
+            _add(builder, data, group, groups[0])
     return builder.table("replication", f"{data.study.title}: losses", _caption(data.reported))
 
 
@@ -64,7 +71,16 @@ def _caption(reported: Reported) -> str:
     )
 
 
-def _add(builder: Builder, data: StudyResults, group: Group) -> None:
+def contrast_of(data: StudyResults, group: Group, first: Group) -> Contrast:
+    """The authors' difference of a configuration from the protocol's first, beside our paired differences."""
+    sides, metric = (first, group), "val_loss_last"
+    ours = [{record.spec.seed: record.value(metric) for record in side.done} for side in sides]
+    theirs = [data.reported.value(side.protocol, side.config, AUTHORS_CORPUS, metric) for side in sides]
+    differences = paired_differences(*ours) if group.config != first.config else {}
+    return contrast(compare(list(differences.values())), theirs[1] - theirs[0], AUTHORS_ERROR)
+
+
+def _add(builder: Builder, data: StudyResults, group: Group, first: Group) -> None:
     study, reported = data.study, data.reported
     spec = group.spec or study_spec(study, group.protocol, group.config, group.task)
     settings = flat(spec) if spec else {}
@@ -77,7 +93,7 @@ def _add(builder: Builder, data: StudyResults, group: Group) -> None:
     difference = last.mean - theirs if show_difference else math.nan
 
     values = [record.value("val_loss_last") for record in group.done]
-    interval, prediction = t_interval(values), prediction_interval(values)
+    interval = t_interval(values)
     notes = [("Last", note) for note in _run_notes(study, group)]
     if known and not group.records:
         notes.append(("Ours - authors'", ONLY_FIGURE))
@@ -110,7 +126,9 @@ def _add(builder: Builder, data: StudyResults, group: Group) -> None:
         summary = group.summary(metric)
         raw |= {f"{metric}_mean": summary.mean, f"{metric}_sd": summary.sd}
     raw |= {"val_loss_last_low": interval.low, "val_loss_last_high": interval.high}
-    raw |= {"prediction_low": prediction.low, "prediction_high": prediction.high}
+    found = contrast_of(data, group, first)
+    raw |= {"contrast_with": first.config, "contrast": found.ours, "authors_contrast": found.theirs}
+    raw |= {"contrast_low": found.low, "contrast_high": found.high, "contrast_p": found.p}
     raw |= {
         f"authors_{metric}": reported.value(group.protocol, group.config, AUTHORS_CORPUS, metric)
         for metric in LOSSES

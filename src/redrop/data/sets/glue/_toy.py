@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from redrop.data.generated import distinct_rows
 from redrop.data.glue import GlueTask
 
 EDITION = "toy 2"
@@ -71,20 +72,13 @@ def rows(
     task: str, truth: Callable[[str, str], float], counts: Sequence[list[tuple[int, int]]]
 ) -> dict[str, list[Row]]:
     """All rows of a task, by split: as many of each answer, no pair twice, shuffled."""
-    seen: set[tuple[str, str]] = set()
-    splits = {}
-    for split, wanted in ROWS.items():
-        # Seeded by a text, so that neither a hash nor the other splits come into it.
-        draw = random.Random(f"redrop/{task}/{split}")
-        drawn: list[Row] = []
-        while len(drawn) < wanted:
-            first, second = (_sentence(draw, n) for n in draw.choice(counts[len(drawn) % len(counts)]))
-            if (first, second) not in seen:
-                seen.add((first, second))
-                drawn.append((first, second, truth(first, second)))
-        draw.shuffle(drawn)
-        splits[split] = drawn
-    return splits
+
+    def pair(draw: random.Random, number: int) -> tuple[str, str]:
+        first, second = (_sentence(draw, n) for n in draw.choice(counts[number % len(counts)]))
+        return first, second
+
+    drawn = distinct_rows(task, ROWS, pair, shuffled=True)
+    return {split: [(*both, truth(*both)) for both in found] for split, found in drawn.items()}
 
 
 def _sentence(draw: random.Random, n_marked: int) -> str:

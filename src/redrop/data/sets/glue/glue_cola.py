@@ -21,6 +21,7 @@ DATA_SET = GlueTask(
     metrics=("matthews", "accuracy"),
     rows={"train": 8551, "dev": 1043},
     balance={"train": (2528, 6023), "dev": (322, 721)},
+    official_sha256="4fd0ea5b83c9e7df4fb146a0d9c6bddf2a3a7c295b756693c0b647381249c91e",
     lengths=(11.7, 12.4),
     text=("sentence",),
     values=("0", "1"),

@@ -20,6 +20,7 @@ DATA_SET = GlueTask(
     metrics=("accuracy", "f1"),
     rows={"train": 3668, "dev": 408},
     balance={"train": (1194, 2474), "dev": (129, 279)},
+    official_sha256="5dab2ff377df2fe89200eb207a2cf519f12548c33238e812d92c668406f438fc",
     lengths=(54.1, 57.3),
     text=("#1 String", "#2 String"),
     label="Quality",

@@ -20,5 +20,6 @@ DATA_SET = GlueTask(
     metrics=("accuracy",),
     rows={"train": 2490, "dev": 277},
     balance={"train": (1249, 1241), "dev": (146, 131)},
+    official_sha256="36d640bd5df434d2ed5612661972be28905a45338130fc3a5fbfcdd4248e78bc",
     lengths=(67.6, 76.2),
 )

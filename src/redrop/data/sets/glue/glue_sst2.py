@@ -21,6 +21,7 @@ DATA_SET = GlueTask(
     metrics=("accuracy",),
     rows={"train": 67_349, "dev": 872},
     balance={"train": (29_780, 37_569), "dev": (428, 444)},
+    official_sha256="31d100780ac7395937a60f3b4a6471dcf89bdc736665528c7d4fceebc4928371",
     lengths=(14.0, 27.0),
     text=("sentence",),
     values=("0", "1"),

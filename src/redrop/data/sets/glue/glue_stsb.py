@@ -18,6 +18,7 @@ DATA_SET = GlueTask(
     ),
     metrics=("pearson", "spearman"),
     rows={"train": 5749, "dev": 1500},
+    official_sha256="cf96479c76337fe102f897757f7a8268374c84b0b13e6312764a9fa201f1bf20",
     lengths=(28.8, 33.0),
     label="score",
 )

@@ -12,6 +12,7 @@ import json
 import random
 
 from redrop.data.base import PairLengths
+from redrop.data.generated import distinct_rows
 from redrop.data.summarization import SummarySet
 
 EDITION = "toy 1"
@@ -42,19 +43,8 @@ def truth(document: str) -> str:
 
 def rows() -> dict[str, list[Row]]:
     """All rows by split; no document comes twice."""
-    seen: set[str] = set()
-    splits = {}
-    for split, count in ROWS.items():
-        # Seeded by a text, so that neither a hash nor the other splits come into it.
-        draw = random.Random(f"redrop/toy_summaries/{split}")
-        drawn: list[Row] = []
-        while len(drawn) < count:
-            document = _document(draw)
-            if document not in seen:
-                seen.add(document)
-                drawn.append((document, truth(document)))
-        splits[split] = drawn
-    return splits
+    drawn = distinct_rows("toy_summaries", ROWS, lambda draw, _: _document(draw))
+    return {split: [(document, truth(document)) for document in found] for split, found in drawn.items()}
 
 
 def generate() -> dict[str, bytes]:

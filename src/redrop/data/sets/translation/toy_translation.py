@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 from redrop.data.base import PairLengths
+from redrop.data.generated import distinct_rows
 from redrop.data.translation import ParallelSet
 
 EDITION = "toy 1"
@@ -64,19 +65,8 @@ def translate(sentence: str) -> str:
 
 def pairs() -> dict[str, list[tuple[str, str]]]:
     """All pairs (xx, yy) by split; always the same."""
-    seen: set[str] = set()
-    splits = {}
-    for split, rows in ROWS.items():
-        # Seeded by a text, so that neither a hash nor the other splits come into it.
-        draw = random.Random(f"redrop/toy_translation/{split}")
-        drawn: list[tuple[str, str]] = []
-        while len(drawn) < rows:
-            sentence = _draw(draw)
-            if sentence not in seen:
-                seen.add(sentence)
-                drawn.append((sentence, translate(sentence)))
-        splits[split] = drawn
-    return splits
+    drawn = distinct_rows("toy_translation", ROWS, lambda draw, _: _draw(draw))
+    return {split: [(sentence, translate(sentence)) for sentence in found] for split, found in drawn.items()}
 
 
 def generate() -> dict[str, bytes]:

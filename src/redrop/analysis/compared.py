@@ -1,0 +1,125 @@
+"""Two configurations compared on the runs that there are, paired by seed, with the spread to judge by."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redrop.analysis import flatness
+from redrop.analysis.collect import Group, Results
+from redrop.analysis.decision.comparison import FEWEST_FOR_OWN_SPREAD, Comparison, compare
+from redrop.analysis.decision.spread import Spread, pooled_spread
+from redrop.analysis.failure_signatures import is_stuck
+from redrop.analysis.scoring import SCORE, scale
+from redrop.analysis.stats import mean_of_common, paired_differences
+from redrop.kinds import WINDOWS
+from redrop.record import RunRecord
+
+DERIVED = {"landscape_rise": flatness.rise}
+"""Metric that is not recorded -> how it is worked out."""
+NOISY = 3.0
+"""A configuration whose seeds vary by more than this many times the median one's is not pooled with them."""
+
+Place = dict[str, list[Group]]
+"""Every configuration of a protocol -> its groups on the tasks that are judged together."""
+
+
+@dataclass(frozen=True)
+class ComparedPair:
+    """Two configurations, paired by seed; the first is said to be better."""
+
+    config: str
+    than: str
+    question: str
+    """What is compared, in the same words in every protocol."""
+    differences: dict[int, float]
+    """Seed -> how much better ``config`` is than ``than`` (scores: points), positive where it holds."""
+    result: Comparison
+
+    @property
+    def verdict(self) -> str:
+        """Of this comparison alone."""
+        return self.result.verdict
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is compared, which side is better, and how large a difference matters."""
+
+    metric: str
+    higher: bool = False
+    matters: float = 0.0
+
+    def compare(self, results: Results, place: Place, config: str, than: str, question: str) -> ComparedPair:
+        """Compare two configurations in a place; runs of different budgets are not compared."""
+        first, second = place[config], place[than]
+        budgets = [budget(group) for group in first]
+        alike = budgets == [budget(group) for group in second]
+        a, b = (self.values(groups) for groups in (first, second))
+        lower, upper = (b, a) if self.higher else (a, b)
+        differences = paired_differences(lower, upper) if alike else {}
+        stuck = [
+            record.run
+            for group in (*first, *second)
+            for record in group.done
+            if record.spec.seed in differences and got_stuck(results, record)
+        ]
+        few = 0 < len(differences) < FEWEST_FOR_OWN_SPREAD
+        pooled = self.pooled(results, place, budgets) if few else None
+        result = compare(list(differences.values()), self.matters, pooled, stuck)
+        return ComparedPair(config, than, question, differences, result)
+
+    def values(self, groups: Sequence[Group], without: frozenset[str] = frozenset()) -> dict[int, float]:
+        """Seed -> mean over the tasks, of scores in points, for the seeds that have every one of them."""
+        values = [
+            {record.spec.seed: self.value(record) for record in group.done if record.run not in without}
+            for group in groups
+        ]
+        return mean_of_common([{s: x for s, x in own.items() if math.isfinite(x)} for own in values])
+
+    def value(self, record: RunRecord) -> float:
+        """The metric of a run, or what is worked out from its other files; NaN where it has none."""
+        if self.metric in DERIVED:
+            return DERIVED[self.metric](record)
+        return record.value(self.metric) * (scale(record) if self.metric == SCORE else 1.0)
+
+    def pooled(self, results: Results, place: Place, budgets: list[str]) -> Spread | None:
+        """The spread of a paired difference over the place's configurations of these budgets.
+
+        Left out are runs that got stuck, and configurations that are clearly noisier than the others (such as
+        dropout of 0.5 on a skip): the model takes one variance for all.
+        """
+        alike = [own for own in place.values() if [budget(group) for group in own] == budgets]
+        records = [record for own in alike for group in own for record in group.done]
+        stuck = frozenset(record.run for record in records if got_stuck(results, record))
+        values = {own[0].config: self.values(own, stuck) for own in alike}
+        spreads = {name: statistics.stdev(own.values()) for name, own in values.items() if len(own) > 1}
+        limit = NOISY * statistics.median(spreads.values()) if spreads else math.inf
+        return pooled_spread({name: own for name, own in values.items() if spreads.get(name, 0.0) <= limit})
+
+
+def got_stuck(results: Results, record: RunRecord) -> bool:
+    """Whether a character model's run knew no more than how frequent characters are for long."""
+    vocabulary = record.data.get("vocab_size")
+    if record.spec.kind.reads != WINDOWS or not vocabulary:
+        return False
+    return is_stuck(results.curve(record.run), vocabulary)
+
+
+def budget(group: Group) -> str:
+    """How long its runs are, as text; empty without a run."""
+    if group.spec is None:
+        return ""
+    schedule = group.spec.schedule
+    epochs = getattr(schedule, "epochs", None)
+    if epochs is not None:
+        return f"{epochs:g} epochs"
+    updates = getattr(schedule, "updates", None)
+    return f"{schedule.last_iteration:,} iterations" if updates is None else f"{updates:,} updates"
+
+
+def model_size(record: RunRecord) -> str:
+    """The model, as text."""
+    return record.spec.kind.size(record.spec.model)
