@@ -34,8 +34,8 @@ rule all:
     """Every run, table and figure of every study in the config, and the page that shows them."""
     default_target: True
     input:
-        f"{RESULTS}/runs.csv",
-        f"{RESULTS}/report.html",
+        LAYOUT.csv.as_posix(),
+        LAYOUT.page.as_posix(),
         [study_targets(study) for study in PLAN.studies],
 
 

@@ -89,9 +89,13 @@ class ResultsLayout:
         """Checkpoints, a folder a run."""
         return self.path / "checkpoints" / study
 
-    def logs(self, study: str) -> Path:
-        """A log a run."""
+    def logs(self, study: str = "") -> Path:
+        """A log a run, or of what is not a run of a study."""
         return self.path / "logs" / study
+
+    def benchmarks(self, study: str) -> Path:
+        """What Snakemake measured of each run's job."""
+        return self.path / "benchmarks" / study
 
     def part(self, part: str) -> Path:
         """What is made of the runs of a study, or of a part of one: runs.csv, tables/, figures/."""

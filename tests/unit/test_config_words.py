@@ -80,3 +80,18 @@ def test_a_key_given_twice_is_refused_by_the_workflow_as_by_the_verbs(project: P
     )
     assert done.returncode != 0
     assert "line 3: 'label' is given twice" in done.stdout + done.stderr
+
+
+def test_a_folder_that_cannot_be_worked_in_is_one_line(project: Path, tmp_path: Path) -> None:
+    """As a checkout without write permission, or on a read-only disk: here a file stands in the way."""
+    (tmp_path / ".snakemake").write_text("")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--dry-run"]
+    config = project / "config/notebook.yaml"
+    done = subprocess.run(
+        [*command, "--configfile", str(config)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    printed = done.stdout + done.stderr
+    assert f"{tmp_path}: nothing can be written there" in printed
+    assert "--directory FOLDER" in printed
+    assert "Traceback" not in printed

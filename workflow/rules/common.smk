@@ -45,7 +45,12 @@ shell.prefix(
     + (f"export PATH={shlex.quote(str(OWN_PYTHON))}:$PATH; " if OWN_PYTHON else "")
 )
 LAYOUT = ResultsLayout(PLAN.results)
-RESULTS = LAYOUT.path.as_posix()
+# Where rules leave their files, with wildcards.
+RUN = (LAYOUT.runs("{study}").path / "{run}").as_posix()
+RUN_LOG = (LAYOUT.logs("{study}") / "{run}.log").as_posix()
+RUN_BENCHMARK = (LAYOUT.benchmarks("{study}") / "{run}.tsv").as_posix()
+PART = LAYOUT.part("{part}").as_posix()
+PART_LOGS = LAYOUT.logs("{part}").as_posix()
 if GPUS and "gpu" not in workflow.global_resources:  # else --resources gpu=N has been given
     workflow.global_resources["gpu"] = GPUS * config["jobs_per_gpu"]
     workflow.resourcescope(gpu="local")  # they are this machine's: no limit to jobs that run elsewhere
@@ -84,7 +89,7 @@ def prepared_data(wildcards):
     if spec is None:
         return []
     model = model_folder(spec, Places(LAYOUT.data, LAYOUT.models))
-    needed = [f"{RESULTS}/data/{spec.data.data_set}/meta.json"]
+    needed = [f"{LAYOUT.data}/{spec.data.data_set}/meta.json"]
     return needed if model is None else [*needed, f"{model.as_posix()}/source.json"]
 
 
@@ -171,4 +176,4 @@ def config_text(wildcards=None):
 
 def results_folder(wildcards):
     """The folder that everything generated goes below."""
-    return RESULTS
+    return LAYOUT.path.as_posix()

@@ -9,9 +9,9 @@ localrules:
 rule fetch:
     """Get a data set's raw files; on a cluster this runs on the head node, which has a network."""
     output:
-        source=f"{RESULTS}/downloads/{{dataset}}/source.json",
+        source=f"{LAYOUT.downloads}/{{dataset}}/source.json",
     log:
-        f"{RESULTS}/logs/fetch-{{dataset}}.log",
+        f"{LAYOUT.logs()}/fetch-{{dataset}}.log",
     retries: 2
     conda:
         "../envs/train.yaml"
@@ -28,9 +28,9 @@ rule prepare:
     input:
         source=rules.fetch.output.source,
     output:
-        meta=f"{RESULTS}/data/{{dataset}}/meta.json",
+        meta=f"{LAYOUT.data}/{{dataset}}/meta.json",
     log:
-        f"{RESULTS}/logs/prepare-{{dataset}}.log",
+        f"{LAYOUT.logs()}/prepare-{{dataset}}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -43,9 +43,9 @@ rule prepare:
 rule fetch_model:
     """Get a released model; on a cluster this runs on the head node, which has a network."""
     output:
-        source=f"{RESULTS}/models/{{model}}/source.json",
+        source=f"{LAYOUT.models}/{{model}}/source.json",
     log:
-        f"{RESULTS}/logs/fetch-model-{{model}}.log",
+        f"{LAYOUT.logs()}/fetch-model-{{model}}.log",
     retries: 2
     conda:
         "../envs/train.yaml"

@@ -7,9 +7,9 @@ rule collect:
     input:
         run_files,
     output:
-        f"{RESULTS}/{{part}}/runs.csv",
+        f"{PART}/runs.csv",
     log:
-        f"{RESULTS}/logs/{{part}}/collect.log",
+        f"{PART_LOGS}/collect.log",
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -28,7 +28,7 @@ rule tables:
         rules.collect.output,
     output:
         report(
-            directory(f"{RESULTS}/{{part}}/tables"),
+            directory(f"{PART}/tables"),
             patterns=["{table}.html"],
             caption="../report/table.rst",
             category="{part}",
@@ -36,7 +36,7 @@ rule tables:
             labels={"table": "{table}"},
         ),
     log:
-        f"{RESULTS}/logs/{{part}}/tables.log",
+        f"{PART_LOGS}/tables.log",
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -54,7 +54,7 @@ rule figures:
         rules.collect.output,
     output:
         report(
-            directory(f"{RESULTS}/{{part}}/figures"),
+            directory(f"{PART}/figures"),
             patterns=["{figure}.svg"],
             caption="../report/figure.rst",
             category="{part}",
@@ -62,7 +62,7 @@ rule figures:
             labels={"figure": "{figure}"},
         ),
     log:
-        f"{RESULTS}/logs/{{part}}/figures.log",
+        f"{PART_LOGS}/figures.log",
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -79,9 +79,9 @@ rule runs_csv:
     input:
         expand(rules.collect.output, part=PLAN.studies),
     output:
-        f"{RESULTS}/runs.csv",
+        LAYOUT.csv.as_posix(),
     log:
-        f"{RESULTS}/logs/collect.log",
+        f"{LAYOUT.logs()}/collect.log",
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -100,12 +100,12 @@ rule report:
         presented,
     output:
         report(
-            f"{RESULTS}/report.html",
+            LAYOUT.page.as_posix(),
             caption="../report/page.rst",
             category="All of it in one page",
         ),
     log:
-        f"{RESULTS}/logs/report.log",
+        f"{LAYOUT.logs()}/report.log",
     conda:
         "../envs/report.yaml"
     threads: 1

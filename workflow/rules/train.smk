@@ -15,14 +15,14 @@ rule train:
     input:
         data=prepared_data,
     output:
-        metrics=f"{RESULTS}/runs/{{study}}/{{run}}/metrics.json",
-        curve=f"{RESULTS}/runs/{{study}}/{{run}}/curve.jsonl",
-        spec=f"{RESULTS}/runs/{{study}}/{{run}}/spec.json",
-        provenance=f"{RESULTS}/runs/{{study}}/{{run}}/provenance.json",
+        metrics=f"{RUN}/metrics.json",
+        curve=f"{RUN}/curve.jsonl",
+        spec=f"{RUN}/spec.json",
+        provenance=f"{RUN}/provenance.json",
     log:
-        f"{RESULTS}/logs/{{study}}/{{run}}.log",
+        RUN_LOG,
     benchmark:
-        f"{RESULTS}/benchmarks/{{study}}/{{run}}.tsv"
+        RUN_BENCHMARK
     conda:
         "../envs/train.yaml"
     threads: 1
