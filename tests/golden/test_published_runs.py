@@ -16,7 +16,11 @@ from redrop.training.trainer import train
 
 @pytest.mark.parametrize("config", ["res1-0.2", "res4-0.2"])
 def test_the_head_of_a_published_run_comes_out_again(config: str, project: Path, shakespeare: Corpus) -> None:
-    """Other machines round otherwise, so the last digits are left free; a wrong seed or rate is not."""
+    """Other machines round otherwise, so the last digits are left free; a wrong seed or rate is not.
+
+    After 250 iterations an AMD EPYC (Zen 3) is 5.7e-4 from the published loss, which was made on a Xeon; the
+    nearest other published seed is 0.013 from it.
+    """
     (folder,) = (project / "results/published/residual/runs").glob(f"notebook-{config}-*-s1337-*")
     spec = read_record(folder).spec
     head = dataclasses.replace(spec, schedule=dataclasses.replace(spec.schedule, stop_at=250))
@@ -25,5 +29,5 @@ def test_the_head_of_a_published_run_comes_out_again(config: str, project: Path,
         read_curve(folder),
     )
     for ours, row in zip(found, recorded, strict=False):
-        assert {key: ours[key] for key in row} == pytest.approx(row, abs=5e-4)
+        assert {key: ours[key] for key in row} == pytest.approx(row, abs=1e-3)
     assert [row["iteration"] for row in found] == [0, 250]

@@ -213,8 +213,15 @@ def test_the_csv_holds_what_the_runs_hold_and_carries_the_label(figures: Path) -
     }
     (off,) = [row for row in rows if row["what"] == "mean above the axis"]
     assert (off["config"], float(off["val_loss_last"])) == ("res1-0.2", 2.13)
-    assert rows_of(figures / "notebook-curves-skip-2.csv") == []
-    assert (figures / "notebook-curves-skip-2.csv").read_text() == "study,protocol,task,label\n"
+
+
+def test_a_sweep_of_which_nothing_was_run_is_drawn_only_where_it_is_asked_for(
+    runs: Path, figures: Path, tmp_path: Path
+) -> None:
+    assert not [path for stem in NO_RUN for path in figures.glob(f"{stem}.*")]
+    build_figures(results_of(runs), STUDY, tmp_path, LABEL, [NO_RUN[0]])
+    assert (tmp_path / f"{NO_RUN[0]}.csv").read_text() == "study,protocol,task,label\n"
+    assert "no finished run" in (tmp_path / f"{NO_RUN[0]}.txt").read_text()
 
 
 def test_a_csv_has_every_column_once_and_an_empty_cell_for_what_is_not_known() -> None:

@@ -136,7 +136,13 @@ def test_the_studys_own_tables_are_whole_in_every_format(tables: Path) -> None:
         n = len(rows) - 2 * len(heads)
         raw = pd.read_csv(tables / f"{name}.csv")
         page = Page((tables / f"{name}.html").read_text()).found
-        assert n == len(raw) == len(page["td"]) // len(rows[0])
+        assert n == len(page["td"]) // len(rows[0])
+        if (
+            name == "claims"
+        ):  # comparisons that were not run are one line; questions of several places one more
+            more = [int(row[0].split()[0]) for row in rows if "more comparison" in row[0]]
+            n += sum(more) - len(more) - sum(row[0].startswith("all ") for row in rows)
+        assert n == len(raw)
         assert set(raw["label"]) == {LABEL}
 
 

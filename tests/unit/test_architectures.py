@@ -16,7 +16,6 @@ from transformers import PreTrainedTokenizerFast
 from finetune_support import CPU, LRDROP, RDROP, glue_spec, toy_task
 from generation_support import METHODS, RATES, generation_spec, some
 from redrop import data
-from redrop.data.glue import load_task
 from redrop.errors import RedropError
 from redrop.models.generation import load_generator
 from redrop.models.pretrained import _word_tokenizer, load_encoder, quiet
@@ -71,9 +70,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("glue")
 
 
+def toy_data(root: Path) -> Any:
+    """The generated task of pairs, prepared."""
+    toy_task("toy_pairs", root)
+    return data.load("glue_toy_pairs", root)
+
+
 def encoder_folder(name: str, root: Path, folder: Path, fewer: int = 0) -> Path:
     """A small random encoder with a tokenizer of the toy's words, of which ``fewer`` have no embedding."""
-    train = load_task(toy_task("toy_pairs", root)).splits["train"]
+    train = toy_data(root).splits["train"]
     tokenizer = _word_tokenizer([*train.sentence1, *train.sentence2])
     torch.manual_seed(1)
     marks = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
@@ -93,7 +98,7 @@ def encoder_spec(folder: Path, **settings: Any) -> RunSpec:
 
 def one_update(spec: RunSpec, root: Path, folder: Path) -> list[bool]:
     """Train one update and evaluate; whether each parameter has moved. Where it is refused: before that."""
-    task = Classification(spec, load_task(toy_task("toy_pairs", root)), folder, CPU, root / "tokens")
+    task = Classification(spec, toy_data(root), folder, CPU, root / "tokens")
     trainer = Trainer(task)
     before = [values.clone() for values in trainer.parameters]
     assert torch.isfinite(trainer.step()).all()
@@ -112,7 +117,7 @@ def test_an_encoder_trains_by_every_method_or_is_refused_before(
             assert any(one_update(spec, root, folder)), method
             continue
         with pytest.raises(RedropError) as error:
-            Classification(spec, load_task(toy_task("toy_pairs", root)), folder, CPU, root / "tokens")
+            Classification(spec, toy_data(root), folder, CPU, root / "tokens")
         told = str(error.value)
         assert told.startswith("model.checkpoint: ")
         assert "\n" not in told
@@ -124,7 +129,7 @@ def test_rehearsing_changes_nothing(root: Path, tmp_path: Path) -> None:
     folder = encoder_folder("Bert", root, tmp_path / "model")
     spec = encoder_spec(folder, **LRDROP, evaluation__inconsistency_passes=1)
     torch.manual_seed(5)
-    task = Classification(spec, load_task(toy_task("toy_pairs", root)), folder, CPU, root / "tokens")
+    task = Classification(spec, toy_data(root), folder, CPU, root / "tokens")
     drawn = torch.rand(3)
     torch.manual_seed(5)
     assert drawn.equal(torch.rand(3))
