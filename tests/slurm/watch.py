@@ -49,7 +49,7 @@ def training(folder: Path) -> list[Process]:
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().decode().split("\0")
-            if words[1:4] != ["-m", "redrop", "train"] or (entry / "cwd").readlink() != folder:
+            if words[1:5] != ["-P", "-m", "redrop", "train"] or (entry / "cwd").readlink() != folder:
                 continue
             pairs = (entry / "environ").read_bytes().decode().split("\0")
         except OSError:
