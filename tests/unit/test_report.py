@@ -264,7 +264,7 @@ class Page(HTMLParser):
         self.row_sources: list[tuple[str, list[str]]] = []
         self._table = self._row = self._cell = None
         self._source = ""
-        self.feed(text)
+        self.feed(re.sub(r"<sup>.*?</sup>", "", text))  # the number of a footnote is no digit of the cell's
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)

@@ -94,6 +94,10 @@ def _least(comparison: ComparedPair) -> float:
     return comparison.result.mean if math.isnan(low) else low
 
 
+MOST_SEEDS = 1000
+"""More than so many are not counted out to a reader: a stuck run makes the spread as large as the effect."""
+
+
 def would_decide(comparison: Comparison, metric: str) -> str:
     """``5 seeds can show 0.012 nats, and 9 would decide``; of an undecided comparison."""
     unit = WORDS.get(metric, OTHER)[2]
@@ -102,7 +106,8 @@ def would_decide(comparison: Comparison, metric: str) -> str:
     if shown > 0.0:
         parts.append(f"{seeds(comparison.n)} can show {amount(shown, unit)} {unit}".strip())
     if needed is not None:
-        parts.append(f"{needed:,} would decide" if parts else f"{needed:,} seeds would decide")
+        many = f"{needed:,}" if needed <= MOST_SEEDS else "more than a thousand"
+        parts.append(f"{many} would decide" if parts else f"{many} seeds would decide")
     return ", and ".join(parts)
 
 
