@@ -30,7 +30,7 @@ class Training(Protocol):
     """One model (``trainer.py``) or several (``pack.py``), which share schedule and evaluation interval."""
 
     runs: list[Run]
-    """The runs, in the order of the models; models beyond them only fill a pack up."""
+    """The runs, in the order of the models."""
     iteration: int
     last_iteration: int
     evaluate_every: int
