@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from redrop.data import base
 from redrop.data.base import DataSet, Prepared, Writer
 from redrop.data.glue_split import Split
-from redrop.data.sources import RemoteFile, in_mirror
+from redrop.data.sources import RemoteFile, hub_file, in_mirror
 
 log = logging.getLogger(__name__)
 
@@ -176,39 +176,30 @@ class TaskData(Prepared):
         return base.in_words(self.splits, "examples")
 
 
-def released(task: str, folder: str, hub: Mapping[str, tuple[int, str]]) -> dict[str, tuple[RemoteFile, ...]]:
-    """Both editions of one of GLUE's own tasks.
+def official(title: str, question: str, hub: Mapping[str, tuple[int, str]], **values: Any) -> GlueTask:
+    """One of GLUE's own tasks, in both editions.
 
-    `folder`: of the TSV files, in a mirror's `glue/`; `hub`: split -> bytes and sha256 of the parquet file.
+    `title`: as GLUE writes it, which is also the folder of the TSV files in a mirror's `glue/`; `hub`:
+    split -> bytes and sha256 of the parquet file.
     """
+    task = title.lower().replace("-", "")
     # There is no address of a single TSV file, only archives and this page that leads to them; they are
     # asked for only where a mirror has them all.
-    tsv = [
-        RemoteFile(
-            name=f"{split}.tsv",
-            url="https://gluebenchmark.com/tasks",
-            sha256=None,
-            size=None,
-            mirror=(f"glue/{folder}/{split}.tsv",),
-            split=split,
-        )
-        for split in hub
-    ]
-    parquet = []
+    page = "https://gluebenchmark.com/tasks"
+    tsv, parquet = [], []
     for split, (size, sha256) in hub.items():
+        name = f"{split}.tsv"
+        tsv.append(RemoteFile(name, page, mirror=(f"glue/{title}/{name}",), split=split))
         name = f"{split.replace('dev', 'validation')}-00000-of-00001.parquet"
-        parquet.append(
-            RemoteFile(
-                name=name,
-                url=f"https://huggingface.co/datasets/nyu-mll/glue/resolve/{REVISION}/{task}/{name}",
-                sha256=sha256,
-                size=size,
-                mirror=(f"glue/hub/{task}/{name}",),
-                mirror_sha256=(sha256,),
-                split=split,
-            )
-        )
-    return {TSV_EDITION: tuple(tsv), HUB_EDITION: tuple(parquet)}
+        place = f"nyu-mll/glue/resolve/{REVISION}/{task}/{name}"
+        parquet.append(hub_file(place, f"glue/hub/{task}", sha256, size, split))
+    return GlueTask(
+        name=f"glue_{task}",
+        about=f"{question} ({title})",
+        license="none stated by GLUE; for research",
+        editions={TSV_EDITION: tuple(tsv), HUB_EDITION: tuple(parquet)},
+        **values,
+    )
 
 
 def hold_out(split: Split, fraction: float = HELD_OUT, seed: int = 0) -> tuple[Split, Split]:

@@ -40,9 +40,9 @@ class RemoteFile:
     """File name in the raw folder, without any folder part."""
     url: str
     """Original address, https, with a pinned revision."""
-    sha256: str | None
+    sha256: str | None = None
     """Pinned sum of the download; None when none is published."""
-    size: int | None
+    size: int | None = None
     """Bytes of the download, where known; a longer answer is cut off."""
     mirror: tuple[str, ...] = ()
     """Paths inside a mirror folder, with `/`, the preferred one first."""
@@ -75,6 +75,18 @@ class RemoteFile:
     def address(self) -> str:
         """What is asked for the file: `url`, or the same place of the hub that is used."""
         return hub() + self.url.removeprefix(HUB) if self.url.startswith(f"{HUB}/") else self.url
+
+
+def hub_file(
+    place: str, mirror: str, sha256: str | None = None, size: int | None = None, split: str = "train"
+) -> RemoteFile:
+    """A file on the hub, such as `owner/name/resolve/<commit>/<path>`, of which mirrors have the same copy.
+
+    `mirror`: the folder that it is in there.
+    """
+    name = PurePosixPath(place).name
+    sums = () if sha256 is None else (sha256,)
+    return RemoteFile(name, f"{HUB}/datasets/{place}", sha256, size, (f"{mirror}/{name}",), sums, split)
 
 
 def hub() -> str:
