@@ -98,9 +98,8 @@ class GlueTask(DataSet):
             "task": self.task,
             "kind": self.kind,
             "labels": list(self.labels),
-            "rows": {name: len(split) for name, split in splits.items()},
             "label_counts": {name: _label_counts(self, split) for name, split in splits.items()},
-            "sha256": fingerprint(splits),
+            **base.facts_of(splits),
         }
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
@@ -115,12 +114,8 @@ class GlueTask(DataSet):
             if expected is not None and found != expected:
                 what = f"{name} rows of each class ({', '.join(self.labels)})"
                 raise self.wrong_count(where, what, expected, found)
-        types = {"idx": "int32", "sentence1": "string", "sentence2": "string"}
-        types["label"] = "int64" if self.labels else "float64"
-        files = {
-            f"{name}.parquet": base.parquet_writer(_columns(split), types) for name, split in splits.items()
-        }
-        return files, self.describe(splits)
+        types = {"idx": "int32", "label": "int64" if self.labels else "float64"}
+        return base.parquet_files(splits, types), self.describe(splits)
 
     def _decode(self, folder: Path, meta: Mapping[str, Any]) -> TaskData:
         from redrop.data.glue_files import read_table
@@ -219,23 +214,6 @@ def hold_out(split: Split, fraction: float = HELD_OUT, seed: int = 0) -> tuple[S
     held = np.zeros(n, dtype=bool)
     held[np.random.Generator(np.random.PCG64(seed)).permutation(n)[:n_held]] = True
     return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
-
-
-def fingerprint(splits: Mapping[str, Split]) -> str:
-    """sha256, in hex, of the rows: `[idx, sentence1, label]` or `[idx, sentence1, sentence2, label]`."""
-    return base.fingerprint(
-        {name: list(zip(*_columns(split).values(), strict=True)) for name, split in splits.items()}
-    )
-
-
-def _columns(split: Split) -> dict[str, list]:
-    """The rows as plain lists, a score as the shortest decimal that gives its float32."""
-    is_score = split.labels.dtype.kind == "f"
-    columns = {"idx": split.idx.tolist(), "sentence1": split.sentence1}
-    if split.sentence2 is not None:
-        columns["sentence2"] = split.sentence2
-    columns["label"] = [float(str(score)) for score in split.labels] if is_score else split.labels.tolist()
-    return columns
 
 
 def _label_counts(task: GlueTask, split: Split) -> dict[str, int]:
