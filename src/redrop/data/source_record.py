@@ -61,18 +61,19 @@ class SourceRecord:
 def write_source(folder: Path, record: SourceRecord) -> SourceRecord:
     """Write source.json into `folder` and return the record."""
     files = [_entry(file) for file in record.files]
-    write_json(folder / SOURCE_FILE, {"name": record.name, "edition": record.edition, "files": files})
+    write_json(folder / SOURCE_FILE, vars(record) | {"files": files})
     for file in record.files:
         _note(file.path).unlink(missing_ok=True)
     return record
 
 
-def note_file(file: FetchedFile) -> None:
-    """Write beside a file that is about to stand there where it came from.
+def note_file(file: FetchedFile) -> FetchedFile:
+    """Write beside a file that is about to stand there where it came from; returns it.
 
     A fetch that is killed before source.json is written would not know it any more.
     """
     write_json(_note(file.path), _entry(file))
+    return file
 
 
 def _note(path: Path) -> Path:
