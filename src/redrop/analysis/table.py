@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,7 +44,7 @@ class Table:
         """Their names."""
         return list(self.frame.columns)
 
-    @property
+    @cached_property
     def wide(self) -> set[str]:
         """Columns of words that wrap."""
         return {c for c in self.text_columns if max(map(len, self.frame[c]), default=0) > WRAP}
