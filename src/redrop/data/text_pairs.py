@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from redrop.data.tokens import Tokens, cached_tokens
+from redrop.data.tokens import Tokens, cached_tokens, starts_of
 from redrop.record import Metric
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SymbolCodec:
             [*(self._number.get(symbol, self.unknown) for symbol in text.split()[:cut]), self.end]
             for text in texts
         ]
-        starts = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+        starts = starts_of(list(map(len, rows)))
         ids = np.fromiter(chain.from_iterable(rows), np.int32, starts[-1])
         return Tokens(ids, None, starts)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from redrop import data
 from redrop.data.batches import batches_an_epoch, epoch_batches
 from redrop.data.glue import Split, TaskData, hold_out
 from redrop.data.tokens import Tokens, cached_tokens
@@ -27,7 +28,7 @@ from redrop.streams import NumpyStream
 from redrop.training.finished import measure_finished
 from redrop.training.released import ReleasedModelTask, curve_metric, loss_metrics, measured_rows
 from redrop.training.run import Run
-from redrop.training.sources import Source, ready_task
+from redrop.training.sources import Source, ready_model, source_of
 
 if TYPE_CHECKING:
     from redrop.training.trainer import Trainer
@@ -198,6 +199,7 @@ def prepare(
     spec: RunSpec, places: Places, device: torch.device, scratch: Path | None
 ) -> tuple[Classification, Source]:
     """The task of a run, with its examples and model in place."""
-    task, folder, source = ready_task(spec, places)
+    task = data.ready(spec.data.data_set, places.data)
+    folder, model = ready_model(spec, places)
     cache = places.data / spec.data.data_set / "tokens"
-    return Classification(spec, task, folder, device, cache), source
+    return Classification(spec, task, folder, device, cache), source_of(task, model)

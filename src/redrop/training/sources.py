@@ -12,10 +12,6 @@ from redrop.spec import RunSpec
 
 if TYPE_CHECKING:
     from redrop.data.corpus import Corpus
-    from redrop.data.glue import TaskData
-    from redrop.data.summarization import SummaryData
-    from redrop.data.text_pairs import TextPairs
-    from redrop.data.translation import ParallelData
 
 
 @dataclass(frozen=True)
@@ -46,42 +42,3 @@ def source_of(loaded: data.Prepared, model: dict[str, Any] | None, **sizes: Any)
     """Of a run that has a released model, or None; ``sizes``: what is trained on, where it is not all."""
     content = loaded.content | sizes | {"model_sha256": None if model is None else model["sha256"]}
     return Source(content, loaded.source | {"model": model})
-
-
-def ready_task(spec: RunSpec, places: Places) -> tuple[TaskData, Path | None, Source]:
-    """A GLUE task and the folder of the released model, ready."""
-    task = data.ready(spec.data.data_set, places.data)
-    folder, model = ready_model(spec, places)
-    return task, folder, source_of(task, model)
-
-
-def ready_pairs(spec: RunSpec, places: Places) -> tuple[TextPairs, Path | None, Source]:
-    """Translations or summaries, encoded, and the folder of the released model, ready."""
-    loaded = data.ready(spec.data.data_set, places.data)
-    folder, source = ready_model(spec, places)
-    pairs = (translations if spec.data.translates else summaries)(spec, loaded, folder)
-    examples = {name: len(split) for name, split in pairs.splits.items()}
-    return pairs, folder, source_of(loaded, source, examples=examples)
-
-
-def translations(spec: RunSpec, loaded: ParallelData, model: Path | None) -> TextPairs:
-    """A parallel text as it is trained on."""
-    from redrop.evaluation.text_pairs import translation_pairs
-
-    return translation_pairs(loaded, spec.data)
-
-
-def summaries(spec: RunSpec, loaded: SummaryData, model: Path | None) -> TextPairs:
-    """Articles and summaries, with the released model's tokenizer or one that was learned on them."""
-    from transformers import PreTrainedTokenizerFast
-
-    from redrop.data.text_pairs import TokenizerCodec
-    from redrop.evaluation.text_pairs import summary_pairs
-    from redrop.models.pretrained import load_tokenizer
-
-    if model is not None:
-        tokenizer = load_tokenizer(spec.model, model)
-    else:
-        marks = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(loaded.tokenizer_file), **marks)
-    return summary_pairs(loaded, spec.data, TokenizerCodec(tokenizer, loaded.folder / "tokens"))
