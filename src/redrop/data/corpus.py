@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redrop.data.base import META_FILE, DataSet, Prepared, reading, write_prepared
+from redrop.data.base import META_FILE, DataSet, Prepared, write_prepared
+from redrop.data.files import reading
 from redrop.data.source_record import SourceRecord, complete_record, write_made
 from redrop.errors import DataError
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from redrop.data import base
-from redrop.data.base import DataSet, Prepared, Writer
+from redrop.data.base import DataSet, Prepared
+from redrop.data.files import Writer
 from redrop.data.glue_split import Split
 from redrop.data.sources import RemoteFile, hub_file, in_mirror
 
@@ -163,7 +164,6 @@ class TaskData(Prepared):
     splits: dict[str, Split]
     """`train` and each dev split."""
     folder: Path
-    """Where it stands."""
 
     @property
     def summary(self) -> str:

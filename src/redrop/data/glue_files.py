@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.data.base import is_text, read_parquet, utf8_lines
+from redrop.data.files import is_text, read_parquet, utf8_lines
 from redrop.data.glue_split import Split, make_split
 from redrop.errors import DataError
 

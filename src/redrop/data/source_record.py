@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from redrop.data.files import sha256_file, write_json
 from redrop.errors import DataError
 
 SOURCE_FILE = "source.json"
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)
+"""What a record that is missing or damaged raises."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,12 @@ class FetchedFile:
     """A raw file that is in place and has been checked."""
 
     path: Path
-    """Where it stands."""
     sha256: str
     """Of its bytes, in hex."""
     origin: str
     """`mirror`, `download`, `interpreter`, `generated`, or `found`: it was in the folder already, with the
     pinned sum, and no record says how it came there."""
     bytes: int
-    """Its size."""
     address: str
     """The URL, the path inside the mirror, or what of the interpreter it was made from."""
 
@@ -41,11 +42,9 @@ class SourceRecord:
     """Where one data set's raw files came from: the content of source.json."""
 
     name: str
-    """The data set."""
     edition: str
     """Which of several texts of that name it is, such as `public` or a Python version."""
     files: tuple[FetchedFile, ...]
-    """Its raw files."""
 
     @property
     def origin(self) -> str:
@@ -145,24 +144,21 @@ def recorded_file(folder: Path, file_name: str) -> FetchedFile | None:
 
 def noted_file(folder: Path, file_name: str) -> FetchedFile | None:
     """What a fetch that was killed noted of `file_name`; None without a readable note of it."""
-    try:
+    with suppress(*UNREADABLE):
         return _file(json.loads(_note(folder / file_name).read_text(encoding="utf-8")), folder)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return None
 
 
 def complete_record(folder: Path, name: str, files: Sequence[str]) -> SourceRecord | None:
     """The complete, verified record of an earlier fetch, or None when there is none."""
-    try:
+    with suppress(DataError):
         return read_source(folder, name, files)
-    except DataError:
-        return None
+    return None
 
 
 def _read(folder: Path) -> SourceRecord | None:
-    try:
+    with suppress(*UNREADABLE):
         content = json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))
         files = tuple(_file(entry, folder) for entry in content["files"])
         return SourceRecord(str(content["name"]), str(content["edition"]), files)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+    return None

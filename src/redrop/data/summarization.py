@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from redrop.data import base
-from redrop.data.base import DataSet, PairLengths, Prepared, Writer
-from redrop.data.files import sha256_file
+from redrop.data.base import DataSet, PairLengths, Prepared
+from redrop.data.files import Writer, read_parquet, sha256_file, text_writer
 from redrop.data.sources import RemoteFile, in_mirror
 from redrop.errors import DataError
 
@@ -124,7 +124,7 @@ class SummarySet(DataSet):
         tokenizer = learn_tokenizer(texts, self.vocabulary)
         files = base.parquet_files(splits, {"summaries": pa.list_(pa.string())}, row_group_size=10_000)
         written = tokenizer.to_str()
-        return files | {TOKENIZER_FILE: base.text_writer(written)}, {
+        return files | {TOKENIZER_FILE: text_writer(written)}, {
             "counts": counts,
             "vocabulary": tokenizer.get_vocab_size(),
             "tokenizer_sha256": hashlib.sha256(written.encode("utf-8")).hexdigest(),
@@ -135,7 +135,7 @@ class SummarySet(DataSet):
         splits = {}
         for split in SPLITS:
             path = folder / f"{split}.parquet"
-            table = base.read_parquet(path, ("id", "document", "summaries"), self.prepare_again)
+            table = read_parquet(path, ("id", "document", "summaries"), self.prepare_again)
             splits[split] = SummarySplit(*table.to_pydict().values())
         tokenizer = folder / TOKENIZER_FILE
         if not tokenizer.is_file():
@@ -178,7 +178,6 @@ class SummaryData(Prepared):
     splits: dict[str, SummarySplit]
     """`train`, `valid`, `test`."""
     folder: Path
-    """Where it stands."""
     counts: dict[str, dict[str, int]]
     """Raw split -> `read`, `empty_document`, `empty_summary` (references), `without_summary` (documents)."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.data.base import decoded, is_text, utf8_lines
+from redrop.data.files import decoded, is_text, utf8_lines
 from redrop.errors import DataError
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from redrop.data import base
 from redrop.data import translation_steps as steps
-from redrop.data.base import DataSet, PairLengths, Prepared, Writer
+from redrop.data.base import DataSet, PairLengths, Prepared
+from redrop.data.files import Writer, read_parquet, read_utf8, text_writer
 from redrop.data.sources import RemoteFile
 from redrop.errors import DataError
 
@@ -131,11 +132,15 @@ class ParallelSet(DataSet):
 
         released, dropped = read(self, {str(path): path for files in paths.values() for path in files})
         cleaned, counts = _clean(self, released, dropped)
-        splits, codes = _encode(self, cleaned)
+        codes = steps.learn_codes(itertools.chain(*cleaned["train"].tokenised.values()), self.merges)
+        splits = {}
+        for name, split in cleaned.items():
+            bpe = {language: steps.apply_codes(codes, lines) for language, lines in split.tokenised.items()}
+            splits[name] = replace(split, bpe=bpe)
         vocabulary = steps.vocabulary(itertools.chain(*splits["train"].bpe.values()))
         files = base.parquet_files(splits, {})
-        files[CODES_FILE] = base.text_writer(codes)
-        files[VOCABULARY_FILE] = base.text_writer("".join(f"{symbol}\n" for symbol in vocabulary))
+        files[CODES_FILE] = text_writer(codes)
+        files[VOCABULARY_FILE] = text_writer("".join(f"{symbol}\n" for symbol in vocabulary))
         facts = {"counts": counts, "where_from": dict(self.where_from)}
         return files, facts | self.describe(splits, codes, vocabulary)
 
@@ -143,11 +148,11 @@ class ParallelSet(DataSet):
         names = [f"{form}_{language}" for form in FORMS for language in self.languages]
         splits = {}
         for split in self.splits:
-            columns = base.read_parquet(folder / f"{split}.parquet", names, self.prepare_again).to_pydict()
+            columns = read_parquet(folder / f"{split}.parquet", names, self.prepare_again).to_pydict()
             forms = ({code: columns[f"{form}_{code}"] for code in self.languages} for form in FORMS)
             splits[split] = ParallelSplit(*forms)
-        codes = base.read_utf8(folder / CODES_FILE, self.prepare_again)
-        vocabulary = tuple(base.read_utf8(folder / VOCABULARY_FILE, self.prepare_again).split("\n")[:-1])
+        codes = read_utf8(folder / CODES_FILE, self.prepare_again)
+        vocabulary = tuple(read_utf8(folder / VOCABULARY_FILE, self.prepare_again).split("\n")[:-1])
         self.verify(folder, meta, self.describe(splits, codes, vocabulary))
         return ParallelData(
             **self.identity(meta),
@@ -183,7 +188,6 @@ class ParallelData(Prepared):
     lower_cased: bool
     """Whether `tokenised` and `bpe` are lower-cased; `raw` is not."""
     folder: Path
-    """Where it stands."""
     counts: dict[str, dict[str, int]]
     """Split -> how many pairs were `read`, dropped by each rule, moved `to_valid`, and `kept`."""
 
@@ -203,8 +207,11 @@ def _clean(
     splits: dict[str, ParallelSplit] = {}
     counts: dict[str, dict[str, int]] = {}
     for split, raw in released.items():
-        tokenised = {language: _tokens(parallel_set, split, language, raw[language]) for language in raw}
-        is_train = split == "train"
+        is_train, tokenised = split == "train", {}
+        for language, lines in raw.items():
+            if parallel_set.straighten and not is_train:
+                lines = [steps.straighten(line) for line in lines]
+            tokenised[language] = steps.tokenise(lines, parallel_set.tokenisers.get(language, language))
         limits, ratio = (parallel_set.limits, parallel_set.ratio) if is_train else (None, None)
         rows, cleaned = steps.clean(*tokenised.values(), limits, ratio)
         n_read = len(rows) + cleaned.total() + sum(dropped[split][rule] for rule in DROPPED)
@@ -226,12 +233,6 @@ def _clean(
     return splits, counts
 
 
-def _tokens(parallel_set: ParallelSet, split: str, language: str, lines: list[str]) -> list[str]:
-    if parallel_set.straighten and split != "train":
-        lines = [steps.straighten(line) for line in lines]
-    return steps.tokenise(lines, parallel_set.tokenisers.get(language, language))
-
-
 def _take(raw: Pairs, tokenised: Pairs, rows: Sequence[int], lower_case: bool) -> ParallelSplit:
     """Some of the pairs, without BPE."""
     raw = {language: [lines[row] for row in rows] for language, lines in raw.items()}
@@ -239,16 +240,3 @@ def _take(raw: Pairs, tokenised: Pairs, rows: Sequence[int], lower_case: bool) -
     if lower_case:
         tokenised = {language: [line.lower() for line in lines] for language, lines in tokenised.items()}
     return ParallelSplit(raw, tokenised, {})
-
-
-def _encode(
-    parallel_set: ParallelSet, splits: Mapping[str, ParallelSplit]
-) -> tuple[dict[str, ParallelSplit], str]:
-    """The splits with BPE, learnt on both sides of the training text, and its merges."""
-    both_sides = itertools.chain(*splits["train"].tokenised.values())
-    codes = steps.learn_codes(both_sides, parallel_set.merges)
-    encoded = {}
-    for name, split in splits.items():
-        bpe = {language: steps.apply_codes(codes, lines) for language, lines in split.tokenised.items()}
-        encoded[name] = replace(split, bpe=bpe)
-    return encoded, codes
