@@ -159,10 +159,8 @@ def read_record(folder: Path) -> RunRecord:
     try:
         spec = RunSpec.from_dict(document["spec"])
         if document["run"] != (own := id_of(document["spec"])):
-            raise RecordError(
-                f"{path}: says it is run {document['run']!r} but its settings are those of "
-                f"{own!r}; it was edited: {REMEDY}"
-            )
+            said = f"says it is run {document['run']!r} but its settings are those of {own!r}"
+            raise RecordError(f"{path}: {said}; it was edited: {REMEDY}")
         if document["status"] not in (DONE, DIVERGED):
             raise RecordError(f"{path}: unknown status {document['status']!r}; {REMEDY}")
         metrics = {name: _metric(name, value) for name, value in document["metrics"].items()}
@@ -281,8 +279,6 @@ def read_curve(folder: Path, sha256: str | None = None) -> list[dict[str, Any]]:
     if not content.endswith(b"\n"):
         raise RecordError(f"{path}: line {len(rows) + 1} is damaged (it does not end); {REMEDY}")
     if sha256 is not None and not has_checksum(content, sha256):
-        raise RecordError(
-            f"{path}: damaged (its checksum is not the one in {METRICS}: it was edited, or a part of it "
-            f"changed on the disk); {REMEDY}"
-        )
+        said = f"its checksum is not the one in {METRICS}: it was edited, or changed on the disk"
+        raise RecordError(f"{path}: damaged ({said}); {REMEDY}")
     return rows

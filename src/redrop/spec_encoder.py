@@ -117,10 +117,8 @@ class ConsistencySpec(Section):
         check_weights(self, WEIGHTS)
         for key in ("hidden_layers", "attention_layers"):
             if not LAYERS.fullmatch(getattr(self, key)):
-                raise ConfigError(
-                    f"objective.{key}: {getattr(self, key)!r} is not all, last, a number such as 3 "
-                    "or a range such as 3-6"
-                )
+                allowed = "all, last, a number such as 3 or a range such as 3-6"
+                raise ConfigError(f"objective.{key}: {getattr(self, key)!r} is not {allowed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,16 +152,12 @@ class FineTuneScheduleSpec(PaperASchedule):
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.updates is None):
-            raise ConfigError(
-                f"schedule: epochs {self.epochs!r} and updates {self.updates!r}; "
-                "give one and leave the other null"
-            )
+            said = f"epochs {self.epochs!r} and updates {self.updates!r}; give one and leave the other null"
+            raise ConfigError(f"schedule: {said}")
         super().__post_init__()
         if self.batch_size % self.accumulation:
-            raise ConfigError(
-                f"schedule.accumulation: {self.accumulation} does not divide "
-                f"schedule.batch_size ({self.batch_size})"
-            )
+            said = f"{self.accumulation} does not divide schedule.batch_size ({self.batch_size})"
+            raise ConfigError(f"schedule.accumulation: {said}")
 
     def warmup_updates(self, updates: int) -> int:
         """Updates of the warm-up, of ``updates`` in all."""
@@ -192,7 +186,5 @@ class FineTuneEvaluationSpec(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.landscape_points and (self.landscape_points < 3 or self.landscape_points % 2 == 0):
-            raise ConfigError(
-                f"evaluation.landscape_points: {self.landscape_points!r}; give 0, or an odd number from 3, "
-                "so that the solution is the middle one"
-            )
+            said = "give 0, or an odd number from 3, so that the solution is the middle one"
+            raise ConfigError(f"evaluation.landscape_points: {self.landscape_points!r}; {said}")

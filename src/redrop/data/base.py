@@ -191,10 +191,7 @@ class DataSet:
         """
         meta = self.read_meta(folder)
         if meta["name"] != self.name:
-            raise DataError(
-                f"{folder}: holds {meta['name']!r}, not {self.name!r}; delete it and prepare again "
-                f"(`redrop prepare {self.name}`)"
-            )
+            raise DataError(f"{folder}: holds {meta['name']!r}, not {self.name!r}. {self.prepare_again}")
         return self._decode(folder, meta)
 
     @classmethod
@@ -224,10 +221,8 @@ class DataSet:
         """Raises DataError when meta.json says other than what was `found` in the folder."""
         for key, actual in found.items():
             if meta.get(key) != actual:
-                raise DataError(
-                    f"{folder}: the files do not match {META_FILE}: its {key} is {meta.get(key)!r}, theirs "
-                    f"{actual!r}: they were changed, or prepared by another version. {self.prepare_again}"
-                )
+                said = f"its {key} is {meta.get(key)!r}, theirs {actual!r}: changed, or of another version"
+                raise DataError(f"{folder}: the files do not match {META_FILE}: {said}. {self.prepare_again}")
 
     def wrong_count(self, where: object, what: str, expected: object, found: object) -> DataError:
         """The error for raw files that are not the official data."""

@@ -162,10 +162,8 @@ def decode_utf8(raw: bytes, what: str | Path) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{what} is not UTF-8 text: byte 0x{raw[error.start]:02x} at offset {error.start} "
-            f"({error.reason}). Fetch the file again or convert it to UTF-8."
-        ) from error
+        where = f"byte 0x{raw[error.start]:02x} at offset {error.start} ({error.reason})"
+        raise DataError(f"{what} is not UTF-8 text: {where}. Fetch the file again or convert it.") from error
 
 
 def prepare_corpus(
@@ -216,10 +214,8 @@ def load_corpus(folder: str | Path) -> Corpus:
     train, val = (_read_array(folder / f"{split}.npy", again) for split in ("train", "val"))
     found = {"n_train": len(train), "n_val": len(val), "sha256": fingerprint(train, val, meta["vocab"])}
     if any(meta[key] != value for key, value in found.items()):  # of the vocabulary, too
-        raise DataError(
-            f"{folder}: train.npy, val.npy and the vocabulary do not match {META_FILE}: expected "
-            f"{ {key: meta[key] for key in found} }, found {found}. {again}"
-        )
+        said = f"expected { {key: meta[key] for key in found} }, found {found}"
+        raise DataError(f"{folder}: train.npy, val.npy and symbols do not match {META_FILE}: {said}. {again}")
     return Corpus(**CorpusSet.identity(meta), train=train, val=val, vocab=tuple(meta["vocab"]))
 
 
@@ -230,10 +226,8 @@ def _split(text: str, validation: str | None, name: str) -> tuple[str, str]:
     train, val = (text[:cut], text[cut:]) if validation is None else (text, validation)
     for split, part in (("training", train), ("validation", val)):
         if len(part) < MIN_SPLIT:
-            raise DataError(
-                f"the text of {name} is too short: {len(part)} characters for {split}, at least "
-                f"{MIN_SPLIT} are needed. Run `redrop fetch {name}` again."
-            )
+            said = f"{len(part)} characters for {split}, at least {MIN_SPLIT} are needed"
+            raise DataError(f"the text of {name} is too short: {said}. Run `redrop fetch {name}` again.")
     return train, val
 
 
@@ -267,9 +261,7 @@ def _read_array(path: Path, again: str) -> np.ndarray:
         array = np.lib.format.read_array(stream, allow_pickle=False)
         more = " and more" if stream.read(1) else ""
         if array.dtype != np.uint16 or array.ndim != 1 or more:
-            raise ValueError(
-                f"it holds {array.dtype} of shape {list(array.shape)}{more}, not a row of uint16 numbers"
-            )
+            raise ValueError(f"{array.dtype} of shape {list(array.shape)}{more}, not a row of uint16")
     array = array.astype(np.uint16, copy=False)
     array.setflags(write=False)
     return array

@@ -75,10 +75,8 @@ def read_table(path: Path, task: GlueTask, text: Sequence[str], again: str) -> S
     for name in table.column_names:
         column = table.column(name)
         if column.null_count or not is_right.get(name, is_text)(column.type):
-            raise DataError(
-                f"{path}: the column {name!r} is {column.type} with {column.null_count} empty values, "
-                f"which is not what {task.name} has there. {again}"
-            )
+            said = f"the column {name!r} is {column.type} with {column.null_count} empty values"
+            raise DataError(f"{path}: {said}, which is not what {task.name} has there. {again}")
     labels = table.column("label").to_numpy()
     most = len(task.labels) - 1 if task.labels else MAX_SCORE
     for row, label in enumerate(labels.tolist()):

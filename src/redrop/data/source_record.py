@@ -116,10 +116,8 @@ def read_source(folder: Path, name: str, files: Sequence[str]) -> SourceRecord:
     if record is None:
         raise DataError(f"{place} is missing or damaged. {again}")
     if record.name != name:
-        raise DataError(
-            f"{place} belongs to data set {record.name!r}, not {name!r}: "
-            f"give the raw folder of {name}, or make it with `redrop fetch {name}`."
-        )
+        said = f"{place} belongs to data set {record.name!r}, not {name!r}"
+        raise DataError(f"{said}: give the raw folder of {name}, or make it with `redrop fetch {name}`.")
     listed = {file.path.name: file for file in record.files}
     for wanted in files:
         path = folder / wanted
@@ -129,10 +127,8 @@ def read_source(folder: Path, name: str, files: Sequence[str]) -> SourceRecord:
             raise DataError(f"{path} is missing. {again}")
         actual = sha256_file(path)
         if actual != listed[wanted].sha256:
-            raise DataError(
-                f"{path} changed since it was fetched: sha256 {listed[wanted].sha256} recorded, "
-                f"{actual} found. {again}"
-            )
+            sums = f"sha256 {listed[wanted].sha256} recorded, {actual} found"
+            raise DataError(f"{path} changed since it was fetched: {sums}. {again}")
     return SourceRecord(record.name, record.edition, tuple(listed[wanted] for wanted in files))
 
 

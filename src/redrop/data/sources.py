@@ -144,10 +144,8 @@ def _from_mirror(
     if root is None:
         return None
     if not root.is_dir():
-        raise DataError(
-            f"the mirror folder {root} does not exist: point REDROP_MIRROR (or `mirror:` in the "
-            "config) at a folder of data files, or unset it to download."
-        )
+        remedy = "point REDROP_MIRROR (or `mirror:` in the config) at a folder, or unset it to download"
+        raise DataError(f"the mirror folder {root} does not exist: {remedy}.")
     relative = next((path for path in remote.mirror if (root / path).is_file()), None)
     if relative is None:
         return None

@@ -151,9 +151,8 @@ class SummarySet(DataSet):
         for _ in read_rows(path, self, file.split, file.name):
             pass
         if not in_mirror(file, mirror) and not self._is_pinned(file, path, ""):
-            raise DataError(
-                f"{file.name}: expected git blob {self.git_blobs[file.name]}, actual {git_blob(path)}"
-            )
+            expected = self.git_blobs[file.name]
+            raise DataError(f"{file.name}: expected git blob {expected}, actual {git_blob(path)}")
 
     def _is_pinned(self, file: RemoteFile, path: Path, sha256: str) -> bool:
         """Whether the file at `path` is the pinned one; a file that nothing is known of passes."""

@@ -90,10 +90,8 @@ def _parquet_rows(path: Path, what: str, keys: Sequence[str], refuse: Refuse) ->
                 for key in keys:
                     column = batch.column(key)
                     if column.null_count or not is_text(column.type):
-                        raise refuse(
-                            f"{what}, from row {first} on: the column {key!r} is {column.type} with "
-                            f"{column.null_count} missing values, not text"
-                        )
+                        said = f"{column.type} with {column.null_count} missing values, not text"
+                        raise refuse(f"{what}, from row {first} on: the column {key!r} is {said}")
                 columns = [batch.column(key).to_pylist() for key in keys]
                 yield from map(list, zip(*columns, strict=True))
                 first += len(batch)

@@ -226,10 +226,8 @@ def _clean(
             counts[part]["kept"] = len(numbers)
     for split, counted in counts.items():
         if not counted["kept"]:
-            raise DataError(
-                f"{parallel_set.name}: no {split} pair is left of {counted['read']:,}: delete the raw files "
-                f"and run `redrop fetch {parallel_set.name}` again."
-            )
+            said = f"no {split} pair is left of {counted['read']:,}: delete the raw files"
+            raise DataError(f"{parallel_set.name}: {said} and run `redrop fetch {parallel_set.name}` again.")
     return splits, counts
 
 

@@ -153,10 +153,9 @@ def read(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
     for split, expected in parallel_set.rows.items():
         found = len(splits[split][parallel_set.languages[0]])
         if found != expected:
-            raise parallel_set.refusal(
-                f"{', '.join(files)}: {parallel_set.name} has a wrong number of {split} pairs: expected "
-                f"{expected:,}, found {found:,}. It is not the official data"
-            )
+            said = f"a wrong number of {split} pairs: expected {expected:,}, found {found:,}"
+            where = f"{', '.join(files)}: {parallel_set.name}"
+            raise parallel_set.refusal(f"{where} has {said}. It is not the official data")
     return splits, counts
 
 
@@ -177,7 +176,5 @@ def _check_sides(pairs: Mapping[str, Sequence[str]], what: str, refuse: Refuse) 
     (one, first), (other, second) = pairs.items()
     if len(first) != len(second):
         missing = min(len(first), len(second)) + 1
-        raise refuse(
-            f"{what}: {len(first):,} sentences in {one}, {len(second):,} in {other}: sentence {missing:,} "
-            "has no partner"
-        )
+        counts = f"{len(first):,} sentences in {one}, {len(second):,} in {other}"
+        raise refuse(f"{what}: {counts}: sentence {missing:,} has no partner")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from redrop.data.text_pairs import Codec
 
+LIKE_BART = "give one that is built like BART"
 POSITIONS = 1024
 """Tokens that a Transformer of ours can tell the place of; sinusoids, so they cost nothing."""
 RATES = ("dropout", "attention_dropout", "activation_dropout")
@@ -118,16 +119,12 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
             refuse_random(found["missing_keys"])
         model.generation_config = transformers.GenerationConfig()
         if codec.pad is None or codec.end is None:
-            raise ConfigError(
-                f"model.checkpoint: the tokenizer of {spec.checkpoint} has no padding or no end mark; "
-                "give one that is built like BART"
-            )
+            said = f"the tokenizer of {spec.checkpoint} has no padding or no end mark"
+            raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
         start = getattr(model.config, "decoder_start_token_id", codec.end)
         if start != codec.end:
-            raise ConfigError(
-                f"model.checkpoint: {spec.checkpoint} starts its outputs with token {start}, not with its "
-                f"end mark, {codec.end}; give one that is built like BART"
-            )
+            said = f"{spec.checkpoint} starts its outputs with token {start}, not its end mark, {codec.end}"
+            raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
         return model
 
 
@@ -135,8 +132,6 @@ def positions_of(model: PreTrainedModel) -> int:
     """The longest input and output that the model takes; raises ``ConfigError`` where it does not say."""
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is None:
-        raise ConfigError(
-            f"model.checkpoint: a {model.config.model_type} does not say how many positions it has; "
-            "give one that is built like BART"
-        )
+        said = f"a {model.config.model_type} does not say how many positions it has"
+        raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
     return limit

@@ -49,10 +49,8 @@ def readable(folder: Path, fault: str) -> Iterator[None]:
         raise
     except Exception as error:
         told = " ".join(str(error).split())[:300]
-        raise DataError(
-            f"{folder}: {fault}: {told or type(error).__name__}; delete the folder and fetch the model anew "
-            "(redrop fetch-model), or name another as model.checkpoint"
-        ) from error
+        remedy = "delete the folder and run redrop fetch-model again, or name another as model.checkpoint"
+        raise DataError(f"{folder}: {fault}: {told or type(error).__name__}; {remedy}") from error
 
 
 @contextlib.contextmanager
@@ -171,6 +169,5 @@ def compute_layers_again(model: PreTrainedModel) -> None:
         else:
             model.gradient_checkpointing_enable(options)
     except ValueError as error:
-        raise ConfigError(
-            f"schedule.gradient_checkpointing: a {model.config.model_type} cannot do it; give false"
-        ) from error
+        said = f"a {model.config.model_type} cannot do it; give false"
+        raise ConfigError(f"schedule.gradient_checkpointing: {said}") from error

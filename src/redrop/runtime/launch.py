@@ -51,17 +51,13 @@ def choose_device(name: str, leased: gpu.Device | None = None) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"--device: {name!r} is no device; try cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            f"--device: {name!r} was asked for, but this torch ({torch.__version__}) sees no CUDA "
-            "device; use --device cpu, or install a CUDA build of torch"
-        )
+        said = f"{name!r} was asked for, but this torch ({torch.__version__}) sees no CUDA device"
+        raise ConfigError(f"--device: {said}; use --device cpu, or install a CUDA build of torch")
     try:
         torch.ones(1, device=device).item()
     except Exception as error:  # torch knows many devices by name, and each fails in its own way
-        raise ConfigError(
-            f"--device: {name!r} cannot be used by this torch ({torch.__version__}) on this machine "
-            f"({type(error).__name__}); use --device cpu, or auto"
-        ) from error
+        said = f"this torch ({torch.__version__}) on this machine ({type(error).__name__})"
+        raise ConfigError(f"--device: {name!r} cannot be used by {said}; use cpu, or auto") from error
     return device
 
 
@@ -77,11 +73,9 @@ def automatic(leased: gpu.Device | None) -> str:
         if torch.version.cuda is None:
             remedy = "install a CUDA build of torch (https://pytorch.org/get-started/locally)"
         who = "" if leased in gpu.driver_devices() else ", as REDROP_GPUS says and the driver does not"
-        raise ConfigError(
-            f"--device: GPU {leased} is there{who}, but this torch ({torch.__version__}, built "
-            f"{build}) cannot use it; {remedy}, or train on the CPU with --device cpu (in a "
-            "workflow: REDROP_GPUS='')"
-        )
+        said = f"this torch ({torch.__version__}, built {build}) cannot use it; {remedy}"
+        cpu = "train on the CPU with --device cpu (in a workflow: REDROP_GPUS='')"
+        raise ConfigError(f"--device: GPU {leased} is there{who}, but {said}, or {cpu}")
     if usable and not gpu.are_hidden():
         log.info("device: cuda, not leased: torch finds it, the NVIDIA driver does not list it")
         return "cuda"
@@ -202,9 +196,8 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
                 raise
             except (ValueError, KeyError, TypeError, RuntimeError) as error:  # of another device, or version
                 folder = checkpoint_of(specs[number], workplace).last.parent
-                raise RecordError(
-                    f"{folder}: {error}; go on there (--device), or delete the folder to begin anew"
-                ) from error
+                remedy = "go on there (--device), or delete the folder to begin anew"
+                raise RecordError(f"{folder}: {error}; {remedy}") from error
     since = f", from iteration {reached[0]}" if reached[0] else ""
     log.info("%s on %s%s", ", ".join(spec.run for spec in specs), workplace.device, since)
     try:

@@ -89,19 +89,15 @@ class Classification(ReleasedModelTask):
                 limit -= first + 1  # positions begin after the padding's, as RoBERTa's do
         longest = max(tokens.lengths.max() for tokens in (self.train, *(t for t, _, _ in self.dev.values())))
         if limit is not None and longest > limit:
-            raise ConfigError(
-                f"data.max_length: {self.spec.data.max_length} lets through inputs of {longest} tokens, "
-                f"but the model has {limit} positions; give at most {limit}"
-            )
+            said = f"{self.spec.data.max_length} lets through inputs of {longest} tokens, but the model has {limit}"
+            raise ConfigError(f"data.max_length: {said} positions; give at most {limit}")
 
     def inputs(self, tokens: Tokens, examples: np.ndarray) -> dict[str, torch.Tensor]:
         """A padded batch on the device, with what this model takes."""
         pad = self.tokenizer.pad_token_id
         if pad is None:
-            raise ConfigError(
-                f"model.checkpoint: the tokenizer of {self.spec.model.checkpoint} has no padding token; give "
-                "a model that has one"
-            )
+            said = f"the tokenizer of {self.spec.model.checkpoint} has no padding token"
+            raise ConfigError(f"model.checkpoint: {said}; give a model that has one")
         made = tokens.batch(examples, pad)
         if getattr(self.model.config, "type_vocab_size", 0) < 2:
             del made["token_type_ids"]

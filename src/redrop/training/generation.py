@@ -59,10 +59,8 @@ class Generation(ReleasedModelTask):
         self.pairs, self.scratch = pairs, scratch
         self.train, self.valid = pairs.splits["train"], pairs.splits["valid"]
         if not len(self.train):
-            raise ConfigError(
-                f"data.max_source: {spec.data.max_source} and data.max_target: {spec.data.max_target} "
-                "leave no training pair; give more"
-            )
+            said = f"{spec.data.max_source} and data.max_target: {spec.data.max_target}"
+            raise ConfigError(f"data.max_source: {said} leave no training pair; give more")
         super().__init__(spec, model, device)
         self.updates = self.last_update = spec.schedule.updates
         self.every = spec.evaluation.every

@@ -32,10 +32,8 @@ def _sources() -> tuple[str, str]:
             used.append(path.name)
             length += len(texts[-1])
     if length < ENOUGH_CHARACTERS:
-        raise DataError(
-            f"{folder} holds only {length} characters of Python source, {ENOUGH_CHARACTERS} are "
-            f"needed: run `redrop fetch python_code` with a Python that has its library as source."
-        )
+        said = f"{folder} holds only {length} characters of Python source, {ENOUGH_CHARACTERS} are needed"
+        raise DataError(f"{said}: run `redrop fetch python_code` with a Python that has its sources.")
     return "\n".join(texts), f"standard library, {len(used)} files, {used[0]} to {used[-1]}"
 
 
