@@ -21,11 +21,11 @@ from redrop.errors import ConfigError
 from redrop.kinds import KINDS, Kind
 from redrop.methods import weights_of
 from redrop.optimisers import OPTIMISERS
-from redrop.settings import Limits, Options, Section, added, one_of
+from redrop.settings import Limits, SectionWithPart, one_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimiserSpec(Section):
+class OptimiserSpec(SectionWithPart):
     """The optimiser and what is done to its gradients; a field that it has no use for is ignored."""
 
     SECTION: ClassVar = "optimiser"
@@ -45,8 +45,6 @@ class OptimiserSpec(Section):
     """``matrices``: weight decay on parameters with two or more axes only; ``all``: on every one."""
     clip_norm: Annotated[float | None, Limits(1e-12)]
     """Gradients are scaled down to this norm; null: never."""
-    options: Options = added({})
-    """What the optimiser can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -14,7 +14,7 @@ from redrop.checks import check_name
 from redrop.errors import ConfigError
 from redrop.methods import METHODS, WEIGHTS, check_weights
 from redrop.schedules import Schedule
-from redrop.settings import Count, Limits, Options, RateOrNull, Section, added, one_of
+from redrop.settings import Count, Limits, RateOrNull, Section, SectionWithPart, one_of
 
 Reduction = one_of("mean", "sum")
 LAYERS = re.compile(r"all|last|[0-9]{1,4}|[0-9]{1,4}-[0-9]{1,4}")
@@ -79,7 +79,7 @@ class EncoderSpec(ReleasedSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsistencySpec(Section):
+class ConsistencySpec(SectionWithPart):
     """What is minimised: L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR; see ``redrop.objectives``."""
 
     SECTION: ClassVar = "objective"
@@ -109,8 +109,6 @@ class ConsistencySpec(Section):
     """``mean`` or ``sum`` over the heads."""
     tokens: Reduction
     """``mean`` over all tokens of the batch, or ``sum`` over those of an example."""
-    options: Options = added({})
-    """What the method can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

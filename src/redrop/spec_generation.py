@@ -176,9 +176,7 @@ class GenerationEvaluationSpec(Section):
 
 
 SECTIONS: dict[str, type] = {
-    "data": TextPairDataSpec,
-    "objective": GenerationObjectiveSpec,
-    "schedule": GenerationScheduleSpec,
-    "evaluation": GenerationEvaluationSpec,
+    cls.SECTION: cls
+    for cls in (TextPairDataSpec, GenerationObjectiveSpec, GenerationScheduleSpec, GenerationEvaluationSpec)
 }
 """What both kinds of model share."""

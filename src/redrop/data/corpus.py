@@ -154,6 +154,10 @@ def fingerprint(train: np.ndarray, val: np.ndarray, vocab: Sequence[str]) -> str
     return digest.hexdigest()
 
 
+def _facts(train: np.ndarray, val: np.ndarray, vocab: Sequence[str]) -> dict[str, Any]:
+    return {"n_train": len(train), "n_val": len(val), "sha256": fingerprint(train, val, vocab)}
+
+
 def decode_utf8(raw: bytes, what: str | Path) -> str:
     """The text of `raw`, newlines and any byte-order mark untouched.
 
@@ -187,17 +191,8 @@ def prepare_corpus(
     if len(vocab) > MAX_VOCAB:
         raise DataError(f"{name} has {len(vocab)} different characters, at most {MAX_VOCAB} fit.")
     train, val = _encode(train_text, vocab), _encode(val_text, vocab)
-    meta = {
-        "format": FORMAT,
-        "name": name,
-        "origin": origin,
-        "edition": edition,
-        "n_train": len(train),
-        "n_val": len(val),
-        "vocab": "".join(vocab),
-        "sha256": fingerprint(train, val, vocab),
-        "notes": dict(notes or {}),
-    }
+    meta = {"format": FORMAT, "name": name, "origin": origin, "edition": edition, "notes": dict(notes or {})}
+    meta |= {"vocab": "".join(vocab), **_facts(train, val, vocab)}
     write_prepared(folder, {"train.npy": _writer(train), "val.npy": _writer(val)}, meta)
     return load_corpus(folder)
 
@@ -212,7 +207,7 @@ def load_corpus(folder: str | Path) -> Corpus:
     meta = CorpusSet.read_meta(folder)
     again = f"Run `redrop prepare {meta['name']}` again."
     train, val = (_read_array(folder / f"{split}.npy", again) for split in ("train", "val"))
-    found = {"n_train": len(train), "n_val": len(val), "sha256": fingerprint(train, val, meta["vocab"])}
+    found = _facts(train, val, meta["vocab"])
     if any(meta[key] != value for key, value in found.items()):  # of the vocabulary, too
         said = f"expected { {key: meta[key] for key in found} }, found {found}"
         raise DataError(f"{folder}: train.npy, val.npy and symbols do not match {META_FILE}: {said}. {again}")
@@ -231,17 +226,13 @@ def _split(text: str, validation: str | None, name: str) -> tuple[str, str]:
     return train, val
 
 
-def _code_points(text: str) -> np.ndarray:
-    import numpy as np
-
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-
-
 def _encode(text: str, vocab: Sequence[str]) -> np.ndarray:
     """Numbers of the characters of `text` in the sorted `vocab`, which has them all; uint16."""
     import numpy as np
 
-    return np.searchsorted(_code_points("".join(vocab)), _code_points(text)).astype(np.uint16)
+    raw = (one.encode("utf-32-le", "surrogatepass") for one in ("".join(vocab), text))
+    known, characters = (np.frombuffer(one, dtype="<u4") for one in raw)
+    return np.searchsorted(known, characters).astype(np.uint16)
 
 
 def _writer(array: np.ndarray) -> Callable[[Path], None]:

@@ -79,11 +79,6 @@ class GlueTask(DataSet):
         return self.name.removeprefix("glue_")
 
     @property
-    def kind(self) -> str:
-        """`classification` or `regression`."""
-        return "classification" if self.labels else "regression"
-
-    @property
     def splits(self) -> tuple[str, ...]:
         """`train`, then the dev splits."""
         return tuple(self.rows)
@@ -95,13 +90,10 @@ class GlueTask(DataSet):
 
     def describe(self, splits: Mapping[str, Split]) -> dict[str, Any]:
         """What meta.json says of the rows, so that `load` can compare it."""
-        return {
-            "task": self.task,
-            "kind": self.kind,
-            "labels": list(self.labels),
-            "label_counts": {name: _label_counts(self, split) for name, split in splits.items()},
-            **base.facts_of(splits),
-        }
+        counts = {name: _label_counts(self, split) for name, split in splits.items()}
+        kind = "classification" if self.labels else "regression"
+        asked = {"task": self.task, "kind": kind, "labels": list(self.labels), "label_counts": counts}
+        return asked | base.facts_of(splits)
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
         from redrop.data.glue_files import read

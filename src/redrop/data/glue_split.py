@@ -37,12 +37,8 @@ class Split:
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Split:
         """Some of the rows, in the order given."""
-        return make_split(
-            [self.sentence1[i] for i in rows],
-            None if self.sentence2 is None else [self.sentence2[i] for i in rows],
-            self.labels[rows],
-            self.idx[rows],
-        )
+        second = None if self.sentence2 is None else [self.sentence2[i] for i in rows]
+        return make_split([self.sentence1[i] for i in rows], second, self.labels[rows], self.idx[rows])
 
 
 def make_split(

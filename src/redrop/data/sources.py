@@ -238,11 +238,7 @@ def _download(remote: RemoteFile, path: Path, root: Path | None) -> None:
             return
         except (requests.RequestException, ConnectionError, TimeoutError) as error:
             status = getattr(getattr(error, "response", None), "status_code", None)
-            reason = (
-                f"no connection ({type(error).__name__})"
-                if status is None
-                else f"the server answered {status}"
-            )
+            reason = f"the server answered {status}" if status else f"no connection ({type(error).__name__})"
             # 4xx will be the answer next time, too, but for `too many requests`.
             if pause is None or (status is not None and 400 <= status < 500 and status != 429):
                 raise DataError(

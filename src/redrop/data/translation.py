@@ -13,6 +13,7 @@ cased and not tokenised (sacreBLEU), and tokenised and lower-cased (the papers' 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 CODES_FILE = "codes"
 VOCABULARY_FILE = "vocabulary.txt"
 FORMS = ("raw", "tokenised", "bpe")
+SETTINGS = "languages members straighten lower_case limits ratio every shares merges".split()
+"""Fields of a set that meta.json repeats."""
 DROPPED = ("repeated", "in_train", *steps.RULES)
 """Rules that drop pairs."""
 
@@ -108,18 +111,9 @@ class ParallelSet(DataSet):
     @property
     def settings(self) -> dict[str, Any]:
         """What decides how the released text is prepared, as plain values; meta.json holds them."""
-        return {
-            "languages": list(self.languages),
-            "members": {split: list(names) for split, names in self.members.items()},
-            "tokenisers": {language: self.tokenisers.get(language, language) for language in self.languages},
-            "straighten": self.straighten,
-            "lower_case": self.lower_case,
-            "limits": None if self.limits is None else list(self.limits),
-            "ratio": self.ratio,
-            "every": self.every,
-            "shares": dict(self.shares),
-            "merges": self.merges,
-        }
+        found = {key: getattr(self, key) for key in SETTINGS}
+        codes = {language: self.tokenisers.get(language, language) for language in self.languages}
+        return json.loads(json.dumps(found | {"tokenisers": codes}))
 
     def describe(
         self, splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Sequence[str]
@@ -154,15 +148,8 @@ class ParallelSet(DataSet):
         codes = read_utf8(folder / CODES_FILE, self.prepare_again)
         vocabulary = tuple(read_utf8(folder / VOCABULARY_FILE, self.prepare_again).split("\n")[:-1])
         self.verify(folder, meta, self.describe(splits, codes, vocabulary))
-        return ParallelData(
-            **self.identity(meta),
-            languages=self.languages,
-            splits=splits,
-            vocabulary=vocabulary,
-            lower_cased=self.lower_case,
-            folder=folder,
-            counts=meta["counts"],
-        )
+        content = {"splits": splits, "vocabulary": vocabulary, "counts": meta["counts"]}
+        return ParallelData(**self.identity(meta), parallel_set=self, folder=folder, **content)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
         from redrop.data.translation_files import check
@@ -180,13 +167,11 @@ class ParallelSet(DataSet):
 class ParallelData(Prepared):
     """A prepared parallel text."""
 
-    languages: tuple[str, str]
+    parallel_set: ParallelSet = field(repr=False)
     splits: dict[str, ParallelSplit] = field(repr=False)
     """`train`, `valid`, then the test sets; `test` is the main one."""
     vocabulary: tuple[str, ...] = field(repr=False)
     """Symbols of both sides of the training text, the most frequent first; no special ones."""
-    lower_cased: bool
-    """Whether `tokenised` and `bpe` are lower-cased; `raw` is not."""
     folder: Path
     counts: dict[str, dict[str, int]]
     """Split -> how many pairs were `read`, dropped by each rule, moved `to_valid`, and `kept`."""

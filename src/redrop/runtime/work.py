@@ -111,15 +111,8 @@ def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork
     # Backward is twice as much as forward, whose passes may be two; checkpointing computes layers once more.
     again = 1 if getattr(spec.schedule, "gradient_checkpointing", False) else 0
     trained = Work(passes_of(spec.objective.name) * (3 + again) * step.operations, step.calls)
-    return RunWork(
-        training=trained.times(updates),
-        evaluation=evaluation,
-        decoding=decoding,
-        updates=updates,
-        width=shape.width,
-        parameters=parameters,
-        precision=spec.schedule.precision,
-    )
+    precision = spec.schedule.precision
+    return RunWork(trained.times(updates), evaluation, decoding, updates, shape.width, parameters, precision)
 
 
 def unknown(spec: RunSpec, models: Path) -> str | None:
