@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 CODES_FILE = "codes"
 VOCABULARY_FILE = "vocabulary.txt"
 FORMS = ("raw", "tokenised", "bpe")
-SETTINGS = "languages members straighten lower_case limits ratio every shares merges".split()
+CLEANING = ("straighten", "lower_case", "limits", "ratio")
+SETTINGS = ("languages", "members", "every", "shares", "merges", *CLEANING)
 """Fields of a set that meta.json repeats."""
 DROPPED = ("repeated", "in_train", *steps.RULES)
 """Rules that drop pairs."""
