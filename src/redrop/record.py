@@ -126,10 +126,7 @@ def metrics_document(
     metrics: dict[str, Metric],
     files: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
-    """The content of ``metrics.json``. It repeats the spec, so that it can be read on its own.
-
-    ``files``: the run's other deterministic files, of which it keeps the checksums.
-    """
+    """The content of ``metrics.json``; ``files``: the run's other deterministic ones, for their checksums."""
     document = {
         "run": spec.run,
         "spec": spec.to_dict(),
@@ -181,10 +178,7 @@ def read_record(folder: Path) -> RunRecord:
 
 
 def check_whole(folder: Path) -> RunRecord:
-    """Read a run's record and the files beside it; raises ``RecordError`` for the first fault.
-
-    Of those that are not always kept, such as predictions, only the ones that are there.
-    """
+    """Read a run's record and those files beside it that are there; raises ``RecordError``."""
     folder = Path(folder)
     record = read_record(folder)
     read_curve(folder, record.files.get(CURVE))
@@ -259,10 +253,7 @@ def write_curve(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_curve(folder: Path, sha256: str | None = None) -> list[dict[str, Any]]:
-    """Read a run's curve; raises ``RecordError`` naming the line that is damaged.
-
-    ``sha256``: what the run's record says of the file (``RunRecord.files``); None: it says nothing.
-    """
+    """Read a run's curve; ``sha256``: of the file, as the run's record has it. Raises ``RecordError``."""
     path = Path(folder) / CURVE
     content = _read(path)
     rows = []

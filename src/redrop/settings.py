@@ -151,11 +151,9 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 
 def build(cls: type, values: Any, prefix: str = "", choose: Mapping[str, type] | None = None) -> Any:
-    """Build dataclass ``cls`` from a mapping, checking keys and types by its annotations.
+    """Build dataclass ``cls`` from a mapping, checked by its annotations; ``choose``: classes of sections.
 
-    ``choose``: the classes of sections, by name. A class with a field of ``Options`` says what may stand
-    beside its fields: ``known_options``.
-    Raises ``ConfigError`` naming key, value and what is allowed.
+    A class with a field of ``Options`` says what may stand beside its fields: ``known_options``.
     """
     where = prefix.rstrip(".") or "run spec"
     if not isinstance(values, dict):

@@ -138,10 +138,7 @@ class RunSpec:
 
 
 def id_of(values: dict[str, Any]) -> str:
-    """The id of a run by its settings as they are written down, whatever version wrote them.
-
-    A record from before a setting was added or retired has the id that it was given then.
-    """
+    """The id of a run by its settings as they were written down, by whatever version, before others came."""
     task = RunSpec.from_dict(values).task
     return f"{values['protocol']}-{values['config']}-{task}-s{values['seed']}-{_hash8(_canonical(values))}"
 

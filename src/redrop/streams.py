@@ -90,10 +90,7 @@ class GlobalStream:
 
 
 class MaskStream:
-    """Dropout masks for one model on one device.
-
-    On a CPU they come from a ``NumpyStream``; on an accelerator from a generator that lives there.
-    """
+    """Dropout masks of one model: of a ``NumpyStream`` on a CPU, else of a generator on the device."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.device = device

@@ -25,27 +25,19 @@ MIRROR_VARIABLE = "REDROP_MIRROR"
 def fetch(name: str, folder: str | Path, mirror: str | Path | None = None) -> SourceRecord:
     """Get the raw files of `name` into `folder`, with a source.json that says where they came from.
 
-    `mirror` is a folder of copies that is asked before the original address; None takes the one
-    that REDROP_MIRROR names, if it does. Raises DataError when the data cannot be had or is wrong.
+    `mirror`: a folder of copies that is asked first; None: that of REDROP_MIRROR. Raises DataError.
     """
     chosen = mirror if mirror is not None else os.environ.get(MIRROR_VARIABLE) or None
     return get(name).fetch(Path(folder), None if chosen is None else Path(chosen))
 
 
 def prepare(name: str, raw_folder: str | Path, folder: str | Path) -> Prepared:
-    """Make prepared data in `folder` of the raw files that `fetch` left in `raw_folder`.
-
-    Raises DataError when a raw file is missing or no longer what source.json says.
-    """
+    """Make prepared data in `folder` of the raw files that `fetch` left in `raw_folder`; raises DataError."""
     return get(name).prepare(Path(raw_folder), Path(folder))
 
 
 def load(name: str, root: str | Path) -> Prepared:
-    """Data set `name` as it is prepared in `root`/`name`, verified.
-
-    Raises ConfigError for an unknown name, and DataError when the prepared files are missing, inconsistent
-    or another data set's.
-    """
+    """Data set `name` as it is prepared in `root`/`name`, verified; raises ConfigError and DataError."""
     return get(name).load(Path(root) / name)
 
 

@@ -129,11 +129,7 @@ class DataSet:
         return DataError(f"{message}. {self.remedy}")
 
     def fetch(self, folder: Path, mirror: Path | None) -> SourceRecord:
-        """Leave the raw files and, last, source.json in `folder`.
-
-        An earlier, complete fetch is kept. Raises DataError when the files cannot be had or are not what
-        they should be.
-        """
+        """Leave the raw files and, last, source.json in `folder`, unless they are there; raises DataError."""
         if self.generate is not None:
             (edition,) = self.editions
             files, by = self.generate(), f"{self.name}, {edition}"
@@ -168,11 +164,7 @@ class DataSet:
         return [name for name, got in named if name in pinned and not pinned[name].may_be(got)]
 
     def prepare(self, raw_folder: Path, folder: Path) -> Prepared:
-        """Encode the raw files into `folder`; returns the data, read back and verified.
-
-        Raises DataError when a raw file changed or is malformed, and when the number of rows is not the
-        official one.
-        """
+        """Encode the raw files into `folder`; returns the data, read back and verified. Raises DataError."""
         names = self._raw_names(raw_folder)
         source = self.read_raw(raw_folder, names)
         paths: dict[str, list[Path]] = {}
@@ -184,11 +176,7 @@ class DataSet:
         return self.load(folder)
 
     def load(self, folder: Path) -> Prepared:
-        """The data prepared in `folder`, verified against its meta.json.
-
-        Raises DataError naming the file and the command that makes it again when a file is missing or
-        damaged, or when the content is not what was prepared, or is another data set's.
-        """
+        """The data prepared in `folder`, verified against its meta.json; raises DataError for any fault."""
         meta = self.read_meta(folder)
         if meta["name"] != self.name:
             raise DataError(f"{folder}: holds {meta['name']!r}, not {self.name!r}. {self.prepare_again}")
@@ -196,11 +184,7 @@ class DataSet:
 
     @classmethod
     def read_meta(cls, folder: Path) -> dict[str, Any]:
-        """The description that stands in `folder`, of this family's format.
-
-        Raises DataError naming the file and the command that makes it again; the folder's name is the best
-        guess at the data set.
-        """
+        """The description in `folder`, of this family's format; raises DataError, with the folder's name."""
         path, again = folder / META_FILE, f"Run `redrop prepare {folder.name}`."
         missing = f"is missing: no prepared {cls.noun} is there"
         with reading(path, again, ValueError, RecursionError, missing=missing):
@@ -309,10 +293,7 @@ def write_prepared(folder: Path, files: Mapping[str, Writer], meta: Mapping[str,
 
 
 def parquet_files(splits: Mapping[str, Split], types: Mapping[str, Any], **options: Any) -> dict[str, Writer]:
-    """A parquet file a split.
-
-    `types`: of columns that are not text, or names of pyarrow for them.
-    """
+    """A parquet file a split; `types`: of columns that are not text, or names of pyarrow for them."""
 
     def write(split: Split, path: Path) -> None:
         import pyarrow as pa

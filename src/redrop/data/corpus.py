@@ -159,10 +159,7 @@ def _facts(train: np.ndarray, val: np.ndarray, vocab: Sequence[str]) -> dict[str
 
 
 def decode_utf8(raw: bytes, what: str | Path) -> str:
-    """The text of `raw`, newlines and any byte-order mark untouched.
-
-    Raises DataError naming `what` and the byte offset when it is not UTF-8.
-    """
+    """The text of `raw`, newlines and any byte-order mark untouched; raises DataError, with the place."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -198,11 +195,7 @@ def prepare_corpus(
 
 
 def load_corpus(folder: str | Path) -> Corpus:
-    """The corpus prepared in `folder`, verified against its meta.json.
-
-    Raises DataError naming the file and the command that makes it again when a file is missing,
-    truncated, or does not fit the others.
-    """
+    """The corpus prepared in `folder`, verified against its meta.json; raises DataError for any fault."""
     folder = Path(folder)
     meta = CorpusSet.read_meta(folder)
     again = f"Run `redrop prepare {meta['name']}` again."

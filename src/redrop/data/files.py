@@ -81,10 +81,7 @@ def read_utf8(path: Path, again: str) -> str:
 
 
 def utf8_lines(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> list[str]:
-    """The lines of UTF-8 text, a byte-order mark aside; only a newline ends one, as text may hold others.
-
-    `refuse` makes the exception of a message that names `what`, the line and the byte.
-    """
+    """The lines of UTF-8 text without byte-order mark; only a newline ends one. `refuse` makes the error."""
     lines = decoded(raw, what, refuse).split("\n")
     return lines[:-1] if lines[-1] == "" else lines
 

@@ -29,10 +29,7 @@ def read(path: Path, task: GlueTask, what: str | None = None) -> Split:
 
 
 def read_tsv(path: Path, task: GlueTask, what: str | None = None) -> Split:
-    """The rows of a TSV file in the official layout of `task`.
-
-    Raises DataError naming the file (or `what`), the line, the bad value and what is allowed.
-    """
+    """The rows of a TSV file in the official layout of `task`; `what` errors call it. Raises DataError."""
     what = str(path) if what is None else what
     lines = utf8_lines(path.read_bytes(), what, task.refusal)
     table = [line.removesuffix("\r").split("\t") for line in lines]

@@ -92,10 +92,7 @@ def _file(entry: Mapping[str, object], folder: Path) -> FetchedFile:
 def write_made(
     folder: Path, name: str, edition: str, files: Mapping[str, bytes], origin: str, by: str
 ) -> SourceRecord:
-    """Write files that were made here, by their names, and source.json; `by` says what of.
-
-    `origin` is `generated` or `interpreter`. Returns the record.
-    """
+    """Write files that were made here `by` a program, and source.json; `origin`: generated or interpreter."""
     made = []
     for file_name, raw in files.items():
         path = folder / file_name
@@ -106,10 +103,9 @@ def write_made(
 
 
 def read_source(folder: Path, name: str, files: Sequence[str]) -> SourceRecord:
-    """The record in `folder`, after checking that every one of `files` is there and unchanged.
+    """The record in `folder`, after checking that all of `files` are there and unchanged; raises DataError.
 
     Paths are made from `files`, which the data set's module names, never from the record's text.
-    Raises DataError naming the file and the command that gets it again.
     """
     again = f"Run `redrop fetch {name}` again."
     record, place = _read(folder), folder / SOURCE_FILE

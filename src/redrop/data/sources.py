@@ -80,10 +80,7 @@ class RemoteFile:
 def hub_file(
     place: str, mirror: str, sha256: str | None = None, size: int | None = None, split: str = "train"
 ) -> RemoteFile:
-    """A file on the hub, such as `owner/name/resolve/<commit>/<path>`, of which mirrors have the same copy.
-
-    `mirror`: the folder that it is in there.
-    """
+    """A file at `owner/name/resolve/<commit>/<path>` of the hub; mirrors have it in the folder `mirror`."""
     name = PurePosixPath(place).name
     sums = () if sha256 is None else (sha256,)
     return RemoteFile(name, f"{HUB}/datasets/{place}", sha256, size, (f"{mirror}/{name}",), sums, split)
@@ -113,9 +110,8 @@ def fetch_file(
 ) -> FetchedFile:
     """Put `remote` into `folder`, checked, and say where it came from.
 
-    `check` parses the file as its type; it is needed when no sum is pinned. Raises DataError when
-    a mirror's copy or a download is not what it should be, and when nothing can be reached; then
-    nothing stands in `folder` under the file's name that was not there before.
+    `check` parses the file as its type; it is needed when no sum is pinned. Raises DataError; then nothing
+    stands in `folder` under the file's name that was not there before.
     """
     if remote.sha256 is None and check is None:
         raise ValueError(f"{remote.name} has no pinned sum, so it needs a check")

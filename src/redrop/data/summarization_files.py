@@ -20,10 +20,9 @@ Refuse = Callable[[str], DataError]
 
 
 def read_rows(path: Path, summary_set: SummarySet, split: str, what: str | None = None) -> Iterator[Row]:
-    """The rows of a raw file of `summary_set`, as they are: parquet, JSON lines or csv by its name.
+    """The rows of a raw file, as they are: parquet, JSON lines or csv by its name, or `what` errors call it.
 
-    A csv file has a header, and quotes around fields with line breaks. Raises DataError naming the file
-    (or `what`), the line or row, the bad value and the command to get the file again.
+    A csv file has a header, and quotes around fields with line breaks. Raises DataError.
     """
     what = str(path) if what is None else what
     keys = (*summary_set.keys, *summary_set.reference_keys(split))

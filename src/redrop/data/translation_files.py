@@ -49,10 +49,7 @@ def training_text(lines: Sequence[str]) -> tuple[list[str], int]:
 
 
 def segments(text: str, what: str, refuse: Refuse) -> list[str]:
-    """The text of each `<seg>` of a test set; its XML escapes stay, as in the usual recipe.
-
-    Raises DataError when there is none, or when one is not closed.
-    """
+    """The text of each `<seg>` of a test set, escapes kept; raises DataError for none, or one not closed."""
     found = [tidy(match) for match in _SEGMENT.findall(text)]
     opened = len(re.findall(r"<seg\b", text))
     if not found or opened != len(found) or any("<seg" in segment for segment in found):
@@ -144,11 +141,7 @@ READERS = {"ted": read_ted, "lines": read_lines, "table": read_table}
 
 
 def read(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
-    """The released pairs of every split, and what was left out so far.
-
-    Raises DataError when a file is not what it should be, or holds other than the official number of
-    pairs.
-    """
+    """The released pairs of every split, and what was left out; raises DataError, also for other counts."""
     splits, counts = READERS[parallel_set.layout](parallel_set, files)
     for split, expected in parallel_set.rows.items():
         found = len(splits[split][parallel_set.languages[0]])

@@ -42,10 +42,7 @@ class Inconsistency:
 
 @torch.no_grad()
 def measure(model: PreTrainedModel, batches: Iterable[dict[str, torch.Tensor]], seed: int) -> Inconsistency:
-    """Compare passes over ``batches`` (inputs of the model); the model is left in evaluation mode.
-
-    Dropout draws from a stream of its own, so nothing else is disturbed.
-    """
+    """Compare passes over ``batches`` (inputs), with random numbers of its own; leaves evaluation mode."""
     implementation = model.config._attn_implementation
     totals: list[float] = []
     examples = 0

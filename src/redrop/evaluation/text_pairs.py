@@ -53,10 +53,7 @@ def translations(spec: RunSpec, data: ParallelData, model: Path | None) -> TextP
 
 
 def summaries(spec: RunSpec, data: SummaryData, model: Path | None) -> TextPairs:
-    """Articles with their first summary; longer ones are cut.
-
-    ``model``: the released model's folder, with its tokenizer; None: the tokenizer was learned on the data.
-    """
+    """Articles with their first summary, cut; ``model``: the released model's folder, with its tokenizer."""
     if model is not None:
         tokenizer = load_tokenizer(spec.model, model)
     else:

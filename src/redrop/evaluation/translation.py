@@ -77,10 +77,7 @@ def split_compounds(line: str) -> str:
 
 
 def join_bpe(line: str) -> str:
-    """BPE output as tokenised text: a piece that ends in `@@` is joined to the next one.
-
-    A `@@` at the end of the line, where a hypothesis was cut off, is dropped.
-    """
+    """BPE output as tokenised text: a piece that ends in `@@` is joined to the next one, if there is one."""
     return f"{line} ".replace("@@ ", "").rstrip()
 
 

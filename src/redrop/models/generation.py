@@ -40,10 +40,7 @@ TOY_SIZES = {"max_position_embeddings": 256, "init_std": 0.1}
 
 
 def build_transformer(spec: TransformerSpec, folder: Path | None, codec: Codec, seed: int) -> PreTrainedModel:
-    """The Transformer with random weights, drawn from the run's own stream (see ``draw_weights``).
-
-    ``folder``: of a released model, as ``load_generator`` has one; here there is none.
-    """
+    """The Transformer with random weights (see ``draw_weights``); ``folder`` is for released models alone."""
     from transformers import MarianConfig, MarianMTModel
 
     config = MarianConfig(

@@ -116,10 +116,7 @@ def find(checkpoint: str, revision: str | None) -> ReleasedModel:
 
 
 def fetch(checkpoint: str, revision: str | None, folder: Path) -> dict[str, object]:
-    """Put a model into ``folder`` with a source.json, unless it is there; returns what that says.
-
-    Raises ``ConfigError`` for an unknown name and ``DataError`` where it cannot be had.
-    """
+    """Put a model into ``folder`` with a source.json, if it is not there; returns what that says."""
     known = read_source(folder)
     if known is not None:
         check_files(folder, known)

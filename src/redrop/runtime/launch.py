@@ -104,11 +104,9 @@ class Workplace:
 
 
 def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = None) -> bool:
-    """Train ``spec`` and leave its record in ``out``; False if it was stopped and can be resumed.
+    """Train ``spec`` and leave its record in ``out``, if it is not there; False if it was stopped.
 
-    With a ``pool``, other runs that wait there are trained along, and after it. A folder that
-    already holds this run's record is left as it is; one that holds another run's is refused with
-    ``RecordError``.
+    With a ``pool``, other runs that wait there are trained along, and after it.
     """
     if is_settled(spec, out, workplace.checkpoints, pool):
         return True

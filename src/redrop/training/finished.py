@@ -61,10 +61,7 @@ def measure_finished(task: Classification, run: Run) -> None:
 
 
 def measure_inconsistency(task: Classification, split: str) -> dict[str, tuple[float, str]]:
-    """Divergence between dropout passes and to the dropout-free one, over a development split.
-
-    Metric -> its value and how it was computed.
-    """
+    """Divergence between dropout passes and to the one without: metric -> value, and how it was computed."""
     tokens = task.dev[split][0]
     size, order = task.spec.evaluation.batch_size, np.argsort(tokens.lengths, kind="stable")
 
