@@ -1,25 +1,55 @@
 """Data sets: where each comes from, how it is encoded, and how to get it back.
 
-A data set is a file in `redrop.data.sets`. Its record (`DataSet`) is of one of four families: `corpus`,
-`glue`, `translation` and `summarization`. Nothing heavy is imported before data are prepared or loaded,
-because the Snakefile imports this package in every job.
+A data set is a file in its family's folder of `redrop.data.sets`, and found by its name; a file whose name
+begins with `_` holds what several of them share. Nothing heavy is imported before data are prepared or
+loaded, because the Snakefile imports this package in every job.
 """
 
 from __future__ import annotations
 
+import difflib
+import functools
+import importlib
 import os
+import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.data.base import META_FILE, Prepared
-from redrop.data.discovery import get, names
+from redrop.data.base import META_FILE, DataSet, Prepared
+from redrop.errors import ConfigError
 
 if TYPE_CHECKING:
     from redrop.data.source_record import SourceRecord
 
-__all__ = ["Prepared", "fetch", "get", "is_generated", "load", "names", "prepare", "ready"]
-
 MIRROR_VARIABLE = "REDROP_MIRROR"
+SETS = "redrop.data.sets"
+FAMILIES = ("corpus", "glue", "translation", "summarization")
+"""Folders of `redrop.data.sets`."""
+
+
+@functools.cache
+def names(family: str | None = None) -> tuple[str, ...]:
+    """Names of all data sets, or of those of a family, sorted; nothing is imported for it."""
+    if family is None:
+        return tuple(sorted(name for one in FAMILIES for name in names(one)))
+    folders = [f"{folder}/{family}" for folder in importlib.import_module(SETS).__path__]
+    found = sorted(module.name for module in pkgutil.iter_modules(folders))
+    return tuple(name for name in found if not name.startswith("_"))
+
+
+def get(name: str) -> DataSet:
+    """The data set called `name`; raises ConfigError, with the closest name, when there is none."""
+    for family in FAMILIES:
+        if name in names(family):
+            return importlib.import_module(f"{SETS}.{family}.{name}").DATA_SET
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), names(), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(f"unknown data set {name!r}.{hint} Known: {', '.join(names())}.")
+
+
+def of_family(family: str) -> tuple[DataSet, ...]:
+    """All data sets of a family."""
+    return tuple(get(name) for name in names(family))
 
 
 def fetch(name: str, folder: str | Path, mirror: str | Path | None = None) -> SourceRecord:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redrop.data.discovery import get
+from redrop.data import get
 from redrop.data.lengths import PAIRS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.layout import ResultsLayout

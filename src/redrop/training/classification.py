@@ -17,7 +17,7 @@ from redrop.data.glue import Split, TaskData, hold_out
 from redrop.data.tokens import Tokens, cached_tokens
 from redrop.errors import ConfigError
 from redrop.evaluation import inconsistency
-from redrop.evaluation.glue import METRICS, scores
+from redrop.evaluation.glue import scores
 from redrop.models.pretrained import load_encoder, load_tokenizer
 from redrop.objectives.cross_entropy import task_losses
 from redrop.objectives.examples import ExampleBatch
@@ -163,7 +163,7 @@ class Classification(ReleasedModelTask):
         ends in ``_mismatched``.
         """
         examples = {name: len(labels) for name, (_, labels, _) in self.dev.items()}
-        names = METRICS[self.spec.task]
+        names = self.task.metrics
         main = next(iter(examples))
         rows, last = measured_rows(run)
         best = max(rows, key=lambda row: row[names[0]], default=None)
