@@ -32,8 +32,8 @@ class ReleasedModel:
     """A model with a pinned place."""
 
     name: str
-    license: str
-    """As its page has it."""
+    license: str = ""
+    """As its page has it; empty: it has no pinned place."""
     repository: str | None = None
     """On the hub."""
     revision: str | None = None
