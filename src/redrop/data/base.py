@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from redrop.atomic import replacing
 from redrop.data.files import Writer, reading, write_json
@@ -186,8 +186,9 @@ class DataSet:
     def read_meta(cls, folder: Path) -> dict[str, Any]:
         """The description in `folder`, of this family's format; raises DataError, with the folder's name."""
         path, again = folder / META_FILE, f"Run `redrop prepare {folder.name}`."
-        missing = f"is missing: no prepared {cls.noun} is there"
-        with reading(path, again, ValueError, RecursionError, missing=missing):
+        if not path.exists():
+            raise DataError(f"{path} is missing: no prepared {cls.noun} is there. {again}")
+        with reading(path, again, ValueError, RecursionError):
             meta = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(meta, dict) or meta.get("format") != cls.format:
             raise DataError(f"{path} is not a {cls.noun} description of format {cls.format!r}. {again}")
@@ -247,19 +248,11 @@ class DataSet:
         return ""
 
 
-class Split(Protocol):
-    """The rows of one split, as each family has them."""
-
-    def columns(self) -> dict[str, list[Any]]:
-        """The rows by column of the prepared file, as plain values."""
-
-    def __len__(self) -> int: ...
-
-
-def fingerprint(splits: Mapping[str, Split], *others: object) -> str:
+def fingerprint(splits: Mapping[str, Any], *others: object) -> str:
     """sha256, in hex, of a line of JSON `["train",N]` for each split, one for each row, one for each other.
 
-    So it does not depend on the version of the parquet writer.
+    So it does not depend on the version of the parquet writer. A split's `columns()` are its rows by column
+    of the prepared file, as plain values.
     """
     digest = hashlib.sha256()
     for name, split in splits.items():
@@ -271,7 +264,7 @@ def fingerprint(splits: Mapping[str, Split], *others: object) -> str:
     return digest.hexdigest()
 
 
-def facts_of(splits: Mapping[str, Split], *others: object) -> dict[str, Any]:
+def facts_of(splits: Mapping[str, Any], *others: object) -> dict[str, Any]:
     """What meta.json says of the content of every family's files: rows of each split, and the fingerprint."""
     rows = {name: len(split) for name, split in splits.items()}
     return {"rows": rows, "sha256": fingerprint(splits, *others)}
@@ -292,10 +285,10 @@ def write_prepared(folder: Path, files: Mapping[str, Writer], meta: Mapping[str,
     write_json(folder / META_FILE, meta)
 
 
-def parquet_files(splits: Mapping[str, Split], types: Mapping[str, Any], **options: Any) -> dict[str, Writer]:
+def parquet_files(splits: Mapping[str, Any], types: Mapping[str, Any], **options: Any) -> dict[str, Writer]:
     """A parquet file a split; `types`: of columns that are not text, or names of pyarrow for them."""
 
-    def write(split: Split, path: Path) -> None:
+    def write(split: Any, path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 

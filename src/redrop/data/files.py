@@ -39,13 +39,7 @@ def text_writer(text: str) -> Writer:
 
 
 @contextmanager
-def reading(
-    path: Path,
-    again: str,
-    *damage: type[Exception],
-    fault: str = "is damaged",
-    missing: str = "is missing",
-) -> Iterator[None]:
+def reading(path: Path, again: str, *damage: type[Exception], fault: str = "is damaged") -> Iterator[None]:
     """What a file that is missing, or has a `fault`, raises in the block becomes a DataError.
 
     `damage`: the exceptions that tell of the fault, besides the system's; `again` ends the message.
@@ -53,7 +47,7 @@ def reading(
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"{path} {missing}. {again}") from error
+        raise DataError(f"{path} is missing. {again}") from error
     except (OSError, *damage) as error:
         raise DataError(f"{path} {fault} ({error}). {again}") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from redrop.errors import DataError
 if TYPE_CHECKING:
     from redrop.data.summarization import Row, SummarySet
 
+_HALF = re.compile("[\ud800-\udfff]")
+"""What cannot be written: JSON can name a half of a surrogate pair."""
 Refuse = Callable[[str], DataError]
 """Makes the error of a message that names file, place and value."""
 
@@ -48,7 +51,7 @@ def _json_rows(path: Path, what: str, keys: Sequence[str], refuse: Refuse) -> It
                 raise refuse(f"{where}: no key {key!r}, only {', '.join(row)}")
             if not isinstance(row[key], str):
                 raise refuse(f"{where}: the {key} is {_short(row[key])}, not text")
-            if not _is_unicode(row[key]):
+            if _HALF.search(row[key]):
                 raise refuse(f"{where}: the {key} has half a character, {_short(row[key])}")
         yield [row[key] for key in keys]
 
@@ -101,15 +104,6 @@ def _parquet_rows(path: Path, what: str, keys: Sequence[str], refuse: Refuse) ->
 
 
 _READERS = {".parquet": _parquet_rows, ".jsonl": _json_rows, ".csv": _csv_rows}
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether it can be written; JSON can name a half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _short(value: object) -> str:

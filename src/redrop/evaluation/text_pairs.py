@@ -41,9 +41,7 @@ def translations(spec: RunSpec, data: ParallelData, model: Path | None) -> TextP
         plain = data.splits[name].raw[language][:n]
         if lower_cased:  # what was trained on has no capitals to give back
             plain = [line.lower() for line in plain]
-        found = translation.scores(
-            hypotheses, references[name][:n], split=name, language=language, plain_references=plain
-        )
+        found = translation.scores(hypotheses, references[name][:n], plain, split=name, language=language)
         for key in ("sacrebleu", "chrf") if lower_cased else ():
             signature = f"{found[key].signature}; references lower-cased"
             found[key] = dataclasses.replace(found[key], signature=signature)

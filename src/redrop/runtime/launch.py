@@ -228,12 +228,8 @@ def write_record(
     """Write a finished run's files, metrics.json last; ``earlier``: what it took before this process."""
     if outcome.reason is not None:
         log.warning("%s diverged: %s", spec.run, outcome.reason)
-    last = TimeSpent(
-        processes=1,
-        iterations=outcome.iterations_now,
-        training=outcome.seconds_training,
-        evaluation=outcome.seconds_evaluation,
-    )
+    seconds = {"training": outcome.seconds_training, "evaluation": outcome.seconds_evaluation}
+    last = TimeSpent(processes=1, iterations=outcome.iterations_now, **seconds)
     spent = earlier + last
     cost = {
         **spent.to_dict(),
