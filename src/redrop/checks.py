@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 import typing
+from collections import Counter
 
 from redrop.errors import ConfigError
 
@@ -61,11 +62,9 @@ def parse_json(text: str, what: str) -> typing.Any:
     """The value that a JSON text stands for; raises ``ConfigError`` naming ``what`` and the fault."""
 
     def unique(pairs: list[tuple[str, typing.Any]]) -> dict[str, typing.Any]:
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
+        for key, count in Counter(key for key, _ in pairs).items():
+            if count > 1:
                 raise ConfigError(f"{what}: {key!r} is given twice; keep one of them")
-            seen.add(key)
         return dict(pairs)
 
     try:

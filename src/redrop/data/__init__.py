@@ -13,13 +13,10 @@ import importlib
 import os
 import pkgutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from redrop.data.base import META_FILE, DataSet, Prepared
+from redrop.data.source_record import SourceRecord
 from redrop.errors import ConfigError
-
-if TYPE_CHECKING:
-    from redrop.data.source_record import SourceRecord
 
 MIRROR_VARIABLE = "REDROP_MIRROR"
 SETS = "redrop.data.sets"

@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from redrop.data.base import META_FILE, DataSet, Prepared, write_prepared
 from redrop.data.files import reading
-from redrop.data.source_record import SourceRecord, complete_record, write_made
+from redrop.data.source_record import FetchedFile, SourceRecord, complete_record, write_made
+from redrop.data.sources import RemoteFile
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from redrop.data.source_record import FetchedFile
-    from redrop.data.sources import RemoteFile
 
 FORMAT = 1
 TRAIN_FRACTION = 0.9

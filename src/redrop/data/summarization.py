@@ -23,16 +23,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from redrop.data import base
 from redrop.data.base import DataSet, PairLengths, Prepared
 from redrop.data.files import Writer, read_parquet, sha256_file, text_writer
+from redrop.data.source_record import FetchedFile
 from redrop.data.sources import RemoteFile, in_mirror
 from redrop.errors import DataError
-
-if TYPE_CHECKING:
-    from redrop.data.source_record import FetchedFile
 
 SPLITS = ("train", "valid", "test")
 TOKENIZER_FILE = "tokenizer.json"
