@@ -247,11 +247,6 @@ def is_recorded(folder: Path, spec: RunSpec) -> bool:
     return True
 
 
-def write_curve(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write a curve as ``curve_text`` has it."""
-    write_text(path, curve_text(rows))
-
-
 def read_curve(folder: Path, sha256: str | None = None) -> list[dict[str, Any]]:
     """Read a run's curve; ``sha256``: of the file, as the run's record has it. Raises ``RecordError``."""
     path = Path(folder) / CURVE

@@ -27,11 +27,6 @@ def epoch_batches(
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def batches_an_epoch(examples: int, batch_size: int) -> int:
-    """Number of batches of ``epoch_batches``."""
-    return -(-examples // batch_size)
-
-
 def token_batches(lengths: np.ndarray, batch_tokens: int) -> list[slice]:
     """Where to cut examples of ascending lengths into batches within ``batch_tokens``, or of one."""
     cuts, begin = [], 0

@@ -24,8 +24,9 @@ MAX_SCORE = 5
 
 def read(path: Path, task: GlueTask, what: str | None = None) -> Split:
     """The rows of a raw file, by the ending of its name (or of `what`, which errors call it)."""
-    is_tsv = (what or path.name).endswith(".tsv")
-    return read_tsv(path, task, what) if is_tsv else read_hub(path, task)
+    if (what or path.name).endswith(".tsv"):
+        return read_tsv(path, task, what)
+    return read_table(path, task, task.hub_text, f"Run `redrop fetch {task.name}` again.")
 
 
 def read_tsv(path: Path, task: GlueTask, what: str | None = None) -> Split:
@@ -55,11 +56,6 @@ def read_tsv(path: Path, task: GlueTask, what: str | None = None) -> Split:
         labels.append(_label(fields[label], task, where))
     columns = [[row[i] for row in sentences] for i in range(len(text))]
     return make_split(columns[0], columns[1] if task.pair else None, labels, idx)
-
-
-def read_hub(path: Path, task: GlueTask) -> Split:
-    """The rows of one of the hub's parquet files; raises DataError when it is none of `task`."""
-    return read_table(path, task, task.hub_text, f"Run `redrop fetch {task.name}` again.")
 
 
 def read_table(path: Path, task: GlueTask, text: Sequence[str], again: str) -> Split:

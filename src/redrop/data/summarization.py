@@ -93,10 +93,6 @@ class SummarySet(DataSet):
     lengths: PairLengths | None = None
     """In tokens of a byte-level BPE of 8,000; BART's own has longer tokens, so a little fewer of them."""
 
-    def reference_keys(self, split: str) -> tuple[str, ...]:
-        """Columns or JSON keys of a split's reference summaries."""
-        return self.references.get(split) or self.references[""]
-
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
         import pyarrow as pa
 

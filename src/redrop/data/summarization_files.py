@@ -28,7 +28,7 @@ def read_rows(path: Path, summary_set: SummarySet, split: str, what: str | None 
     A csv file has a header, and quotes around fields with line breaks. Raises DataError.
     """
     what = str(path) if what is None else what
-    keys = (*summary_set.keys, *summary_set.reference_keys(split))
+    keys = (*summary_set.keys, *(summary_set.references.get(split) or summary_set.references[""]))
     read = _READERS[Path(what).suffix]  # a file is checked under a temporary name; `what` has the ending
     try:
         for identifier, document, *summaries in read(path, what, keys, summary_set.refusal):

@@ -125,13 +125,19 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
         return other.run not in failed and is_prepared(other, workplace.places)
 
     def attempt(leader: RunSpec, lock: RunLock) -> None:
+        """Train ``leader`` and what fits beside it; give the locks back in any case."""
+        room = workplace.pack - 1 if can_be_packed(leader) else 0
+        along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
         try:
-            train_pack(leader, lock, workplace, pool)
+            train_together([leader, *(other for other, _ in along)], workplace, pool.place)
         except Exception:
             if leader.run == spec.run:
                 raise
             log.exception("%s: left to its own job", leader.run)  # this job must not fail for another's run
             failed.add(leader.run)
+        finally:
+            for held in (lock, *(held for _, held in along)):
+                held.close()
 
     while not pool.finished(spec.run) and not (out / METRICS).exists():  # another job of it may have
         lead = pool.lead(spec, suitable, workplace.should_stop)
@@ -146,17 +152,6 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
         attempt(*lead)
     # Last of all: a job that is killed while it goes on loses what it declares, but not what is in the pool.
     return is_settled(spec, out, workplace.checkpoints, pool)
-
-
-def train_pack(leader: RunSpec, lock: RunLock, workplace: Workplace, pool: Pool) -> bool:
-    """Train ``leader`` and what fits beside it; False if stopped. Gives the locks back in any case."""
-    room = workplace.pack - 1 if can_be_packed(leader) else 0
-    along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
-    try:
-        return train_together([leader, *(spec for spec, _ in along)], workplace, pool.place)
-    finally:
-        for held in (lock, *(held for _, held in along)):
-            held.close()
 
 
 def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:

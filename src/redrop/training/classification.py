@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from redrop import data
-from redrop.data.batches import batches_an_epoch, epoch_batches
+from redrop.data.batches import epoch_batches
 from redrop.data.glue import Split, TaskData, hold_out
 from redrop.data.tokens import Tokens, cached_tokens
 from redrop.errors import ConfigError
@@ -59,7 +59,7 @@ class Classification(ReleasedModelTask):
         model = load_encoder(spec.model, model_folder, n_labels, spec.seed, len(self.tokenizer))
         super().__init__(spec, model, device)
         self.updates = self.last_update = spec.schedule.updates_on(len(self.train))
-        self.every = batches_an_epoch(len(self.train), spec.schedule.batch_size)
+        self.every = math.ceil(len(self.train) / spec.schedule.batch_size)
         self._check_length()
         schedule = spec.schedule
         self._batches = functools.lru_cache(1)(
