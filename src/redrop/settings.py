@@ -98,26 +98,15 @@ class Section:
 
     SECTION: ClassVar[str]
     """Its name, which its keys begin with."""
+    PART: ClassVar[tuple[str, Mapping[str, Any]] | None] = None
+    """The field that names a part which has settings of its own, its ``OPTIONS``; and all such parts."""
 
     def __post_init__(self) -> None:
         for key, limits in _limits(type(self)).items():
             limits.check(f"{self.SECTION}.{key}", getattr(self, key))
-
-
-@dataclass(frozen=True, kw_only=True)
-class SectionWithPart(Section):
-    """A section that names a part, such as a method, which has settings of its own: its ``OPTIONS``."""
-
-    PART: ClassVar[tuple[str, Mapping[str, Any]]]
-    """The field with the part's name; and all such parts."""
-
-    options: Options = added({})
-    """What the part can be set to besides; its file declares it."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        key, parts = self.PART
-        check_choice(f"{self.SECTION}.{key}", getattr(self, key), parts)
+        if self.PART is not None:
+            key, parts = self.PART
+            check_choice(f"{self.SECTION}.{key}", getattr(self, key), parts)
 
     @classmethod
     def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
@@ -125,6 +114,14 @@ class SectionWithPart(Section):
         key, parts = cls.PART
         name = values.get(key, getattr(cls, key, None))  # a field's default is the class's attribute
         return getattr(parts[name], "OPTIONS", {}) if isinstance(name, str) and name in parts else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SectionWithPart(Section):
+    """A section with a ``PART``."""
+
+    options: Options = added({})
+    """What the part can be set to besides; its file declares it."""
 
 
 @functools.cache  # a config has thousands of specs, and reading annotations is slow
