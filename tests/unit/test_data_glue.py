@@ -25,8 +25,7 @@ import pytest
 from redrop import data
 from redrop.data import base, glue
 from redrop.data.glue import hold_out
-from redrop.data.glue_files import read, read_tsv
-from redrop.data.glue_split import make_split
+from redrop.data.glue_files import make_split, read, read_tsv
 from redrop.data.glue_tasks import TASKS
 from redrop.data.sets.glue import _toy as glue_toy
 from redrop.data.sets.glue.glue_toy_pairs import pairs_truth

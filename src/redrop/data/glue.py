@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from redrop.data import base
 from redrop.data.base import DataSet, Prepared
 from redrop.data.files import Writer
-from redrop.data.glue_split import Split
+from redrop.data.glue_files import Split, read, read_table
 from redrop.data.sources import RemoteFile, hub_file, in_mirror
 
 log = logging.getLogger(__name__)
@@ -96,8 +96,6 @@ class GlueTask(DataSet):
         return asked | base.facts_of(splits)
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
-        from redrop.data.glue_files import read
-
         splits = {split: read(paths[split][0], self) for split in self.splits}
         for name, split in splits.items():
             where = paths[name][0].parent
@@ -111,8 +109,6 @@ class GlueTask(DataSet):
         return base.parquet_files(splits, types), self.describe(splits)
 
     def _decode(self, folder: Path, meta: Mapping[str, Any]) -> TaskData:
-        from redrop.data.glue_files import read_table
-
         columns = ("sentence1", "sentence2") if self.pair else ("sentence1",)
         splits = {
             split: read_table(folder / f"{split}.parquet", self, columns, self.prepare_again)
@@ -130,8 +126,6 @@ class GlueTask(DataSet):
         return TaskData(**found, task=self, splits=splits, folder=folder)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
-        from redrop.data.glue_files import read
-
         read(path, self, file.name)
 
     def _advice(self, edition: str, mirror: Path | None) -> str:

@@ -30,13 +30,12 @@ from redrop.data.base import DataSet, PairLengths, Prepared
 from redrop.data.files import Writer, read_parquet, sha256_file, text_writer
 from redrop.data.source_record import FetchedFile
 from redrop.data.sources import RemoteFile, in_mirror
+from redrop.data.summarization_files import Row, read_rows
+from redrop.data.summarization_tokenizer import learn_tokenizer
 from redrop.errors import DataError
 
 SPLITS = ("train", "valid", "test")
 TOKENIZER_FILE = "tokenizer.json"
-
-Row = tuple[str, str, list[str]]
-"""Identifier, document and reference summaries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +95,6 @@ class SummarySet(DataSet):
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
         import pyarrow as pa
 
-        from redrop.data.summarization_files import read_rows
-        from redrop.data.summarization_tokenizer import learn_tokenizer
-
         splits, counts = {}, {}
         for split, files in paths.items():
             expected = self.rows[split]
@@ -140,8 +136,6 @@ class SummarySet(DataSet):
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
         """A file without a pinned sha256 must read and, downloaded, have the pinned git id."""
-        from redrop.data.summarization_files import read_rows
-
         for _ in read_rows(path, self, file.split, file.name):
             pass
         if not in_mirror(file, mirror) and not self._is_pinned(file, path, ""):

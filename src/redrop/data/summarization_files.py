@@ -14,10 +14,12 @@ from redrop.data.files import decoded, is_text, utf8_lines
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
-    from redrop.data.summarization import Row, SummarySet
+    from redrop.data.summarization import SummarySet
 
 _HALF = re.compile("[\ud800-\udfff]")
 """What cannot be written: JSON can name a half of a surrogate pair."""
+Row = tuple[str, str, list[str]]
+"""Identifier, document and reference summaries."""
 Refuse = Callable[[str], DataError]
 """Makes the error of a message that names file, place and value."""
 

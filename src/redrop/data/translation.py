@@ -17,18 +17,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from redrop.data import base
 from redrop.data import translation_steps as steps
 from redrop.data.base import DataSet, PairLengths, Prepared
 from redrop.data.files import Writer, read_parquet, read_utf8, text_writer
+from redrop.data.source_record import FetchedFile
 from redrop.data.sources import RemoteFile
+from redrop.data.translation_files import Counts, Pairs, Splits, check, read
 from redrop.errors import DataError
-
-if TYPE_CHECKING:
-    from redrop.data.source_record import FetchedFile
-    from redrop.data.translation_files import Counts, Pairs, Splits
 
 CODES_FILE = "codes"
 VOCABULARY_FILE = "vocabulary.txt"
@@ -123,8 +121,6 @@ class ParallelSet(DataSet):
         return self.settings | {"symbols": len(vocabulary)} | base.facts_of(splits, codes, vocabulary)
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
-        from redrop.data.translation_files import read
-
         released, dropped = read(self, {str(path): path for files in paths.values() for path in files})
         cleaned, counts = _clean(self, released, dropped)
         codes = steps.learn_codes(itertools.chain(*cleaned["train"].tokenised.values()), self.merges)
@@ -153,8 +149,6 @@ class ParallelSet(DataSet):
         return ParallelData(**self.identity(meta), parallel_set=self, folder=folder, **content)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
-        from redrop.data.translation_files import check
-
         check(self, file.name, path)
 
     def _edition(self, edition: str, fetched: Sequence[FetchedFile]) -> str:
