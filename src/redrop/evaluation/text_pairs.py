@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from redrop.data import get
 from redrop.data.directions import DIRECTIONS
+from redrop.data.summarization import SummaryData
 from redrop.data.text_pairs import Pairs, SymbolCodec, TextPairs, TokenizerCodec
+from redrop.data.translation import ParallelData
 from redrop.evaluation import summarization, translation
 from redrop.models.pretrained import load_tokenizer
 from redrop.record import Metric
 from redrop.spec import RunSpec
-
-if TYPE_CHECKING:
-    from redrop.data.summarization import SummaryData
-    from redrop.data.translation import ParallelData
 
 
 def translations(spec: RunSpec, data: ParallelData, model: Path | None) -> TextPairs:

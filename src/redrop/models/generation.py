@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from redrop.data.text_pairs import Codec
 from redrop.errors import ConfigError
 from redrop.models.pretrained import LOCAL, WEIGHTS, quiet, readable, refuse_random, set_rates
 from redrop.models.sources import TOY
@@ -26,8 +27,6 @@ from redrop.streams import derive_seed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-    from redrop.data.text_pairs import Codec
 
 LIKE_BART = "give one that is built like BART"
 POSITIONS = 1024

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from redrop.data import get
+from redrop.data.glue_tasks import TASKS
 from redrop.data.lengths import PAIRS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.layout import ResultsLayout
@@ -268,8 +269,6 @@ def _prediction_bytes(spec: RunSpec) -> int:
     if spec.kind.reads == WINDOWS:
         return 0
     if spec.kind.reads == EXAMPLES:
-        from redrop.data.glue_tasks import TASKS
-
         task = TASKS[spec.task]
         return EXAMPLE_BYTES * sum(task.rows[split] for split in task.dev_splits)
     target = min(PAIRS[spec.data.data_set].target, spec.data.max_target)

@@ -18,10 +18,10 @@ from redrop.objectives.cross_entropy import task_losses
 from redrop.record import Metric
 from redrop.streams import derive_seed
 from redrop.training.released import PREDICTIONS, table_file
+from redrop.training.run import Run
 
 if TYPE_CHECKING:
     from redrop.training.classification import Classification
-    from redrop.training.run import Run
 
 LANDSCAPE = "landscape.json"
 LANDSCAPE_EXAMPLES = 512

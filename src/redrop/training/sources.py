@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redrop import data
+from redrop.data.corpus import Corpus
+from redrop.models.sources import fetch
 from redrop.places import Places, model_folder
 from redrop.spec import RunSpec
-
-if TYPE_CHECKING:
-    from redrop.data.corpus import Corpus
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,6 @@ class Source:
 
 def ready_model(spec: RunSpec, places: Places) -> tuple[Path | None, dict[str, Any] | None]:
     """The folder of a run's released model and what is known of it; None twice for one built from scratch."""
-    from redrop.models.sources import fetch
-
     folder = model_folder(spec, places)
     return folder, None if folder is None else fetch(spec.model.checkpoint, spec.model.revision, folder)
 

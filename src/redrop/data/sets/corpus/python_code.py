@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+import tokenize
 from pathlib import Path
 
 from redrop.data.ascii_rule import to_ascii
@@ -38,8 +39,6 @@ def _sources() -> tuple[str, str]:
 
 
 def _read_source_file(path: Path) -> str:
-    import tokenize
-
     try:
         # Honours a file's own coding line, and gives plain newlines on every system.
         with tokenize.open(path) as stream:
