@@ -47,15 +47,15 @@ def check_name(key: str, value: str) -> None:
     """Refuse a name that could not be a part of a path or a command line."""
     if not NAME.fullmatch(value) or len(value) > LONGEST_NAME:
         shown = repr(value) if len(value) <= LONGEST_NAME else f"{value[:LONGEST_NAME]!r}..."
-        allowed = f"letters, digits, '.', '_' and '-', no sign first, {LONGEST_NAME} characters at most"
-        raise ConfigError(f"{key}: {shown} is not a name; use {allowed}")
+        allowed = "use letters, digits, '.', '_' and '-', begin with a letter or a digit"
+        raise ConfigError(f"{key}: {shown} is not a name; {allowed}, {LONGEST_NAME} characters at most")
 
 
 def check_path(key: str, value: str | None) -> None:
     """Refuse a path that Snakemake could not have in a rule; spaces, quotes and dollar signs are fine."""
     if value is not None and (UNFIT.search(value) or value.startswith(("~", "-"))):
-        allowed = "no braces, no control characters, no ~ or - at the beginning"
-        raise ConfigError(f"{key}: {value!r} cannot be a folder here; write it with {allowed}")
+        remedy = "leave out braces and control characters, and do not begin with ~ or -"
+        raise ConfigError(f"{key}: {value!r} cannot be a folder here; {remedy}")
 
 
 def parse_json(text: str, what: str) -> typing.Any:

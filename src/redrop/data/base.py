@@ -179,7 +179,8 @@ class DataSet:
         """The data prepared in `folder`, verified against its meta.json; raises DataError for any fault."""
         meta = self.read_meta(folder)
         if meta["name"] != self.name:
-            raise DataError(f"{folder}: holds {meta['name']!r}, not {self.name!r}. {self.prepare_again}")
+            found = f"holds {meta['name']!r}, not {self.name!r}"
+            raise DataError(f"{folder}: {found}; delete it and prepare again (`redrop prepare {self.name}`)")
         return self._decode(folder, meta)
 
     @classmethod
@@ -206,8 +207,9 @@ class DataSet:
         """Raises DataError when meta.json says other than what was `found` in the folder."""
         for key, actual in found.items():
             if meta.get(key) != actual:
-                said = f"its {key} is {meta.get(key)!r}, theirs {actual!r}: changed, or of another version"
-                raise DataError(f"{folder}: the files do not match {META_FILE}: {said}. {self.prepare_again}")
+                said = f"its {key} is {meta.get(key)!r}, theirs {actual!r}"
+                why = f"they were changed, or prepared by another version. {self.prepare_again}"
+                raise DataError(f"{folder}: the files do not match {META_FILE}: {said}: {why}")
 
     def wrong_count(self, where: object, what: str, expected: object, found: object) -> DataError:
         """The error for raw files that are not the official data."""

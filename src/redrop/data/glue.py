@@ -93,7 +93,7 @@ class GlueTask(DataSet):
         counts = {name: _label_counts(self, split) for name, split in splits.items()}
         kind = "classification" if self.labels else "regression"
         asked = {"task": self.task, "kind": kind, "labels": list(self.labels), "label_counts": counts}
-        return asked | base.facts_of(splits)
+        return base.facts_of(splits) | asked
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
         splits = {split: read(paths[split][0], self) for split in self.splits}

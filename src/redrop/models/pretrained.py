@@ -35,7 +35,7 @@ TOY_SIZES = {
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """How everything of ``transformers`` is loaded: from the folder alone, and no code that lies in it."""
-WEIGHTS = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True, **LOCAL}
+WEIGHTS = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
 """How weights are: no pickles, and as float32 whatever they were released in."""
 
 
@@ -92,6 +92,7 @@ def load_encoder(
                 config=config,
                 ignore_mismatched_sizes=True,  # a head of another size; all heads are drawn anew
                 **WEIGHTS,
+                **LOCAL,
             )
             lacking = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
             body = f"{model.base_model_prefix}."

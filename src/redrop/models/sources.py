@@ -176,7 +176,7 @@ def check_files(folder: Path, source: dict[str, object]) -> None:
         path = folder / Path(name).name
         if not path.is_file() or sha256_file(path) != sha256:
             said = f"damaged, or changed since it was fetched (its sha256 is not {sha256})"
-            raise DataError(f"{path}: {said}; delete {folder} to fetch the model anew, {AGAIN}")
+            raise DataError(f"{path}: {said}; delete {folder} {AGAIN}, which fetches the model anew")
 
 
 def check_model(folder: Path, source: dict[str, object], checkpoint: str, revision: str | None) -> None:
