@@ -13,7 +13,7 @@ from redrop.errors import ConfigError
 from redrop.methods import METHODS, check_weights
 from redrop.residual_streams import STREAMS
 from redrop.schedules import Schedule
-from redrop.settings import Count, Limits, Options, Rate, RateOrNull, Section, added, one_of
+from redrop.settings import Count, Limits, Rate, RateOrNull, Section, SectionWithPart, added, one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +87,11 @@ class ResidualGPTSpec(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_embd % self.n_head:
-            raise ConfigError(
-                f"model.n_embd: {self.n_embd} is not a multiple of model.n_head ({self.n_head})"
-            )
+            said = f"{self.n_embd} is not a multiple of model.n_head ({self.n_head})"
+            raise ConfigError(f"model.n_embd: {said}")
         if self.skip4_dropout is not None and self.n_layer % 2:
-            raise ConfigError(
-                f"model.n_layer: {self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
-            )
+            said = f"{self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
+            raise ConfigError(f"model.n_layer: {said}")
 
     @property
     def pairs_per_block(self) -> int:
@@ -107,7 +105,7 @@ class ResidualGPTSpec(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectiveSpec(Section):
+class ObjectiveSpec(SectionWithPart):
     """What is minimised."""
 
     SECTION: ClassVar = "objective"
@@ -122,8 +120,6 @@ class ObjectiveSpec(Section):
     """Weight of the outputs' consistency."""
     passes: one_of("mean", "sum") = added("mean")
     """How two passes enter the cross entropy: their ``mean`` or ``sum``."""
-    options: Options = added({})
-    """What the method can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
