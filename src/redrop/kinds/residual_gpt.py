@@ -24,6 +24,10 @@ KIND = Kind(
     task="redrop.training.language_model:prepare",
     build="redrop.models.residual_gpt:build",
     weights=("gamma",),
+    sites={
+        site: f"redrop.models.sites:gpt_{site}"
+        for site in ("blocks", "branches", "heads", "head", "embeddings")
+    },
     pack="redrop.training.pack:PackTrainer",
     shape="redrop.models.sizes:residual_shape",
     gradient_part="redrop.training.gradients:part_of",

@@ -156,6 +156,11 @@ class LanguageModelling(Task):
                     stream.restore(drawn)
                     raise
 
+    def validation_loss(self) -> float:
+        """Over the whole split, nats a character."""
+        evaluation = self.sampling.evaluation
+        return mean_loss(self.model, self.corpus.val, evaluation.val_starts, self.check)
+
     def _gradient_norms(self, trainer: Trainer) -> dict[str, float]:
         if not trainer.updated or self.spec.kind.gradient_part is None:
             return {}

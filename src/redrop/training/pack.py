@@ -18,7 +18,6 @@ from redrop import residual_streams
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
-from redrop.methods import passes_of
 from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, model_losses
 from redrop.optimisers import adamw
 from redrop.record import Metric
@@ -35,7 +34,7 @@ def why_not_packed(spec: RunSpec) -> str | None:
         return f"model.name: a {spec.model.name} is trained alone"
     if spec.optimiser.name != "adamw":
         return f"optimiser.name: a pack's updates are adamw's, not {spec.optimiser.name}'s"
-    if passes_of(spec.objective.name) > 1 or spec.objective.name != "ce":
+    if spec.objective.name != "ce":
         return f"objective.name: a pack minimises ce alone, not {spec.objective.name}"
     if not residual_streams.can_be_packed(spec.model.residual_stream):
         return f"model.residual_stream: {spec.model.residual_stream!r} has no packed form"
