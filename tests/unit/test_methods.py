@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
+from scipy.spatial.distance import jensenshannon
 
 from finetune_support import glue_spec, tuner
 from generation_support import generation_spec
-from method_support import method_spec, trainer_of
+from method_support import CPU, method_spec, trainer_of
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
-from redrop.methods import passes_of
+from redrop.methods import divergence_of, passes_of
+from redrop.objectives.terms import terms_of
+from redrop.streams import MaskStream
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.loop import Stopped, drive
 from redrop.training.pack import why_not_packed
@@ -22,11 +27,14 @@ from redrop.training.run import Outcome
 from redrop.training.trainer import Trainer
 
 Options = dict[str, Any]
-DECODER: dict[str, tuple[Options, Options]] = {
+DECODER: dict[str, tuple[Options, Options | None]] = {
     "doubled": ({}, {"k": 1}),
     "stochastic-depth": ({"rate": 0.4}, {"rate": 0.0}),
+    "rdrop": ({"gamma": 0.5}, None),
+    "jsdrop": ({"gamma": 2.0}, None),
+    "lrdrop": ({"alpha": 0.1, "beta": 0.1, "gamma": 0.5}, None),
 }
-"""Method -> options at which it acts, and at which it is plain training, if there are such."""
+"""Method -> options at which it acts, and at which it is plain training; a method of two passes has none."""
 ENCODER = {"doubled": {}, "stochastic-depth": {"rate": 0.4}}
 
 
@@ -58,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("glue")
 
 
-@pytest.mark.parametrize("name", DECODER)
+@pytest.mark.parametrize("name", [name for name, (_, neutral) in DECODER.items() if neutral is not None])
 def test_a_neutral_setting_gives_the_bytes_of_plain_training(
     name: str, toy_corpus: Corpus, plain: Outcome
 ) -> None:
@@ -103,9 +111,7 @@ def test_its_draws_move_no_other_stream(name: str, toy_corpus: Corpus) -> None:
 def test_what_a_model_lacks_is_said() -> None:
     with pytest.raises(ConfigError, match=r"'stochastic-depth' acts on a model's branches \(sub-layers .*"):
         generation_spec(objective__name="stochastic-depth")
-    with pytest.raises(
-        ConfigError, match=r"gradient_checkpointing: true, but stochastic-depth"
-    ):
+    with pytest.raises(ConfigError, match=r"gradient_checkpointing: true, but stochastic-depth"):
         glue_spec(objective__name="stochastic-depth", schedule__gradient_checkpointing=True)
     with pytest.raises(ConfigError, match=r"objective\.rate: 1\.5 is out of range"):
         method_spec("stochastic-depth", options={"rate": 1.5})
@@ -115,3 +121,94 @@ def test_a_pack_refuses_what_acts_on_a_model() -> None:
     assert why_not_packed(method_spec("ce")) is None
     for name in DECODER:
         assert f"a pack minimises ce alone, not {name}" in why_not_packed(method_spec(name))
+
+
+def test_lr_drop_on_a_decoder_by_hand(toy_corpus: Corpus) -> None:
+    """Its terms and gradients beside those that are written out in plain torch from the layers' outputs."""
+    weights = {"alpha": 0.3, "beta": 0.2, "gamma": 0.5}
+    trainer = trainer_of(method_spec("lrdrop", options=weights), toy_corpus)
+    ((batch, _),) = trainer.task.batches(0)
+    states: list[torch.Tensor] = []
+    heard: list[torch.Tensor] = []
+    with terms_of(trainer.model, batch, trainer.spec.objective) as terms:
+        pass
+    again = MaskStream(1, CPU)  # the masks of the update before
+    model, T = trainer.model, batch.x_BT.shape[1]
+    for block in model.blocks:
+        block.register_forward_hook(lambda _, inputs, output: states.append(output))
+        block.sublayers[0].c_attn.register_forward_hook(lambda _, inputs, output: heard.append(output))
+    logits = model(torch.cat([batch.x_BT, batch.x_BT]), again)
+    hidden = [F.mse_loss(*state.chunk(2)) for state in states]
+    attention = []
+    for qkv in heard:
+        q, k, _ = qkv.view(-1, T, 3, 2, 8).permute(2, 0, 3, 1, 4)
+        one, two = (torch.einsum("bhtd,bhsd->bhts", q, k) / math.sqrt(8)).chunk(2)
+        earlier = [(t, s) for t in range(T) for s in range(t + 1)]
+        squares = [(one[:, :, t, s] - two[:, :, t, s]).square().mean() for t, s in earlier]
+        attention.append(sum(squares) / len(squares))
+    p, q = logits.log_softmax(-1).flatten(0, 1).chunk(2)
+    kl = (
+        F.kl_div(p, q, log_target=True, reduction="batchmean"),
+        F.kl_div(q, p, log_target=True, reduction="batchmean"),
+    )
+    expected = {"hidden": sum(hidden) / 2, "attention": sum(attention) / 2, "output": sum(kl) / 2}
+    for name, value in expected.items():
+        assert getattr(terms, name).item() == pytest.approx(value.item(), rel=1e-4)
+    task = F.cross_entropy(logits.flatten(0, 1), batch.targets.repeat(2))
+    total = task + sum(
+        weight * value for weight, value in zip(weights.values(), expected.values(), strict=True)
+    )
+    assert terms.total(trainer.spec.objective).item() == pytest.approx(total.item(), rel=1e-5)
+    total.backward()
+    gradients = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    terms.total(trainer.spec.objective).backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_jensen_shannon_is_scipys() -> None:
+    logits = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    p, q = logits.softmax(-1).chunk(2)
+    expected = [jensenshannon(one, other) ** 2 for one, other in zip(p, q, strict=True)]
+    divergence = divergence_of("jsdrop")
+    assert divergence(logits).tolist() == pytest.approx(expected)
+    assert divergence(torch.cat([logits, logits])).abs().max() < 1e-12
+    assert divergence(1e3 * torch.tensor([[1.0, 0.0], [0.0, 1.0]])).item() == pytest.approx(math.log(2.0))
+    close = torch.stack([logits[0], logits[0] + 0.01 * logits[1]])
+    assert divergence(close).item() == pytest.approx(divergence_of("rdrop")(close).item() / 4, rel=1e-3)
+
+
+def test_stochastic_depth_by_hand(toy_corpus: Corpus) -> None:
+    """The first block never drops; of the last, a sub-layer's output is 0 or f / q, example by example."""
+    trainer = trainer_of(method_spec("stochastic-depth", options={"rate": 0.4}), toy_corpus)
+    regulariser, (first, last) = trainer.regulariser, trainer.regulariser.site("branches")
+    x = torch.randn(500, 3, 16)
+    for branch in first:
+        with regulariser.acting():
+            assert torch.equal(branch(x, None), branch.forward(x, None))
+    kept = []
+    for branch in last:
+        plain = branch(x, None)
+        with regulariser.acting():
+            ratio = (branch(x, None) / plain).view(500, -1)
+        assert ((ratio - ratio[:, :1]).abs() < 1e-3).all()
+        kept.append(ratio[:, 0] > 0)
+        assert ratio[kept[-1]].mean().item() == pytest.approx(1 / 0.6, rel=1e-4)
+        assert ratio.mean().item() == pytest.approx(1.0, abs=0.1)
+    assert not torch.equal(*kept)
+    trainer.step()
+    assert all(parameter.grad is not None for parameter in trainer.model.parameters())
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_doubled_is_the_mean_over_masks(k: int, toy_corpus: Corpus) -> None:
+    trainer = trainer_of(method_spec("doubled", options={"k": k}), toy_corpus)
+    ((batch, _),) = trainer.task.batches(0)
+    with terms_of(trainer.model, batch, trainer.spec.objective) as terms:
+        found = terms.task.item()
+    logits = trainer.model(batch.x_BT.repeat(k, 1), MaskStream(1, CPU))
+    losses = [F.cross_entropy(part.flatten(0, 1), batch.targets).item() for part in logits.chunk(k)]
+    assert len(set(losses)) == k
+    assert found == pytest.approx(sum(losses) / k, rel=1e-6)

@@ -180,7 +180,9 @@ def test_what_a_pack_cannot_do_is_refused_with_the_reason(toy_corpus: Corpus) ->
     assert not can_be_packed(glue_spec())
 
 
-def test_a_language_model_has_no_terms_within_its_layers() -> None:
+def test_a_kind_says_what_terms_it_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = KINDS["residual_gpt"]
+    monkeypatch.setattr(module, "KIND", dataclasses.replace(module.KIND, weights=("gamma",)))
     with pytest.raises(ConfigError, match=r"objective\.name: 'lrdrop' has a term alpha, but a residual_gpt"):
         language_model_spec({"name": "lrdrop"})
     with pytest.raises(ConfigError, match=r"objective\.gamma: 1\.0, but ce has no such term"):

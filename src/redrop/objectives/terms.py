@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from redrop.errors import ConfigError
 from redrop.methods import METHODS, Regulariser, divergence_of, passes_of
+from redrop.models.listening import Attention, listening
 from redrop.objectives.consistency import (
     attention_consistency,
     hidden_consistency,
@@ -22,9 +23,6 @@ from redrop.objectives.consistency import (
 from redrop.objectives.cross_entropy import task_of_passes
 from redrop.registry import options_of
 from redrop.spec_encoder import ConsistencySpec
-
-if TYPE_CHECKING:
-    from redrop.models.attention import Attention
 
 NAMES = ("task", "hidden", "attention", "output", "own")
 """Of the terms."""
@@ -151,11 +149,11 @@ class AttentionTerms:
             # A layer that gradient checkpointing runs again does the same work for nothing.
             self.terms.setdefault(attention.module, term)
 
-    def result(self, model_type: str) -> torch.Tensor:
+    def result(self, model: str) -> torch.Tensor:
         """The layers' terms together; fewer are heard than there are where a model shares or hides them."""
         if len(self.heard) != self.expected:
             raise ConfigError(
-                f"model.checkpoint: {len(self.heard)} of {self.expected} attentions of a {model_type} can be "
+                f"model.checkpoint: {len(self.heard)} of {self.expected} attentions of a {model} can be "
                 "heard; it needs objective.beta: 0"
             )
         return over_layers(list(self.terms.values()), self.spec.layers)
@@ -181,8 +179,6 @@ def terms_of(
         if regulariser is not None:
             stack.enter_context(regulariser.acting())
         if spec.beta:
-            from redrop.models.attention import listening
-
             heard = batch.listener(model, spec)
             stack.enter_context(listening(heard))
         with torch.autocast(batch.device.type, half, enabled=half is not None):
@@ -193,7 +189,7 @@ def terms_of(
             of_layers = [hidden_consistency(hidden, real, spec.tokens) for hidden, real in states]
             terms.hidden = over_layers(of_layers, spec.layers)
         if heard is not None:
-            terms.attention = heard.result(model.config.model_type)
+            terms.attention = heard.result(type(model).__name__)
         yield terms
 
 
