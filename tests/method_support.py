@@ -17,15 +17,13 @@ CPU = torch.device("cpu")
 
 def method_spec(name: str, seed: int = 1, options: dict[str, Any] | None = None, **settings: Any) -> RunSpec:
     """A small decoder of the pre-norm stream with dropout 0.2 at all four sites, by a method."""
-    values = values_of(small_spec("a2r0", seed=seed, **({"schedule__iterations": 12} | settings)))
+    values = values_of(small_spec("a2r0", seed=seed, schedule__iterations=12))
+    for key, value in settings.items():
+        section, _, setting = key.partition("__")
+        values[section][setting] = value
     return RunSpec.from_dict(values | {"objective": {"name": name, **(options or {})}})
 
 
 def trainer_of(spec: RunSpec, corpus: Corpus) -> Trainer:
     """Ready to train on a CPU."""
     return Trainer(LanguageModelling(spec, corpus, CPU))
-
-
-def one_loss(trainer: Trainer) -> float:
-    """Of the first update."""
-    return trainer.step().item()

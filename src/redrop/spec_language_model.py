@@ -207,6 +207,8 @@ class EvaluationSpec:
     """Iterations between two rows of the curve; iteration 0 and the last are always in it."""
     sampled_batches: int
     """Random batches of each split that are scored besides the whole split, as the authors do; 0: none."""
+    fewer_blocks: bool = added(False)
+    """Whether the finished model's validation loss is also measured with fewer of its blocks."""
 
     def __post_init__(self) -> None:
         check_range("evaluation.every", self.every, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from pathlib import Path
@@ -17,12 +18,14 @@ from generation_support import generation_spec
 from method_support import CPU, method_spec, trainer_of
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
+from redrop.evaluation.language_model import mean_loss, split_windows
 from redrop.methods import divergence_of, passes_of
+from redrop.models.residual_gpt import build
 from redrop.objectives.terms import terms_of
 from redrop.streams import MaskStream
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.loop import Stopped, drive
-from redrop.training.pack import why_not_packed
+from redrop.training.pack import PackTrainer, why_not_packed
 from redrop.training.run import Outcome
 from redrop.training.trainer import Trainer
 
@@ -30,12 +33,13 @@ Options = dict[str, Any]
 DECODER: dict[str, tuple[Options, Options | None]] = {
     "doubled": ({}, {"k": 1}),
     "stochastic-depth": ({"rate": 0.4}, {"rate": 0.0}),
+    "layerdrop": ({"rate": 0.4}, {"rate": 0.0}),
     "rdrop": ({"gamma": 0.5}, None),
     "jsdrop": ({"gamma": 2.0}, None),
     "lrdrop": ({"alpha": 0.1, "beta": 0.1, "gamma": 0.5}, None),
 }
 """Method -> options at which it acts, and at which it is plain training; a method of two passes has none."""
-ENCODER = {"doubled": {}, "stochastic-depth": {"rate": 0.4}}
+ENCODER = {"doubled": {}, "stochastic-depth": {"rate": 0.4}, "layerdrop": {"rate": 0.4}}
 
 
 def weights(trainer: Trainer) -> torch.Tensor:
@@ -212,3 +216,47 @@ def test_doubled_is_the_mean_over_masks(k: int, toy_corpus: Corpus) -> None:
     losses = [F.cross_entropy(part.flatten(0, 1), batch.targets).item() for part in logits.chunk(k)]
     assert len(set(losses)) == k
     assert found == pytest.approx(sum(losses) / k, rel=1e-6)
+
+
+def test_layerdrop_of_everything_is_the_head_on_the_embeddings(toy_corpus: Corpus) -> None:
+    """And every parameter keeps a gradient, of zeros in the blocks."""
+    trainer = trainer_of(method_spec("layerdrop", options={"rate": 1.0}), toy_corpus)
+    model = trainer.model
+    ((batch, _),) = trainer.task.batches(0)
+    trainer.regulariser.begin()
+    with trainer.regulariser.acting():
+        logits = model(batch.x_BT, batch.masks)
+    mask = MaskStream(1, CPU).mask((4, 16, 16), 0.2, 1.25)
+    expected = model.lm_head(model.ln_f((model.wte(batch.x_BT) + model.wpe.weight) * mask))
+    torch.testing.assert_close(logits, expected)
+    logits.sum().backward()
+    assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in model.blocks.parameters())
+
+
+def test_layerdrop_drops_a_block_of_the_whole_batch_at_its_rate(toy_corpus: Corpus) -> None:
+    regulariser = trainer_of(method_spec("layerdrop", options={"rate": 0.3}), toy_corpus).regulariser
+    kept = []
+    for _ in range(2000):
+        regulariser.begin()
+        kept.append(regulariser.kept)
+    assert torch.tensor(kept).float().mean(0).tolist() == pytest.approx([0.7, 0.7], abs=0.04)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_losses_with_fewer_blocks_are_those_of_smaller_models(packed: bool, toy_corpus: Corpus) -> None:
+    spec = method_spec("ce", model__n_layer=4, evaluation__fewer_blocks=True)
+    trainer = PackTrainer([spec], [toy_corpus], CPU) if packed else trainer_of(spec, toy_corpus)
+    (outcome,) = drive(trainer, progress=False)
+    found = {name: metric.value for name, metric in outcome.metrics.items() if "blocks" in name}
+    assert set(found) == {f"val_loss_blocks_{which}" for which in ("0", "0_1", "0_2", "0_1_2", "0_1_3")}
+    model = trainer.pack.single(0) if packed else trainer.model
+    smaller = build(dataclasses.replace(spec.model, n_layer=2), toy_corpus.vocab_size, 1)
+    state = {
+        key.replace("blocks.1", "no").replace("blocks.2", "blocks.1"): v
+        for key, v in model.state_dict().items()
+    }
+    smaller.load_state_dict({key: state[key] for key in smaller.state_dict()})
+    starts = split_windows(len(toy_corpus.val), spec.model.block_size)
+    expected = [mean_loss(each, toy_corpus.val, starts) for each in (smaller, model)]
+    assert expected[0] == pytest.approx(found["val_loss_blocks_0_2"], rel=1e-6)
+    assert expected[1] == pytest.approx(outcome.metrics["val_loss_last"].value, rel=1e-6)

@@ -24,7 +24,7 @@ from redrop.record import Metric
 from redrop.spec import RunSpec
 from redrop.training.gradients import norms
 from redrop.training.graphs import GraphedStep
-from redrop.training.language_model import Sampling
+from redrop.training.language_model import Sampling, finished_metrics
 from redrop.training.run import Run, Stopped
 
 
@@ -221,7 +221,11 @@ class PackTrainer:
         return [sums_W[: len(where)].sum().item() for sums_W, where in zip(sums_MW, starts, strict=True)]
 
     def finish(self) -> None:
-        """Nothing is left to measure."""
+        """What the specs ask for besides, of every run that did not diverge."""
+        for number, (run, model) in enumerate(zip(self.runs, self.models, strict=True)):
+            if run.reason is None and run.spec.evaluation.fewer_blocks:
+                single = self.pack.single(number)
+                run.extra.update(finished_metrics(single, model.evaluation, self._check))
 
     def metrics(self) -> list[dict[str, Metric]]:
         """Losses at the end and at their best."""
