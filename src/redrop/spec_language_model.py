@@ -83,6 +83,8 @@ class ResidualGPTSpec(Section):
     """``run``: torch's generator seeded with the run's seed itself, as nanoGPT does; ``stream``: derived."""
     last_mlp_input: one_of("own", "second")
     """``own``, or ``second``: the last MLP of a double block reads the second sub-layer's input."""
+    sublayers: one_of("attention+mlp", "attention") = added("attention+mlp")
+    """What a layer is made of; ``attention``: no MLPs (after arXiv 2410.13732), and no skips but skip-1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,6 +96,16 @@ class ResidualGPTSpec(Section):
             raise ConfigError(
                 f"model.n_layer: {self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
             )
+
+        if self.sublayers == "attention" and (self.skip2_dropout, self.skip4_dropout) != (None, None):
+            raise ConfigError(
+                "model.sublayers: 'attention' leaves no pairs for skip-2 or skip-4; give null for both"
+            )
+
+    @property
+    def block(self) -> list[str]:
+        """Its sub-layers in their order."""
+        return self.sublayers.split("+") * self.pairs_per_block
 
     @property
     def pairs_per_block(self) -> int:

@@ -110,10 +110,9 @@ class Block(nn.Module):
         self.joined = joined_of(spec.residual_stream)
         self.norms = nn.ModuleList()
         self.sublayers = nn.ModuleList()
-        for _ in range(spec.pairs_per_block):
-            for kind in (Attention, MLP):
-                self.norms.append(nn.LayerNorm(spec.n_embd, bias=spec.bias != "none"))
-                self.sublayers.append(kind(spec))
+        for kind in spec.block:
+            self.norms.append(nn.LayerNorm(spec.n_embd, bias=spec.bias != "none"))
+            self.sublayers.append(Attention(spec) if kind == "attention" else MLP(spec))
 
     def forward(self, h_BTC: torch.Tensor, masks: MaskStream | None) -> torch.Tensor:
         """Map (B, T, C) to (B, T, C)."""
@@ -152,7 +151,8 @@ class ResidualGPT(nn.Module):
             self.wte.weight = self.lm_head.weight
         if spec.initialisation == "nanogpt":
             self.apply(_initialise)
-            deviation = 0.02 / math.sqrt(2 * spec.n_block)
+            branches = 2 * spec.n_block if "mlp" in spec.block else spec.n_block
+            deviation = 0.02 / math.sqrt(branches)
             for name, parameter in self.named_parameters():
                 if name.endswith("c_proj.weight"):
                     nn.init.normal_(parameter, mean=0.0, std=deviation)

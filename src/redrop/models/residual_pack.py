@@ -151,14 +151,17 @@ class ResidualPack:
         spec = self.spec
         stream, join = STREAMS[spec.residual_stream], joined_of(spec.residual_stream)
         inputs: list[torch.Tensor] = []
-        for k in range(1, 2 * spec.pairs_per_block + 1):
+        for k, kind in enumerate(spec.block, 1):
             u_MNC = self._norm(h_MNC, f"{name}.norms.{k - 1}")
             inputs.append(stream.carried(h_MNC, u_MNC))
             if k == 4 and spec.last_mlp_input == "second":
                 u_MNC = inputs[1]
             skip_MNC = self._skip(inputs[-1], "skip1_dropout", masks)
             sublayer = f"{name}.sublayers.{k - 1}"
-            f_MNC = self._attention(sublayer, u_MNC, B, masks) if k % 2 else self._mlp(sublayer, u_MNC, masks)
+            attends = kind == "attention"
+            f_MNC = (
+                self._attention(sublayer, u_MNC, B, masks) if attends else self._mlp(sublayer, u_MNC, masks)
+            )
             h_MNC = join(skip_MNC, f_MNC)
             if k % 2 == 0 and spec.skip2_dropout is not None:
                 h_MNC = h_MNC + self._skip(inputs[-2], "skip2_dropout", masks)
