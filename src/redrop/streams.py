@@ -89,13 +89,13 @@ class GlobalStream:
 class MaskStream:
     """Dropout masks of one model: of a ``NumpyStream`` on a CPU, else of a generator on the device."""
 
-    def __init__(self, seed: int, device: torch.device) -> None:
+    def __init__(self, seed: int, device: torch.device, purpose: str = "dropout") -> None:
         self.device = device
-        self._numpy = NumpyStream(seed, "dropout") if device.type == "cpu" else None
+        self._numpy = NumpyStream(seed, purpose) if device.type == "cpu" else None
         self.generator: torch.Generator | None = None
         """The generator of an accelerator's stream, which a CUDA graph has to know."""
         if self._numpy is None:
-            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
+            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, purpose))
 
     def mask(self, shape: tuple[int, ...], rate: float, keep_value: float) -> torch.Tensor:
         """A float32 tensor of ``shape``: ``keep_value`` with probability 1 - ``rate``, else 0.

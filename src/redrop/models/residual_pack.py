@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from redrop.errors import ConfigError
-from redrop.models.residual_gpt import build
+from redrop.models.residual_gpt import ResidualGPT, build
 from redrop.residual_streams import STREAMS, joined_of
 from redrop.spec_language_model import ResidualGPTSpec
 from redrop.streams import MaskStream
@@ -93,7 +93,7 @@ class ResidualPack:
     ) -> None:
         if len({architecture(spec) for spec in specs}) != 1:
             raise ConfigError("models of different architectures cannot be trained as one pack")
-        self.spec = specs[0]
+        self.specs, self.spec = list(specs), specs[0]
         self.vocab_size, self.device, self.size = vocab_size, device, len(specs)
         self.rates = {name: tuple(getattr(spec, name) or 0.0 for spec in specs) for name in RATES}
         singles = [
@@ -126,6 +126,13 @@ class ResidualPack:
         parts = buffer.split([shape.numel() for shape in shapes.values()])
         return {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
 
+    def single(self, number: int) -> ResidualGPT:
+        """One of the models by itself, with its parameters as they are now."""
+        model = build(self.specs[number], self.vocab_size, 0).to(self.device)
+        own = {name: leaf[number].detach() for name, leaf in self.parameters.items()}
+        model.load_state_dict(own, strict=False)  # tied embedding: one parameter, two names
+        return model
+
     def __call__(self, tokens_MBT: torch.Tensor, masks: PackMasks | None = None) -> torch.Tensor:
         """Logits (M, N, V) from int64 tokens (M, B, T); without ``masks`` those of evaluation."""
         spec, parameters = self.spec, self.parameters
@@ -144,14 +151,17 @@ class ResidualPack:
         spec = self.spec
         stream, join = STREAMS[spec.residual_stream], joined_of(spec.residual_stream)
         inputs: list[torch.Tensor] = []
-        for k in range(1, 2 * spec.pairs_per_block + 1):
+        for k, kind in enumerate(spec.block, 1):
             u_MNC = self._norm(h_MNC, f"{name}.norms.{k - 1}")
             inputs.append(stream.carried(h_MNC, u_MNC))
             if k == 4 and spec.last_mlp_input == "second":
                 u_MNC = inputs[1]
             skip_MNC = self._skip(inputs[-1], "skip1_dropout", masks)
             sublayer = f"{name}.sublayers.{k - 1}"
-            f_MNC = self._attention(sublayer, u_MNC, B, masks) if k % 2 else self._mlp(sublayer, u_MNC, masks)
+            attends = kind == "attention"
+            f_MNC = (
+                self._attention(sublayer, u_MNC, B, masks) if attends else self._mlp(sublayer, u_MNC, masks)
+            )
             h_MNC = join(skip_MNC, f_MNC)
             if k % 2 == 0 and spec.skip2_dropout is not None:
                 h_MNC = h_MNC + self._skip(inputs[-2], "skip2_dropout", masks)

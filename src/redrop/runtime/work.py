@@ -111,7 +111,7 @@ def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork
     step, evaluation, decoding, parameters = of_kind[spec.kind.reads](spec, updates, shape, pack)
     # Backward is twice as much as forward, whose passes may be two; checkpointing computes layers once more.
     again = 1 if getattr(spec.schedule, "gradient_checkpointing", False) else 0
-    trained = Work(passes_of(spec.objective.name) * (3 + again) * step.operations, step.calls)
+    trained = Work(passes_of(spec.objective) * (3 + again) * step.operations, step.calls)
     precision = spec.schedule.precision
     return RunWork(trained.times(updates), evaluation, decoding, updates, shape.width, parameters, precision)
 

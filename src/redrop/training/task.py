@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,17 @@ class Task(ABC):
 
         Comes first what a process that goes on from a checkpoint could not measure.
         """
+
+    @abstractmethod
+    def validation_loss(self) -> float:
+        """The mean loss of what the run is scored on, as the model is now, without dropout."""
+
+    def sample(self, share: float) -> Iterator[Batch]:
+        """An evenly spaced share of the training set, batch by batch, always the same."""
+        raise NotImplementedError
+
+    validation_size: int
+    """Windows or examples that ``validation_loss`` is a mean over."""
 
     @abstractmethod
     def metrics(self, run: Run) -> dict[str, Metric]:
