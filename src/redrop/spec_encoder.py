@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.methods import METHODS, WEIGHTS, check_weights
 from redrop.registry import declared_options
@@ -54,7 +55,7 @@ class GlueDataSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderSpec:
+class EncoderSpec(DropoutSchedule):
     """A released encoder with a new classification head; ``redrop.models.pretrained`` loads it."""
 
     name: str = "encoder"
@@ -71,6 +72,7 @@ class EncoderSpec:
     """Rate before the classifier; null: as released."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("model.name", self.name, ("encoder",))
         if not self.checkpoint:
             raise ConfigError("model.checkpoint: empty; name a model or a folder")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.registry import declared_options, resolve
 from redrop.schedules import HIGHEST_RATE, SCHEDULES
@@ -53,7 +54,7 @@ class TextPairDataSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerSpec:
+class TransformerSpec(DropoutSchedule):
     """An encoder-decoder with random weights; ``redrop.models.generation`` builds it."""
 
     name: str = "transformer"
@@ -74,6 +75,7 @@ class TransformerSpec:
     """Rate between the two feed-forward products."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("model.name", self.name, ("transformer",))
         for key in ("layers", "width", "feed_forward", "heads"):
             check_range(f"model.{key}", getattr(self, key), 1)
@@ -84,7 +86,7 @@ class TransformerSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorSpec:
+class GeneratorSpec(DropoutSchedule):
     """A released encoder-decoder, such as BART; ``redrop.models.generation`` loads it."""
 
     name: str = "generator"
@@ -101,6 +103,7 @@ class GeneratorSpec:
     """Rate between the two feed-forward products; null: as released."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("model.name", self.name, ("generator",))
         if not self.checkpoint:
             raise ConfigError("model.checkpoint: empty; name a model or a folder")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from redrop.checks import check_choice, check_name, check_range
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.methods import METHODS, check_weights
 from redrop.registry import declared_options
@@ -41,7 +42,7 @@ class DataSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualGPTSpec:
+class ResidualGPTSpec(DropoutSchedule):
     """The decoder of paper B (arXiv 2410.01019); ``redrop.models.residual_gpt`` gives the equations."""
 
     name: str = "residual_gpt"
@@ -86,6 +87,7 @@ class ResidualGPTSpec:
     """``own``, or ``second``: the last MLP of a double block reads the second sub-layer's input."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("model.name", self.name, ("residual_gpt",))
         check_choice("model.residual_stream", self.residual_stream, STREAMS)
         check_choice("model.activation", self.activation, ("gelu", "relu"))

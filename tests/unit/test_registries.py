@@ -51,17 +51,19 @@ RDROP = {"name": "rdrop", "gamma": 0.5}
 def test_all_are_found_without_torch() -> None:
     code = (
         "import sys\n"
+        "from redrop.dropout_schedules import DROPOUT_SCHEDULES\n"
         "from redrop.kinds import KINDS\n"
         "from redrop.methods import METHODS\n"
         "from redrop.optimisers import OPTIMISERS\n"
         "from redrop.residual_streams import STREAMS\n"
         "from redrop.schedules import SCHEDULES\n"
-        "print(*KINDS, *METHODS, *OPTIMISERS, *STREAMS, *SCHEDULES)\n"
+        "print(*KINDS, *METHODS, *OPTIMISERS, *STREAMS, *SCHEDULES, *DROPOUT_SCHEDULES)\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'transformers', 'pandas')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert {"residual_gpt", "lrdrop", "adamw", "pre-norm", "inverse-sqrt"} <= set(done.stdout.split())
+    known = {"residual_gpt", "lrdrop", "adamw", "pre-norm", "inverse-sqrt", "early"}
+    assert known <= set(done.stdout.split())
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

@@ -136,6 +136,10 @@ class LanguageModelling(Task):
         self.updates, self.last_update = spec.schedule.iterations, spec.schedule.last_iteration
         self.every = spec.evaluation.every
 
+    def scale_dropout(self, scale: float) -> None:
+        """Those of the masks."""
+        self.sampling.masks.scale = scale
+
     def batches(self, update: int) -> Iterator[tuple[WindowBatch, float]]:
         """The next windows."""
         starts = self.sampling.next_starts()

@@ -124,6 +124,8 @@ class PackTrainer:
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
+        if self.masks.rescale(self.runs[0].dropout_scale(self.iteration)):
+            self._update = self._make_update()
         losses_M = self._update(x_MBT, y_MBT)
         self._updated = True
         self.iteration += 1

@@ -48,10 +48,15 @@ class Trainer:
         """Make one update; returns the batch's total loss, (1,) on the device."""
         spec = self.spec
         self.task.begin_training()
+        scale = self.run.dropout_scale(self.iteration)
         total = torch.zeros((), device=self.device)
         self.optimiser.zero_grad(set_to_none=True)
         for batch, share in self.task.batches(self.iteration):
-            with self.task.dropout, terms_of(self.model, batch, spec.objective, half=self.half) as terms:
+            with (
+                self.task.dropout,
+                self.task.scaled(scale),
+                terms_of(self.model, batch, spec.objective, half=self.half) as terms,
+            ):
                 loss = terms.total(spec.objective, share)
                 self.scaler.scale(loss).backward()
             total += loss.detach()
