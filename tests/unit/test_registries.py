@@ -134,7 +134,7 @@ def test_what_methods_have() -> None:
         ("rdrop", ("gamma",), 2),
     ]
     assert divergence_of("rdrop").__name__ == "symmetric_kl"
-    assert list(OPTIMISERS) == ["adamw"]
+    assert list(OPTIMISERS) == ["adam-l2", "adamw", "fadam", "lawn", "lion", "muon", "novograd"]
     assert sorted(STREAMS) == ["normalised", "pre-norm"]
 
 
@@ -217,6 +217,7 @@ def test_names_are_those_of_the_files(tmp_path: Path, monkeypatch: pytest.Monkey
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "one_thing.py").write_text("")
+    (package / "_part.py").write_text("")
     (package / "other.py").write_text('NAME = "its_own"\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     things = Registry("some_things", "thing")

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from redrop.spec import OptimiserSpec
 
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
 def make(
     groups: list[dict[str, Any]], spec: OptimiserSpec, options: Mapping[str, Any], **more: Any
 ) -> torch.optim.Optimizer:
