@@ -204,9 +204,10 @@ def muon_step(**settings: Any) -> tuple[Hidden, Hidden]:
     """The model before a step, with its gradients, and after it; the same numbers every time."""
     torch.manual_seed(0)
     model = Hidden()
-    for parameter in model.parameters():
-        parameter.grad = torch.randn_like(parameter)
     before = copy.deepcopy(model)
+    for parameter, other in zip(model.parameters(), before.parameters(), strict=True):
+        parameter.grad = torch.randn_like(parameter)
+        other.grad = parameter.grad.clone()
     optimiser = make_optimiser(model, section("muon", **settings))
     for group in optimiser.param_groups:
         group["lr"] = LR

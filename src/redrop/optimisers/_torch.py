@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 Rule = Callable[[torch.Tensor, torch.Tensor, dict[str, Any], Mapping[str, Any]], None]
-"""``rule(weights, gradient, state, group)`` changes a tensor in place; ``state``, its own, is empty at first."""
+"""``rule(weights, gradient, state, group)`` changes a tensor in place; its ``state`` is at first empty."""
 
 
 def root_mean_square(x: torch.Tensor) -> torch.Tensor:
