@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 from redrop.checks import check_choice, check_name, check_range
 from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
-from redrop.methods import METHODS, check_weights
+from redrop.methods import METHODS
 from redrop.registry import declared_options
 from redrop.residual_streams import STREAMS
 from redrop.schedules import HIGHEST_RATE, SCHEDULES
 from redrop.settings import Option, Options, added
+from redrop.spec_encoder import ConsistencySpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,26 +124,24 @@ class ResidualGPTSpec(DropoutSchedule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectiveSpec:
-    """What is minimised."""
+class ObjectiveSpec(ConsistencySpec):
+    """The same total over a language model: means over the symbols of a batch, or their pairs s <= t."""
 
-    alpha: ClassVar = 0.0
-    beta: ClassVar = 0.0
-    outputs: ClassVar = "batchmean"
+    PASSES: ClassVar = ("mean", "sum")
+    OUTPUTS: ClassVar = ("batchmean",)
 
     name: str = "ce"
-    """``ce``: cross entropy; ``rdrop``: of two passes whose outputs are kept consistent."""
+    alpha: float = added(0.0)
+    beta: float = added(0.0)
     gamma: float = added(0.0)
-    """Weight of the outputs' consistency."""
     passes: str = added("mean")
-    """How two passes enter the cross entropy: their ``mean`` or ``sum``."""
-    options: Options = added({})
-    """What the method can be set to besides; its file declares it."""
-
-    def __post_init__(self) -> None:
-        check_choice("objective.name", self.name, METHODS)
-        check_weights(self, ("gamma",))
-        check_choice("objective.passes", self.passes, ("mean", "sum"))
+    outputs: str = added("batchmean")
+    hidden_layers: str = added("all")
+    attention_layers: str = added("all")
+    attention: str = added("scores")
+    layers: str = added("mean")
+    heads: str = added("mean")
+    tokens: str = added("mean")
 
     @classmethod
     def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
@@ -210,6 +209,8 @@ class EvaluationSpec:
     """Iterations between two rows of the curve; iteration 0 and the last are always in it."""
     sampled_batches: int
     """Random batches of each split that are scored besides the whole split, as the authors do; 0: none."""
+    fewer_blocks: bool = added(False)
+    """Whether the finished model's validation loss is also measured with fewer of its blocks."""
 
     def __post_init__(self) -> None:
         check_range("evaluation.every", self.every, 1)

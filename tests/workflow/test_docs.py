@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scipy.spatial.distance import jensenshannon
 
 from redrop.study import load_study, make_spec
 from redrop.yaml_files import read_yaml
@@ -34,7 +33,7 @@ class Page:
     protocol: str
 
 
-METHOD = Page("add-a-method", "src/redrop/methods/jsdrop.py", "glue", "toy")
+METHOD = Page("add-a-method", "src/redrop/methods/hellinger.py", "glue", "toy")
 OTHERS = {
     "nadam": Page("add-an-optimiser", "src/redrop/optimisers/nadam.py", "residual", "authors"),
     "wsd": Page("add-a-schedule", "src/redrop/schedules/wsd.py", "residual", "authors"),
@@ -101,19 +100,19 @@ def test_the_new_method_is_in_the_table(tried: Path) -> None:
     text = (tried / "results/try/glue/tables/scores.md").read_text()
     assert "TRY-OUT: no result" in text
     assert re.search(r"^\| ce \| 2 \| \d", text, flags=re.MULTILINE)
-    assert re.search(r"^\| jsdrop \| 2 \| \d", text, flags=re.MULTILINE)
-    assert re.search(r"^\| jsdrop − ce \|  \| [+−]\d", text, flags=re.MULTILINE)
-    runs = sorted((tried / "results/try/runs/glue").glob("toy-jsdrop-toy_pairs-s*/metrics.json"))
+    assert re.search(r"^\| hellinger \| 2 \| \d", text, flags=re.MULTILINE)
+    assert re.search(r"^\| hellinger − ce \|  \| [+−]\d", text, flags=re.MULTILINE)
+    runs = sorted((tried / "results/try/runs/glue").glob("toy-hellinger-toy_pairs-s*/metrics.json"))
     assert [json.loads(run.read_text())["spec"]["seed"] for run in runs] == [1, 2]
 
 
-def test_its_divergence_is_scipys(tried: Path) -> None:
+def test_its_divergence_is_as_by_hand(tried: Path) -> None:
     """In a process of its own, which imports the copy."""
     code = (
         "import json, sys, torch\n"
         "from redrop.methods import divergence_of\n"
         "logits = torch.tensor(json.load(sys.stdin), dtype=torch.float64)\n"
-        "print(json.dumps(divergence_of('jsdrop')(logits).tolist()))"
+        "print(json.dumps(divergence_of('hellinger')(logits).tolist()))"
     )
     logits = [[0.0, 1.0, -2.0], [3.0, 0.5, 0.5], [1.0, 0.0, -1.0], [3.0, 0.5, 0.5]]
 
@@ -122,7 +121,10 @@ def test_its_divergence_is_scipys(tried: Path) -> None:
         return [power / sum(powers) for power in powers]
 
     first, second, third, fourth = map(softmax, logits)
-    expected = [jensenshannon(first, third) ** 2, jensenshannon(second, fourth) ** 2]
+    expected = [
+        1.0 - sum(math.sqrt(p * q) for p, q in zip(*pair, strict=True))
+        for pair in ((first, third), (second, fourth))
+    ]
     found = json.loads(python_in(tried, "-c", code, text=json.dumps(logits)))
     assert found == pytest.approx(expected, abs=1e-12)
 

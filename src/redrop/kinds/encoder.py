@@ -24,6 +24,13 @@ KIND = Kind(
     task="redrop.training.classification:prepare",
     build="redrop.models.pretrained:load_encoder",
     weights=WEIGHTS,
+    sites={
+        "blocks": "redrop.models.sites:bert_blocks",
+        "branches": "redrop.models.sites:bert_branches",
+        "heads": "redrop.models.sites:bert_heads",
+        "head": "redrop.models.sites:encoder_head",
+        "embeddings": "redrop.models.sites:encoder_embeddings",
+    },
     shape="redrop.models.sizes:encoder_shape",
     shown=("score",),
     points=100.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redrop.kinds import WINDOWS, Kind
+from redrop.methods import WEIGHTS
 from redrop.spec_language_model import (
     DataSpec,
     EvaluationSpec,
@@ -23,7 +24,11 @@ KIND = Kind(
     reads=WINDOWS,
     task="redrop.training.language_model:prepare",
     build="redrop.models.residual_gpt:build",
-    weights=("gamma",),
+    weights=WEIGHTS,
+    sites={
+        site: f"redrop.models.sites:gpt_{site}"
+        for site in ("blocks", "branches", "heads", "head", "embeddings")
+    },
     pack="redrop.training.pack:PackTrainer",
     shape="redrop.models.sizes:residual_shape",
     gradient_part="redrop.training.gradients:part_of",

@@ -25,6 +25,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from redrop.models.listening import LISTENERS
+from redrop.models.listening import Attention as Attended
 from redrop.residual_streams import STREAMS, joined_of
 from redrop.spec_language_model import ResidualGPTSpec
 from redrop.streams import MaskStream, derive_seed
@@ -69,13 +71,17 @@ class Attention(nn.Module):
         B, T, C = x_BTC.shape
         qkv = self.c_attn(x_BTC).view(B, T, 3, self.spec.n_head, C // self.spec.n_head)
         q_BHTD, k_BHTD, v_BHTD = qkv.permute(2, 0, 3, 1, 4)
-        if masks is None or masks.scale * self.spec.attention_dropout == 0.0:
+        dropped = masks is not None and masks.scale * self.spec.attention_dropout != 0.0
+        if not dropped and not LISTENERS:
             y_BHTD = F.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD, is_causal=True, scale=self.scale)
         else:
             # Written out because the mask is ours; on a CPU it is also faster than the fused call.
             scores_BHTT = (q_BHTD * self.scale) @ k_BHTD.transpose(-2, -1)
             weights_BHTT = (scores_BHTT + self.future_TT[:T, :T]).softmax(-1)
-            y_BHTD = inverted_dropout(weights_BHTT, self.spec.attention_dropout, masks) @ v_BHTD
+            dropped_BHTT = inverted_dropout(weights_BHTT, self.spec.attention_dropout, masks)
+            for listener in LISTENERS:
+                listener(Attended(self, scores_BHTT, weights_BHTT, dropped_BHTT))
+            y_BHTD = dropped_BHTT @ v_BHTD
         y_BTC = self.c_proj(y_BHTD.transpose(1, 2).reshape(B, T, C))
         return inverted_dropout(y_BTC, self.spec.attention_output_dropout, masks)
 

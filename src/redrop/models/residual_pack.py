@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from redrop.errors import ConfigError
-from redrop.models.residual_gpt import build
+from redrop.models.residual_gpt import ResidualGPT, build
 from redrop.residual_streams import STREAMS, joined_of
 from redrop.spec_language_model import ResidualGPTSpec
 from redrop.streams import MaskStream
@@ -114,7 +114,7 @@ class ResidualPack:
     ) -> None:
         if len({architecture(spec) for spec in specs}) != 1:
             raise ConfigError("models of different architectures cannot be trained as one pack")
-        self.spec = specs[0]
+        self.specs, self.spec = list(specs), specs[0]
         self.vocab_size, self.device, self.size = vocab_size, device, len(specs)
         self.rates = {name: tuple(getattr(spec, name) or 0.0 for spec in specs) for name in RATES}
         singles = [
@@ -146,6 +146,13 @@ class ResidualPack:
         shapes = {name: leaf.shape for name, leaf in self.parameters.items()}
         parts = buffer.split([shape.numel() for shape in shapes.values()])
         return {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
+
+    def single(self, number: int) -> ResidualGPT:
+        """One of the models by itself, with its parameters as they are now."""
+        model = build(self.specs[number], self.vocab_size, 0).to(self.device)
+        own = {name: leaf[number].detach() for name, leaf in self.parameters.items()}
+        model.load_state_dict(own, strict=False)  # tied embedding: one parameter, two names
+        return model
 
     def __call__(self, tokens_MBT: torch.Tensor, masks: PackMasks | None = None) -> torch.Tensor:
         """Logits (M, N, V) from int64 tokens (M, B, T); without ``masks`` those of evaluation."""

@@ -79,7 +79,7 @@ def iterations_of(spec: RunSpec) -> int:
 
 def passes(spec: RunSpec) -> int:
     """Forward passes of a training step: two where their outputs are kept consistent."""
-    return passes_of(spec.objective.name)
+    return passes_of(spec.objective)
 
 
 def encoder_layer(shape: Shape, length: float) -> float:

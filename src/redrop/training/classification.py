@@ -154,6 +154,11 @@ class Classification(ReleasedModelTask):
                 found = scores(self.task.task, logits, labels)
                 row.update({name + suffix: value for name, value in found.items()})
 
+    def validation_loss(self) -> float:
+        """Of the main development split, a mean over its examples."""
+        tokens, labels, _ = next(iter(self.dev.values()))
+        return task_losses(torch.from_numpy(self.predict(tokens)), torch.tensor(labels)).mean().item()
+
     def finish(self, trainer: Trainer) -> None:
         """Predictions, inconsistency, landscape, latency."""
         measure_finished(self, trainer.run)

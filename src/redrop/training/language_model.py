@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import torch
 
 from redrop.data.corpus import Corpus
 from redrop.errors import DataError
+from redrop.evaluation import fewer_blocks
 from redrop.evaluation.language_model import draw_windows, mean_loss, split_windows, spread_windows, take
 from redrop.objectives.windows import WindowBatch
 from redrop.places import Places
@@ -24,6 +25,7 @@ from redrop.training.sources import Source, ready_corpus
 from redrop.training.task import Task
 
 if TYPE_CHECKING:
+    from redrop.models.residual_gpt import ResidualGPT
     from redrop.training.trainer import Trainer
 
 TRAIN_SAMPLE = 4
@@ -34,7 +36,7 @@ class Evaluation:
     """What a run is scored on: the whole validation split and an evenly spaced sample of the training one."""
 
     def __init__(self, spec: RunSpec, corpus: Corpus) -> None:
-        self.corpus = corpus
+        self.spec, self.corpus = spec, corpus
         self.block_size = spec.model.block_size
         shortest = min(len(corpus.train), len(corpus.val))
         if shortest <= self.block_size:
@@ -95,6 +97,20 @@ class Evaluation:
                 key = f"{name}_loss_sampled"
                 metrics[f"{key}_last"] = loss(get(last, key), n, split, "random batches")
         return metrics
+
+
+def finished_metrics(
+    model: ResidualGPT, evaluation: Evaluation, check: Callable[[], None]
+) -> dict[str, Metric]:
+    """What is measured once, on the finished model."""
+    starts = evaluation.val_starts
+    if not evaluation.spec.evaluation.fewer_blocks:
+        return {}
+
+    def loss() -> float:
+        return mean_loss(model, evaluation.corpus.val, starts, check)
+
+    return fewer_blocks.losses(model.blocks, loss, len(starts))
 
 
 class Sampling:
@@ -160,6 +176,11 @@ class LanguageModelling(Task):
                     stream.restore(drawn)
                     raise
 
+    def validation_loss(self) -> float:
+        """Over the whole split, nats a character."""
+        evaluation = self.sampling.evaluation
+        return mean_loss(self.model, self.corpus.val, evaluation.val_starts, self.check)
+
     def _gradient_norms(self, trainer: Trainer) -> dict[str, float]:
         if not trainer.updated or self.spec.kind.gradient_part is None:
             return {}
@@ -175,7 +196,8 @@ class LanguageModelling(Task):
         return self.sampling.evaluation.metrics(run.curve)
 
     def finish(self, trainer: Trainer) -> None:
-        """Nothing is left to measure."""
+        """What the spec asks for besides."""
+        trainer.run.extra.update(finished_metrics(self.model, self.sampling.evaluation, self.check))
 
     def state(self) -> dict[str, Any]:
         """The streams' positions."""

@@ -18,7 +18,6 @@ from redrop import residual_streams
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
-from redrop.methods import passes_of
 from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, model_losses
 from redrop.optimisers import OPTIMISERS
 from redrop.record import Metric
@@ -26,7 +25,7 @@ from redrop.registry import options_of
 from redrop.spec import RunSpec
 from redrop.training.gradients import norms
 from redrop.training.graphs import GraphedStep
-from redrop.training.language_model import Sampling
+from redrop.training.language_model import Sampling, finished_metrics
 from redrop.training.run import Run, Stopped
 
 
@@ -36,7 +35,7 @@ def why_not_packed(spec: RunSpec) -> str | None:
         return f"model.name: a {spec.model.name} is trained alone"
     if not hasattr(OPTIMISERS[spec.optimiser.name], "MOMENTS"):
         return f"optimiser.name: a pack's updates go number by number, those of {spec.optimiser.name} do not"
-    if passes_of(spec.objective.name) > 1 or spec.objective.name != "ce":
+    if spec.objective.name != "ce":
         return f"objective.name: a pack minimises ce alone, not {spec.objective.name}"
     if not residual_streams.can_be_packed(spec.model.residual_stream):
         return f"model.residual_stream: {spec.model.residual_stream!r} has no packed form"
@@ -225,7 +224,11 @@ class PackTrainer:
         return [sums_W[: len(where)].sum().item() for sums_W, where in zip(sums_MW, starts, strict=True)]
 
     def finish(self) -> None:
-        """Nothing is left to measure."""
+        """What the specs ask for besides, of every run that did not diverge."""
+        for number, (run, model) in enumerate(zip(self.runs, self.models, strict=True)):
+            if run.reason is None and run.spec.evaluation.fewer_blocks:
+                single = self.pack.single(number)
+                run.extra.update(finished_metrics(single, model.evaluation, self._check))
 
     def metrics(self) -> list[dict[str, Metric]]:
         """Losses at the end and at their best."""

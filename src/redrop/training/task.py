@@ -64,6 +64,10 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def validation_loss(self) -> float:
+        """The mean loss of what the run is scored on, as the model is now, without dropout."""
+
+    @abstractmethod
     def metrics(self, run: Run) -> dict[str, Metric]:
         """The run's metrics from its curve."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from redrop.methods import regulariser_of
 from redrop.objectives.terms import NAMES, terms_of
 from redrop.optimisers import make_optimiser
 from redrop.record import Metric
@@ -31,6 +32,7 @@ class Trainer:
             from redrop.models.pretrained import compute_layers_again
 
             compute_layers_again(self.model)
+        self.regulariser = regulariser_of(self.spec, self.model, task.updates)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = make_optimiser(self.model, self.spec.optimiser)
         self.half = HALF[self.spec.schedule.precision]
@@ -51,11 +53,15 @@ class Trainer:
         scale = self.run.dropout_scale(self.iteration)
         total = torch.zeros((), device=self.device)
         self.optimiser.zero_grad(set_to_none=True)
+        if self.regulariser is not None:
+            self.regulariser.update = self.iteration
+            self.regulariser.begin()
+        options = {"half": self.half, "regulariser": self.regulariser}
         for batch, share in self.task.batches(self.iteration):
             with (
                 self.task.dropout,
                 self.task.scaled(scale),
-                terms_of(self.model, batch, spec.objective, half=self.half) as terms,
+                terms_of(self.model, batch, spec.objective, **options) as terms,
             ):
                 loss = terms.total(spec.objective, share)
                 self.scaler.scale(loss).backward()
@@ -93,17 +99,20 @@ class Trainer:
     def losses(self) -> list[dict[str, float]]:
         """The task's row of the curve."""
         row, self.run.row = self.run.row, {}
+        more = self.regulariser.curve() if self.regulariser is not None and not row else {}
         try:
             self.task.measure(self, row)
         except Stopped:
-            self.run.row = row
+            self.run.row = row | more
             raise
-        return [row]
+        return [row | more]
 
     def finish(self) -> None:
         """What only the finished model shows; a run that diverged has none."""
         if self.run.reason is None:
             self.task.finish(self)
+            if self.regulariser is not None:
+                self.run.extra.update(self.regulariser.finish(self.task))
 
     def metrics(self) -> list[dict[str, Metric]]:
         """The task's metrics of the curve."""
@@ -119,6 +128,7 @@ class Trainer:
             "sums": self._sums,
             "summed": self._summed,
             "task": self.task.state(),
+            **({} if self.regulariser is None else {"regulariser": self.regulariser.state()}),
             **self.run.state(),
         }
 
@@ -131,6 +141,8 @@ class Trainer:
         self._sums.copy_(state["sums"])
         self._summed = state["summed"]
         self.task.restore(state["task"])
+        if self.regulariser is not None:
+            self.regulariser.restore(state["regulariser"])
         self.run.restore(state)
 
 

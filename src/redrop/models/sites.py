@@ -1,0 +1,75 @@
+"""Where methods act on a model: its modules by the names of ``redrop.methods.SITES``.
+
+Of BERT's family (BERT, RoBERTa, ELECTRA) are the encoders whose modules carry BERT's names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn as nn
+
+from redrop.errors import ConfigError
+
+
+def gpt_blocks(model: Any) -> list[nn.Module]:
+    """Two sub-layers each, or four."""
+    return list(model.blocks)
+
+
+def gpt_branches(model: Any) -> list[list[nn.Module]]:
+    """Attention and MLP."""
+    return [list(block.sublayers) for block in model.blocks]
+
+
+def gpt_heads(model: Any) -> list[nn.Module]:
+    """The output projections of the attention sub-layers."""
+    return [one.c_proj for branches in gpt_branches(model) for one in branches if hasattr(one, "c_attn")]
+
+
+def gpt_head(model: Any) -> nn.Module:
+    """It may share its matrix with the embedding."""
+    return model.lm_head
+
+
+def gpt_embeddings(model: Any) -> nn.Module:
+    """Without the positions."""
+    return model.wte
+
+
+def bert_blocks(model: Any) -> list[nn.Module]:
+    """Layers with their two LayerNorms."""
+    layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
+    if layers is None or not hasattr(layers[0], "attention") or not hasattr(layers[0].attention, "output"):
+        raise ConfigError(
+            f"model.checkpoint: the layers of a {model.config.model_type} are not built as BERT's are, which "
+            "this method acts on; give an encoder of BERT's family, or another method"
+        )
+    return list(layers)
+
+
+def bert_branches(model: Any) -> list[list[nn.Module]]:
+    """What is added to the stream, after its dropout and before the LayerNorm."""
+    return [[layer.attention.output.dropout, layer.output.dropout] for layer in bert_blocks(model)]
+
+
+def bert_heads(model: Any) -> list[nn.Module]:
+    """The attentions' output projections."""
+    return [layer.attention.output.dense for layer in bert_blocks(model)]
+
+
+def encoder_head(model: Any) -> nn.Module:
+    """The last linear layer of the classifier."""
+    linear = [part for part in model.modules() if isinstance(part, nn.Linear)]
+    last = linear[-1]
+    if last.out_features != model.config.num_labels:
+        raise ConfigError(
+            f"model.checkpoint: the last linear layer of a {model.config.model_type} is no classifier of "
+            f"{model.config.num_labels} classes; give another model, or another method"
+        )
+    return last
+
+
+def encoder_embeddings(model: Any) -> nn.Module:
+    """Without positions and types."""
+    return model.get_input_embeddings()
