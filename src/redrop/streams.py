@@ -95,15 +95,15 @@ class MaskStream:
     On a CPU they come from a ``NumpyStream``; on an accelerator from a generator that lives there.
     """
 
-    def __init__(self, seed: int, device: torch.device) -> None:
+    def __init__(self, seed: int, device: torch.device, purpose: str = "dropout") -> None:
         self.device = device
         self.scale = 1.0
         """What a dropout schedule multiplies the rates by just now; it goes into no checkpoint."""
-        self._numpy = NumpyStream(seed, "dropout") if device.type == "cpu" else None
+        self._numpy = NumpyStream(seed, purpose) if device.type == "cpu" else None
         self.generator: torch.Generator | None = None
         """The generator of an accelerator's stream, which a CUDA graph has to know."""
         if self._numpy is None:
-            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
+            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, purpose))
 
     def mask(self, shape: tuple[int, ...], rate: float, keep_value: float) -> torch.Tensor:
         """A float32 tensor of ``shape``: ``keep_value`` with probability 1 - ``rate``, else 0.

@@ -18,6 +18,7 @@ import torch
 from finetune_support import glue_spec
 from generation_support import generation_spec
 from redrop.data.corpus import Corpus
+from redrop.dropout_schedules import DROPOUT_SCHEDULES
 from redrop.errors import ConfigError
 from redrop.kinds import KINDS
 from redrop.methods import METHODS, divergence_of, passes_of, weights_of
@@ -28,7 +29,7 @@ from redrop.registry import Registry, options_of, resolve
 from redrop.residual_streams import STREAMS
 from redrop.schedules import SCHEDULES, learning_rate
 from redrop.settings import Option
-from redrop.spec import RunSpec
+from redrop.spec import OptimiserSpec, RunSpec
 from redrop.streams import MaskStream
 from redrop.training.language_model import LanguageModelling
 from redrop.training.loop import drive
@@ -72,6 +73,18 @@ def test_what_a_kind_names_is_there(kind: str) -> None:
     for path in (record.task, record.build, record.pack, record.shape, record.gradient_part):
         assert path is None or callable(resolve(path))
     assert set(record.sections) == {"data", "model", "objective", "schedule", "evaluation"}
+
+
+def test_an_option_has_the_name_of_no_field() -> None:
+    """It would take the field's value."""
+    for kind in KINDS.values():
+        sections = kind.KIND.sections
+        pairs = [(OPTIMISERS, OptimiserSpec), (METHODS, sections["objective"])]
+        pairs += [(SCHEDULES, sections["schedule"]), (DROPOUT_SCHEDULES, sections["model"])]
+        for registry, section in pairs:
+            fields = {field.name for field in dataclasses.fields(section)}
+            for module in registry.values():
+                assert not fields & set(getattr(module, "OPTIONS", {}))
 
 
 def test_an_unknown_name_is_refused_with_the_near_one() -> None:

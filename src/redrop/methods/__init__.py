@@ -39,6 +39,7 @@ SITES = {
     "heads": "modules that take the heads' outputs side by side, (B, T, C), one a layer",
     "head": "the last linear layer, which takes the last features",
     "embeddings": "the tokens' embedding",
+    "released": "the parts whose weights were trained before",
 }
 """What a method may ask of a model: name -> the modules that its kind finds for it (``Kind.sites``)."""
 
@@ -76,6 +77,9 @@ class Regulariser:
     def term(self, seen: Any) -> torch.Tensor | None:
         """One more term, a scalar, already weighted; ``seen`` as in ``redrop.objectives.terms``."""
         return None
+
+    def gradients(self) -> None:
+        """Change the gradients of an update, which are clipped by now, before the optimiser reads them."""
 
     def curve(self) -> dict[str, float]:
         """More of the curve's row at an evaluation; asked once for each."""

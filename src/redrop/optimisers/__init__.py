@@ -28,10 +28,14 @@ OPTIMISERS = Registry(__name__, "optimiser")
 
 
 def decay_groups(parameters: Iterable[torch.Tensor], spec: OptimiserSpec) -> list[dict[str, Any]]:
-    """Parameters with weight decay, and those without: it is on matrices only, or on everything."""
-    parameters = list(parameters)
-    decayed = [p for p in parameters if spec.decay == "all" or p.dim() >= 2]
-    others = [p for p in parameters if spec.decay != "all" and p.dim() < 2]
+    """Parameters with weight decay, and those without: it is on matrices only, or on everything.
+
+    A parameter that a method added and marked with ``no_decay`` has none in any case.
+    """
+    decayed, others = [], []
+    for p in parameters:
+        decays = (spec.decay == "all" or p.dim() >= 2) and not getattr(p, "no_decay", False)
+        (decayed if decays else others).append(p)
     groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": spec.weight_decay}]
     if others:
         groups.append({"params": others, "weight_decay": 0.0})

@@ -74,6 +74,8 @@ class Trainer:
         if spec.optimiser.clip_norm is not None:
             self.scaler.unscale_(self.optimiser)
             self.norm = torch.nn.utils.clip_grad_norm_(self.parameters, spec.optimiser.clip_norm)
+        if self.regulariser is not None:
+            self.regulariser.gradients()
         rate = self.run.learning_rate(self.iteration)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
