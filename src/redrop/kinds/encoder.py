@@ -27,6 +27,7 @@ KIND = Kind(
     sites={
         "blocks": "redrop.models.sites:bert_blocks",
         "branches": "redrop.models.sites:bert_branches",
+        "mlp_dropouts": "redrop.models.sites:bert_mlp_dropouts",
         "heads": "redrop.models.sites:bert_heads",
         "head": "redrop.models.sites:encoder_head",
         "embeddings": "redrop.models.sites:encoder_embeddings",

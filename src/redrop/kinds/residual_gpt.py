@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redrop.kinds import WINDOWS, Kind
-from redrop.methods import WEIGHTS
+from redrop.methods import SITES, WEIGHTS
 from redrop.spec_language_model import (
     DataSpec,
     EvaluationSpec,
@@ -25,10 +25,7 @@ KIND = Kind(
     task="redrop.training.language_model:prepare",
     build="redrop.models.residual_gpt:build",
     weights=WEIGHTS,
-    sites={
-        site: f"redrop.models.sites:gpt_{site}"
-        for site in ("blocks", "branches", "heads", "head", "embeddings")
-    },
+    sites={site: f"redrop.models.sites:gpt_{site}" for site in SITES if site != "mlp_dropouts"},
     pack="redrop.training.pack:PackTrainer",
     shape="redrop.models.sizes:residual_shape",
     gradient_part="redrop.training.gradients:part_of",

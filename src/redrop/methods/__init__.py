@@ -9,7 +9,9 @@ A file may have
                  where there are WEIGHTS, else once
     term         a function ``term(seen, options)`` to one more term, a scalar, already weighted
     OPTIONS      what it can be set to besides (``redrop.settings``)
+    LISTENS      True if its ``Method`` hears the attention (``redrop.models.listening``)
     NEEDS        the sites of a model that it acts on (``SITES``); a kind of model without them is refused
+    READS        what its batches have to be made of (``Kind.reads``); without it anything
     Method       a ``Regulariser``: what it does to model and loss while the model is trained
 
 Logits are float32 rows of real examples or tokens. torch is imported inside the functions, so that specs
@@ -36,10 +38,13 @@ WEIGHTS = ("alpha", "beta", "gamma")
 SITES = {
     "blocks": "layers that take and give the stream",
     "branches": "sub-layers whose output is added to the stream, a list for each block",
-    "heads": "modules that take the heads' outputs side by side, (B, T, C), one a layer",
+    "heads": "modules that take the heads' outputs side by side, (B, T, C), one a layer, and how many heads",
+    "mlp_dropouts": "dropouts on the output of an MLP, before the skip is added, one a block",
     "head": "the last linear layer, which takes the last features",
     "embeddings": "the tokens' embedding",
     "released": "the parts whose weights were trained before",
+    "sublayers": "sub-layers as modules from their normed input to their output, a list for each block",
+    "exit": "what makes logits of the stream after any block",
 }
 """What a method may ask of a model: name -> the modules that its kind finds for it (``Kind.sites``)."""
 
@@ -54,11 +59,14 @@ class Regulariser:
     copies = 1
     """Rows of logits that the model gives for one row of its input, first copies of all rows first."""
 
-    def __init__(self, spec: Any, model: torch.nn.Module, updates: int) -> None:
-        """``spec``: the run's; ``updates``: that training makes."""
-        self.spec, self.model, self.updates = spec, model, updates
-        self.options = options_of(METHODS[spec.objective.name], spec.objective)
-        self.stream: Any = resolve("redrop.streams:NumpyStream")(spec.seed, spec.objective.name)
+    def __init__(self, task: Any) -> None:
+        """``task``: a ``redrop.training.task.Task``, with data and model in place."""
+        self.task, self.spec, self.model, self.updates = task, task.spec, task.model, task.updates
+        self.options = options_of(METHODS[self.spec.objective.name], self.spec.objective)
+        self.stream: Any = resolve("redrop.streams:NumpyStream")(self.spec.seed, self.spec.objective.name)
+        self.device: torch.device = task.device
+        self.batch: Any = None
+        """What is computed now, a ``redrop.objectives.terms.Batch``."""
         self.update = 0
         """Updates that were finished before this one."""
         self._acting = False
@@ -70,7 +78,7 @@ class Regulariser:
     def begin(self) -> None:
         """Draw what holds for a whole update, ``self.update``."""
 
-    def task(self, batch: Any, rows: list[torch.Tensor]) -> torch.Tensor | None:
+    def task_loss(self, batch: Any, rows: list[torch.Tensor]) -> torch.Tensor | None:
         """The task's loss, a scalar, from the logits (N, K) of each pass and copy; None: as without it."""
         return None
 
@@ -85,8 +93,8 @@ class Regulariser:
         """More of the curve's row at an evaluation; asked once for each."""
         return {}
 
-    def finish(self, task: Any) -> dict[str, Any]:
-        """Metrics of the finished model, by name; ``task``: ``redrop.training.task.Task``."""
+    def finish(self) -> dict[str, Any]:
+        """Metrics of the finished model, by name; it does not draw from ``stream``."""
         return {}
 
     def state(self) -> dict[str, Any]:
@@ -103,13 +111,13 @@ class Regulariser:
         return False
 
     @contextlib.contextmanager
-    def acting(self) -> Iterator[None]:
-        """Within the block, which holds forward and backward pass of an update, the hooks act."""
-        self._acting = True
+    def acting(self, batch: Any) -> Iterator[None]:
+        """Within the block, which holds forward and backward pass of a batch, the hooks act."""
+        self._acting, self.batch = True, batch
         try:
             yield
         finally:
-            self._acting = False
+            self._acting, self.batch = False, None
 
     def site(self, name: str) -> Any:
         """The model's modules of that name, as ``SITES`` describes them."""
@@ -132,13 +140,14 @@ class Regulariser:
         module.register_forward_pre_hook(hook)
 
 
-def regulariser_of(spec: Any, model: torch.nn.Module, updates: int) -> Regulariser | None:
+def regulariser_of(task: Any) -> Regulariser | None:
     """What a run's method does to its model; None: nothing, it has terms only, or is neutral."""
-    module = METHODS[spec.objective.name]
+    objective = task.spec.objective
+    module = METHODS[objective.name]
     made = getattr(module, "Method", None)
-    if made is None or made.neutral(options_of(module, spec.objective)):
+    if made is None or made.neutral(options_of(module, objective)):
         return None
-    return made(spec, model, updates)
+    return made(task)
 
 
 def weights_of(name: str) -> tuple[str, ...]:
@@ -171,6 +180,11 @@ def check_method(spec: Any) -> None:
                 f"objective.name: {name!r} acts on a model's {site} ({SITES[site]}), which redrop does not "
                 f"find in a {spec.model.name}; give another method or model"
             )
+    if kind.reads not in (reads := getattr(module, "READS", (kind.reads,))):
+        raise ConfigError(
+            f"objective.name: {name!r} is defined for batches of {' or '.join(reads)}, but a "
+            f"{spec.model.name} reads {kind.reads}; give another method or model"
+        )
     if hasattr(module, "Method") and getattr(spec.schedule, "gradient_checkpointing", False):
         raise ConfigError(
             f"schedule.gradient_checkpointing: true, but {name} would act again, and otherwise, on a layer "
@@ -184,6 +198,11 @@ def passes_of(section: Any) -> int:
     if hasattr(module, "passes"):
         return module.passes(options_of(module, section))
     return 2 if weights_of(section.name) else 1
+
+
+def listens(section: Any) -> bool:
+    """Whether the attention of a model in training is listened to."""
+    return bool(section.beta) or getattr(METHODS[section.name], "LISTENS", False)
 
 
 def divergence_of(name: str) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -5,8 +5,10 @@ Of BERT's family (BERT, RoBERTa, ELECTRA) are the encoders whose modules carry B
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn as nn
 
 from redrop.errors import ConfigError
@@ -22,14 +24,23 @@ def gpt_branches(model: Any) -> list[list[nn.Module]]:
     return [list(block.sublayers) for block in model.blocks]
 
 
-def gpt_heads(model: Any) -> list[nn.Module]:
+gpt_sublayers = gpt_branches
+
+
+def gpt_heads(model: Any) -> list[tuple[nn.Module, int]]:
     """The output projections of the attention sub-layers."""
-    return [one.c_proj for branches in gpt_branches(model) for one in branches if hasattr(one, "c_attn")]
+    attention = [one for branches in gpt_branches(model) for one in branches if hasattr(one, "c_attn")]
+    return [(one.c_proj, model.spec.n_head) for one in attention]
 
 
 def gpt_head(model: Any) -> nn.Module:
     """It may share its matrix with the embedding."""
     return model.lm_head
+
+
+def gpt_exit(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The last LayerNorm and the output layer."""
+    return lambda h_BTC: model.lm_head(model.ln_f(h_BTC))
 
 
 def gpt_embeddings(model: Any) -> nn.Module:
@@ -53,9 +64,14 @@ def bert_branches(model: Any) -> list[list[nn.Module]]:
     return [[layer.attention.output.dropout, layer.output.dropout] for layer in bert_blocks(model)]
 
 
-def bert_heads(model: Any) -> list[nn.Module]:
+def bert_mlp_dropouts(model: Any) -> list[nn.Module]:
+    """The dropouts themselves."""
+    return [layer.output.dropout for layer in bert_blocks(model)]
+
+
+def bert_heads(model: Any) -> list[tuple[nn.Module, int]]:
     """The attentions' output projections."""
-    return [layer.attention.output.dense for layer in bert_blocks(model)]
+    return [(layer.attention.output.dense, model.config.num_attention_heads) for layer in bert_blocks(model)]
 
 
 def encoder_head(model: Any) -> nn.Module:

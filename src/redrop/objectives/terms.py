@@ -93,6 +93,10 @@ class Batch(ABC):
     def loss(self, rows_NK: torch.Tensor, spec: Any) -> torch.Tensor:
         """The task's loss of one pass, a mean."""
 
+    @abstractmethod
+    def losses(self, rows_NK: torch.Tensor, spec: Any) -> torch.Tensor:
+        """The task's loss of every row of one pass, (N,)."""
+
     def both_passes(self, logits: torch.Tensor, spec: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Sum of both passes' losses and their symmetric divergence, at once; see ``FUSED``."""
         raise NotImplementedError
@@ -177,7 +181,7 @@ def terms_of(
     with ExitStack() as stack:
         heard = None
         if regulariser is not None:
-            stack.enter_context(regulariser.acting())
+            stack.enter_context(regulariser.acting(batch))
         if spec.beta:
             heard = batch.listener(model, spec)
             stack.enter_context(listening(heard))
@@ -204,7 +208,7 @@ def _of_outputs(
         return Terms(both if spec.passes == "sum" else 0.5 * both, output=between)
     copies = 1 if regulariser is None else regulariser.copies
     rows = [batch.rows(part) for part in logits.chunk(passes * copies)]
-    task = None if regulariser is None else regulariser.task(batch, rows)
+    task = None if regulariser is None else regulariser.task_loss(batch, rows)
     if task is None:
         task = task_of_passes([batch.loss(part, spec) for part in rows], spec.passes)
     terms = Terms(task)

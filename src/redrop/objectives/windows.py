@@ -57,6 +57,10 @@ class WindowBatch(Batch):
         """Mean over the symbols, nats."""
         return F.cross_entropy(rows_NK, self.targets)
 
+    def losses(self, rows_NK: torch.Tensor, spec: Any) -> torch.Tensor:
+        """Of every symbol, nats."""
+        return F.cross_entropy(rows_NK, self.targets, reduction="none")
+
     def both_passes(self, logits: torch.Tensor, spec: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """In one sweep over the symbols."""
         return two_pass_tokens(logits, self.y_BT, torch.ones_like(self.y_BT, dtype=torch.bool), 0.0)

@@ -59,6 +59,7 @@ class Classification(ReleasedModelTask):
         self.updates = self.last_update = spec.schedule.updates_on(len(self.train))
         self.every = batches_an_epoch(len(self.train), spec.schedule.batch_size)
         self._check_length()
+        self.validation_size = len(next(iter(self.dev.values()))[1])
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
         self.start([self.train, *(tokens for tokens, _, _ in self.dev.values())], self._rehearse)
 

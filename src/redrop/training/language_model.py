@@ -12,7 +12,15 @@ import torch
 from redrop.data.corpus import Corpus
 from redrop.errors import DataError
 from redrop.evaluation import fewer_blocks
-from redrop.evaluation.language_model import draw_windows, mean_loss, split_windows, spread_windows, take
+from redrop.evaluation.language_model import (
+    batches,
+    draw_windows,
+    mean_loss,
+    split_windows,
+    spread_windows,
+    take,
+    windows_a_pass,
+)
 from redrop.objectives.windows import WindowBatch
 from redrop.places import Places
 from redrop.record import Metric
@@ -151,6 +159,7 @@ class LanguageModelling(Task):
         self.model = resolve(spec.kind.build)(spec.model, corpus.vocab_size, spec.seed).to(device).train()
         self.updates, self.last_update = spec.schedule.iterations, spec.schedule.last_iteration
         self.every = spec.evaluation.every
+        self.validation_size = len(self.sampling.evaluation.val_starts)
 
     def scale_dropout(self, scale: float) -> None:
         """Those of the masks."""
@@ -180,6 +189,15 @@ class LanguageModelling(Task):
         """Over the whole split, nats a character."""
         evaluation = self.sampling.evaluation
         return mean_loss(self.model, self.corpus.val, evaluation.val_starts, self.check)
+
+    def sample(self, share: float) -> Iterator[WindowBatch]:
+        """Windows that do not overlap where they need not."""
+        length = len(self.corpus.train)
+        count = max(1, int(share * length / self.spec.model.block_size))
+        starts = spread_windows(length, self.spec.model.block_size, count)
+        for part in batches(starts, windows_a_pass(self.device)):
+            x_BT, y_BT = take(self.corpus.train, part, self.spec.model.block_size, self.device)
+            yield WindowBatch(x_BT, y_BT, None)
 
     def _gradient_norms(self, trainer: Trainer) -> dict[str, float]:
         if not trainer.updated or self.spec.kind.gradient_part is None:

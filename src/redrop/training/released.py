@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from redrop.data.tokens import Tokens
 from redrop.errors import ConfigError, RedropError
+from redrop.methods import listens
 from redrop.models.attention import TAP
 from redrop.models.pretrained import dropout_rates, quiet
 from redrop.models.sources import TOY
@@ -96,7 +97,7 @@ class ReleasedModelTask(Task):
         """The tap only where somebody listens; on a CPU plain products train faster than the fused call."""
         if not training:
             wanted = "sdpa"
-        elif self.spec.objective.beta:
+        elif listens(self.spec.objective):
             wanted = TAP
         else:
             wanted = "eager" if self.device.type == "cpu" else "sdpa"

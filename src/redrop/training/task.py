@@ -67,6 +67,13 @@ class Task(ABC):
     def validation_loss(self) -> float:
         """The mean loss of what the run is scored on, as the model is now, without dropout."""
 
+    def sample(self, share: float) -> Iterator[Batch]:
+        """An evenly spaced share of the training set, batch by batch, always the same."""
+        raise NotImplementedError
+
+    validation_size: int
+    """Windows or examples that ``validation_loss`` is a mean over."""
+
     @abstractmethod
     def metrics(self, run: Run) -> dict[str, Metric]:
         """The run's metrics from its curve."""

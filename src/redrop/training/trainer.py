@@ -32,7 +32,7 @@ class Trainer:
             from redrop.models.pretrained import compute_layers_again
 
             compute_layers_again(self.model)
-        self.regulariser = regulariser_of(self.spec, self.model, task.updates)
+        self.regulariser = regulariser_of(task)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = make_optimiser(self.model, self.spec.optimiser)
         self.half = HALF[self.spec.schedule.precision]
@@ -114,7 +114,7 @@ class Trainer:
         if self.run.reason is None:
             self.task.finish(self)
             if self.regulariser is not None:
-                self.run.extra.update(self.regulariser.finish(self.task))
+                self.run.extra.update(self.regulariser.finish())
 
     def metrics(self) -> list[dict[str, Metric]]:
         """The task's metrics of the curve."""
