@@ -100,7 +100,9 @@ def test_a_decoder_that_was_stopped_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("name", ENCODER)
-def test_an_encoder_that_was_stopped_goes_on_to_the_same_bytes(name: str, root: Path, tmp_path: Path) -> None:
+def test_an_encoder_that_was_stopped_goes_on_to_the_same_bytes(
+    name: str, root: Path, plain_encoder: Outcome, tmp_path: Path
+) -> None:
     settings = {f"objective__{key}": value for key, value in ENCODER[name].items()}
     spec = glue_spec(objective__name=name, **QUICK, **settings)
     straight = drive(tuner(spec, root), progress=False)[0]

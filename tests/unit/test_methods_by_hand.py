@@ -355,7 +355,7 @@ def test_gates_let_tokens_skip(toy_corpus: Corpus) -> None:
 
 
 def test_hidden_spans_by_hand(tmp_path: Path) -> None:
-    """They begin at one of the most attended real tokens, are as long as they should be and end with the text."""
+    """They begin at one of the most attended real tokens and end with the text."""
     method = tuner(glue_spec(objective__name="hiddencut", objective__gamma=1.0), tmp_path).regulariser
     attention = torch.tensor([[0.1, 0.5, 0.2, 0.05, 0.15, 9.0, 9.0]]).repeat(3000, 1)
     method.options = method.options | {"ratio": 0.4}
@@ -401,9 +401,7 @@ def test_noise_of_r3f_is_small_and_has_no_gradient(toy_corpus: Corpus) -> None:
     assert noise.var().item() == pytest.approx(0.1**2 / 3, rel=0.1)
     plain = build(spec.model, toy_corpus.vocab_size, 1)(batch.x_BT, batch.masks)
     assert terms.task.item() == pytest.approx(F.cross_entropy(plain.flatten(0, 1), batch.targets).item())
-    (gradient,) = torch.autograd.grad(second.sum(), model.wpe.weight, allow_unused=True, retain_graph=True)
-    assert gradient is None
-    assert second.grad_fn.next_functions[0][0] is not None or not second.requires_grad
+    assert not torch.autograd.grad(second.sum(), model.wte.weight)[0].any()
 
 
 def test_sensitivity_of_channels_by_hand() -> None:

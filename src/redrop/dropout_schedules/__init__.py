@@ -12,34 +12,27 @@ rates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from redrop.checks import check_choice
-from redrop.registry import Registry, declared_options, options_of
-from redrop.settings import Option, Options, added
+from redrop.registry import Registry, options_of
+from redrop.settings import Options, Section, added
 
 DROPOUT_SCHEDULES = Registry(__name__, "dropout schedule")
 """``model.dropout_schedule`` -> module."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DropoutSchedule:
+class DropoutSchedule(Section):
     """The part of a model's section that says how its dropout rates go on."""
+
+    SECTION: ClassVar = "model"
+    PART: ClassVar = ("dropout_schedule", DROPOUT_SCHEDULES)
 
     dropout_schedule: str = added("constant")
     """How the dropout rates go on in the course of training; see ``redrop.dropout_schedules``."""
     options: Options = added({})
     """What the dropout schedule can be set to besides; its file declares it."""
-
-    def __post_init__(self) -> None:
-        check_choice("model.dropout_schedule", self.dropout_schedule, DROPOUT_SCHEDULES)
-
-    @classmethod
-    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
-        """Settings that the dropout schedule has beyond these fields."""
-        return declared_options(DROPOUT_SCHEDULES, values.get("dropout_schedule", "constant"))
 
 
 def dropout_scale(model: Any, update: int, updates: int) -> float:
