@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov & Hutter, 2019)."""
+"""AdamW (Decoupled Weight Decay Regularization, arXiv 1711.05101), as torch has it."""
 
 from __future__ import annotations
 
