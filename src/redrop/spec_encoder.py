@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from redrop.checks import check_name
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.methods import METHODS, WEIGHTS, check_weights
 from redrop.schedules import Schedule
@@ -46,10 +47,8 @@ class GlueDataSpec(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleasedSpec(Section):
+class ReleasedSpec(DropoutSchedule):
     """A released model; a dropout rate that is null is as released."""
-
-    SECTION: ClassVar = "model"
 
     checkpoint: str
     """A name that ``redrop.models.sources`` knows, a repository of the hub, or a local folder."""

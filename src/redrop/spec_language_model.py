@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from redrop.checks import check_name, check_range
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.residual_streams import STREAMS
 from redrop.schedules import Schedule
@@ -38,10 +39,8 @@ class DataSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualGPTSpec(Section):
+class ResidualGPTSpec(DropoutSchedule):
     """The decoder of paper B (arXiv 2410.01019); ``redrop.models.residual_gpt`` gives the equations."""
-
-    SECTION: ClassVar = "model"
 
     name: one_of("residual_gpt") = "residual_gpt"
     """Which model class this is."""

@@ -91,6 +91,8 @@ class MaskStream:
 
     def __init__(self, seed: int, device: torch.device, purpose: str = "dropout") -> None:
         self.device = device
+        self.scale = 1.0
+        """What a dropout schedule multiplies the rates by just now; it goes into no checkpoint."""
         self._numpy = NumpyStream(seed, purpose) if device.type == "cpu" else None
         self.generator: torch.Generator | None = None
         """The generator of an accelerator's stream, which a CUDA graph has to know."""
