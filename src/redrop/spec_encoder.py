@@ -94,7 +94,7 @@ class ConsistencySpec:
     beta: float
     """Weight of the attention's consistency."""
     gamma: float
-    """Weight of the outputs' consistency (R-Drop's paper calls it alpha)."""
+    """Weight of the outputs' consistency. R-Drop's alpha is 2 gamma with ``passes: mean``, gamma with ``sum``."""
     passes: str
     """How the two passes enter L_CE: ``mean``, ``sum`` or ``half-first``."""
     outputs: str
@@ -111,6 +111,10 @@ class ConsistencySpec:
     """``mean`` or ``sum`` over the heads."""
     tokens: str
     """``mean`` over all tokens of the batch, or ``sum`` over those of an example."""
+    hidden: str = added("block")
+    """A layer's hidden state: what its ``block`` gives, or its ``feed-forward`` layer alone."""
+    weights_warmup: float = added(0.0)
+    """Share of the updates over which alpha, beta and gamma rise from 0 on a line."""
     options: Options = added({})
     """What the method can be set to besides; its file declares it."""
 
@@ -120,6 +124,8 @@ class ConsistencySpec:
         check_choice("objective.passes", self.passes, self.PASSES)
         check_choice("objective.outputs", self.outputs, self.OUTPUTS)
         check_choice("objective.attention", self.attention, ("scores", "probabilities", "dropped"))
+        check_choice("objective.hidden", self.hidden, ("block", "feed-forward"))
+        check_range("objective.weights_warmup", self.weights_warmup, 0.0, 1.0)
         for key in ("layers", "heads", "tokens"):
             check_choice(f"objective.{key}", getattr(self, key), REDUCTIONS)
         for key in ("hidden_layers", "attention_layers"):
@@ -213,10 +219,19 @@ class FineTuneEvaluationSpec:
     """Pairs of dropout passes over the development set at the end of the run; 0: not measured."""
     landscape_points: int
     """Points of the loss-landscape slice at the end of the run; 0: not measured."""
+    landscape_radius: float = added(1.0)
+    """How far the slice reaches to either side, in norms of the weights."""
+    landscape_directions: int = added(1)
+    """Directions that a slice is measured along."""
+    landscape_split: str = added("dev")
+    """Whose examples the loss is of: ``dev``, what is evaluated on; or ``train``."""
 
     def __post_init__(self) -> None:
         check_range("evaluation.batch_size", self.batch_size, 1)
         check_range("evaluation.inconsistency_passes", self.inconsistency_passes, 0)
+        check_range("evaluation.landscape_radius", self.landscape_radius, 1e-6, 1e3)
+        check_range("evaluation.landscape_directions", self.landscape_directions, 1, 1000)
+        check_choice("evaluation.landscape_split", self.landscape_split, ("dev", "train"))
         if self.landscape_points and (self.landscape_points < 3 or self.landscape_points % 2 == 0):
             raise ConfigError(
                 f"evaluation.landscape_points: {self.landscape_points!r}; give 0, or an odd number from 3, "

@@ -79,7 +79,10 @@ class ResidualGPTSpec:
     attention_scale: str
     """Scores are divided by the root of the ``head`` width or of the ``model`` width."""
     initialisation: str
-    """``nanogpt``: N(0, 0.02), residual projections smaller; ``torch``: each layer's default."""
+    """``nanogpt``: N(0, 0.02), residual projections smaller, by the blocks; ``torch``: each layer's default.
+
+    ``nanogpt-pairs``: by the attention/MLP pairs, so that a model of half as many double blocks starts alike.
+    """
     initialisation_seed: str
     """``run``: torch's generator seeded with the run's seed itself, as nanoGPT does; ``stream``: derived."""
     last_mlp_input: str
@@ -91,7 +94,7 @@ class ResidualGPTSpec:
         check_choice("model.activation", self.activation, ("gelu", "relu"))
         check_choice("model.bias", self.bias, ("none", "notebook"))
         check_choice("model.attention_scale", self.attention_scale, ("head", "model"))
-        check_choice("model.initialisation", self.initialisation, ("nanogpt", "torch"))
+        check_choice("model.initialisation", self.initialisation, ("nanogpt", "nanogpt-pairs", "torch"))
         check_choice("model.initialisation_seed", self.initialisation_seed, ("run", "stream"))
         check_choice("model.last_mlp_input", self.last_mlp_input, ("own", "second"))
         for key in ("n_layer", "n_head", "n_embd", "block_size"):

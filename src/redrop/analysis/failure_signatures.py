@@ -80,10 +80,15 @@ def is_divergence(curve: pd.DataFrame, status: str) -> bool:
     return bool((val.loc[val.idxmin() :] > val.iloc[0]).any())
 
 
-def is_stuck(curve: pd.DataFrame, characters: int) -> bool:
-    """Stuck: for a third of its evaluations the model knew no more than how frequent characters are."""
+def stuck_share(curve: pd.DataFrame, characters: int) -> float:
+    """Share of a run's evaluations at which it knew no more than how frequent characters are; NaN: none."""
     val = curve["val_loss"].dropna()[1:]
-    return bool(len(val)) and float((val > STUCK_LEVEL * math.log(characters)).mean()) >= STUCK_SHARE
+    return float((val > STUCK_LEVEL * math.log(characters)).mean())
+
+
+def is_stuck(curve: pd.DataFrame, characters: int) -> bool:
+    """Stuck: for a third of its evaluations."""
+    return stuck_share(curve, characters) >= STUCK_SHARE
 
 
 def at(curve: pd.DataFrame, iteration: float) -> float:

@@ -145,9 +145,10 @@ class ResidualGPT(nn.Module):
         self.lm_head = nn.Linear(spec.n_embd, vocab_size, bias=spec.bias != "none")
         if spec.tied_embedding:
             self.wte.weight = self.lm_head.weight
-        if spec.initialisation == "nanogpt":
+        if spec.initialisation != "torch":
             self.apply(_initialise)
-            deviation = 0.02 / math.sqrt(2 * spec.n_block)
+            depth = spec.n_block if spec.initialisation == "nanogpt" else spec.n_layer
+            deviation = 0.02 / math.sqrt(2 * depth)
             for name, parameter in self.named_parameters():
                 if name.endswith("c_proj.weight"):
                     nn.init.normal_(parameter, mean=0.0, std=deviation)

@@ -175,7 +175,7 @@ def render(folder: ResultsFolder, books: list[Book], command: str) -> str:
         "counted": verdicts.counted,
         "sentence": sentences.sentence,
         "signed": sentences.signed,
-        "unit_of": lambda claim: sentences.WORDS.get(claim.metric, sentences.OTHER)[2],
+        "unit_of": lambda claim: sentences.words_of(claim.metric)[2],
         "picture": picture,
         "claim_figures": claim_figures,
         "relative": folder.relative,

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from redrop.objectives.terms import NAMES, terms_of
+from redrop.objectives.terms import NAMES, risen, terms_of
 from redrop.optimisers import make_optimiser
 from redrop.record import Metric
 from redrop.training.checkpoint import Checkpoint
@@ -49,10 +49,11 @@ class Trainer:
         spec = self.spec
         self.task.begin_training()
         total = torch.zeros((), device=self.device)
+        rise = risen(spec.objective, self.iteration, self.task.updates)
         self.optimiser.zero_grad(set_to_none=True)
         for batch, share in self.task.batches(self.iteration):
             with self.task.dropout, terms_of(self.model, batch, spec.objective, half=self.half) as terms:
-                loss = terms.total(spec.objective, share)
+                loss = terms.total(spec.objective, share, rise)
                 self.scaler.scale(loss).backward()
             total += loss.detach()
             for number, name in enumerate(NAMES):
