@@ -94,7 +94,7 @@ class ConsistencySpec:
     beta: float
     """Weight of the attention's consistency."""
     gamma: float
-    """Weight of the outputs' consistency. R-Drop's alpha is 2 gamma with ``passes: mean``, gamma with ``sum``."""
+    """Weight of the outputs' consistency. R-Drop's alpha is twice it where ``passes`` is ``mean``."""
     passes: str
     """How the two passes enter L_CE: ``mean``, ``sum`` or ``half-first``."""
     outputs: str

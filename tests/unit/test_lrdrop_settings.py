@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from finetune_support import LRDROP, glue_spec
-from generation_support import model_of, objective_of, pair_batch, small, trainer_of
 from generation_support import LRDROP as GENERATION_LRDROP
-from generation_support import generation_spec
+from generation_support import generation_spec, model_of, objective_of, pair_batch, small, trainer_of
 from redrop.errors import ConfigError
 from redrop.models.attention import TAP
 from redrop.models.pretrained import compute_layers_again
@@ -153,7 +152,14 @@ def test_a_model_whose_feed_forward_layers_are_not_known_is_refused() -> None:
 def test_weights_rise_on_a_line_over_their_share_of_the_updates() -> None:
     """A quarter of 16 updates: 1/4, 2/4, 3/4, 1, and 1 from then on."""
     objective = of_examples(weights_warmup=0.25)
-    assert [risen(objective, update, 16) for update in (0, 1, 2, 3, 4, 15)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert [risen(objective, update, 16) for update in (0, 1, 2, 3, 4, 15)] == [
+        0.25,
+        0.5,
+        0.75,
+        1.0,
+        1.0,
+        1.0,
+    ]
     assert risen(of_examples(), 0, 16) == 1.0
     terms = Terms(*(torch.tensor(value) for value in (2.0, 5.0, 7.0, 11.0)))
     weights = of_examples(alpha=3.0, beta=4.0, gamma=6.0)

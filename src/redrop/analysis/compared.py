@@ -63,7 +63,9 @@ class Measure:
         lower, upper = (b, a) if self.higher else (a, b)
         differences = paired_differences(lower, upper) if alike else {}
         if self.metric in COSTS:
-            differences = {seed: differences[seed] for seed in differences if _one_device(first, second, seed)}
+            differences = {
+                seed: differences[seed] for seed in differences if _one_device(first, second, seed)
+            }
         stuck = [
             record.run
             for group in (*first, *second)

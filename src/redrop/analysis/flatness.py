@@ -29,7 +29,7 @@ def landscape_of(record: RunRecord) -> dict[str, Any]:
 
 
 def rise(record: RunRecord) -> float:
-    """By how much the mean training loss within ``RADIUS`` exceeds that of the solution: small where it is flat.
+    """By how much the mean training loss within ``RADIUS`` exceeds the solution's: small where it is flat.
 
     NaN where no slice was measured on training examples along ``DIRECTIONS`` directions, or where a loss on
     it is not finite. (A slice of the development loss also has how well the solution generalises in it, and

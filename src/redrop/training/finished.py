@@ -37,7 +37,7 @@ def measure_finished(task: Classification, run: Run) -> None:
     outputs = {name: task.predict(tokens) for name, (tokens, _, _) in task.dev.items()}
     run.files[PREDICTIONS] = predictions_file(task, outputs)
     main = next(iter(task.dev))
-    tokens, labels, _ = task.dev[main]
+    labels = task.dev[main][1]
     if task.task.labels:
         error = calibration_error(outputs[main].astype(np.float64), labels)
         run.extra["calibration_error"] = Metric(

@@ -13,7 +13,7 @@ FITS = ("glue",)
 
 
 def draw(data: StudyResults, protocol: str) -> Drawing:
-    """Development loss along one random direction around each solution; training loss where it was measured."""
+    """Loss along random directions around each solution: on training examples where it was measured so."""
     measured = (landscape_of(r).get("split") for r in data.results.records if r.spec.protocol == protocol)
     of_train = "train" in measured
 
@@ -22,9 +22,11 @@ def draw(data: StudyResults, protocol: str) -> Drawing:
         points = found.get("slice", []) if (found.get("split") == "train") == of_train else []
         return [by for by, _ in points], [loss for _, loss in points]
 
-    what = ("training", "the mean over Gaussian directions") if of_train else ("development", "one Gaussian direction")
+    split, along = "development", "one Gaussian direction"
+    if of_train:
+        split, along = "training", "Gaussian directions, of which this is the mean,"
     words = (
-        f"Loss on the first {what[0]} examples, weights moved along {what[1]} whose rows have "
+        f"Loss on the first {split} examples, weights moved along {along} whose rows have "
         "the norms of the weights' rows (Li et al., 2018); the solution is at 0"
     )
     title, x = "Loss around the solution", "distance, in norms of the weights"

@@ -38,7 +38,9 @@ COLUMNS = [
     "Seeds",
 ]
 TEXT = frozenset({"Judged on", "Budget", "Better", "Than", "Verdict"})
-FORMS = {"score": ".2f"} | dict.fromkeys(("iteration_of_best", "milliseconds_an_update", "peak_megabytes"), ".0f")
+FORMS = {"score": ".2f"} | dict.fromkeys(
+    ("iteration_of_best", "milliseconds_an_update", "peak_megabytes"), ".0f"
+)
 """Metric -> how its differences are shown, others with four decimals."""
 
 CAPTION = (
