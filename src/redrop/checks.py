@@ -22,6 +22,12 @@ def suggest(name: object, allowed: typing.Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def unknown(said: str, name: object, known: typing.Iterable[str]) -> ConfigError:
+    """The error for a name that is not among the known ones; ``said`` names place and name."""
+    known = list(known)
+    return ConfigError(f"{said} (known: {', '.join(known) or 'none'}){suggest(name, known)}")
+
+
 def check_choice(key: str, value: object, allowed: typing.Collection[str]) -> None:
     """Refuse a value outside ``allowed``, naming the key, the value and what is allowed."""
     if value not in allowed:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import math
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ def _refuse_constant(name: str) -> None:
 class Metric:
     """One number with what it takes to read it."""
 
-    value: float | None
+    value: float | int | None
     """None where the run diverged before it could be measured."""
     n: int
     """How many windows, examples or sentences it is a mean over."""
@@ -90,13 +91,10 @@ class Metric:
     def to_dict(self) -> dict[str, Any]:
         """Plain values; a value that is not finite becomes null."""
         finite = self.value is not None and math.isfinite(self.value)
-        return {
-            "value": self.value if finite else None,
-            "n": self.n,
-            "split": self.split,
-            "higher_is_better": self.higher_is_better,
-            "signature": self.signature,
-        }
+        return {**vars(self), "value": self.value if finite else None}
+
+
+_METRIC = typing.get_type_hints(Metric)
 
 
 @dataclass(frozen=True)
@@ -176,16 +174,8 @@ def read_record(folder: Path) -> RunRecord:
         _check_kind("files", files, dict)
         if "sha256" in document and checksum(document) != document["sha256"]:
             raise ValueError("its checksum is wrong: it was edited, or a part of it changed on the disk")
-        return RunRecord(
-            run=own,
-            spec=spec,
-            status=document["status"],
-            reason=document["reason"],
-            data=document["data"],
-            metrics=metrics,
-            folder=Path(folder),
-            files=files,
-        )
+        status, reason, data = (document[key] for key in ("status", "reason", "data"))
+        return RunRecord(own, spec, status, reason, data, metrics, Path(folder), files)
     except KeyError as error:
         raise RecordError(f"{path}: not a run's metrics (no {error}); {REMEDY}") from error
     except (TypeError, ValueError, AttributeError, ConfigError) as error:
@@ -223,9 +213,8 @@ def has_checksum(content: bytes, sha256: str) -> bool:
 def read_whole(folder: Path) -> RunRecord:
     """Read a run's record and look at its curve, without which it is not finished; raises ``RecordError``."""
     record = read_record(folder)
-    path = Path(folder) / CURVE
     sha256 = record.files.get(CURVE)
-    if sha256 is None or not has_checksum(_read(path), sha256):
+    if sha256 is None or not has_checksum(_read(Path(folder) / CURVE), sha256):
         read_curve(folder, sha256)  # which finds the place of the fault
     return record
 
@@ -237,11 +226,8 @@ def same_result(one: RunRecord, other: RunRecord) -> bool:
 
 def _metric(name: str, value: dict[str, Any]) -> Metric:
     metric = Metric(**value)
-    _check_kind(f"metrics.{name}.value", metric.value, float | int | None)
-    _check_kind(f"metrics.{name}.n", metric.n, int)
-    _check_kind(f"metrics.{name}.split", metric.split, str)
-    _check_kind(f"metrics.{name}.higher_is_better", metric.higher_is_better, bool | None)
-    _check_kind(f"metrics.{name}.signature", metric.signature, str)
+    for key, kind in _METRIC.items():
+        _check_kind(f"metrics.{name}.{key}", getattr(metric, key), kind)
     return metric
 
 

@@ -60,12 +60,6 @@ def resolve(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def declared_options(registry: Registry, name: Any) -> dict[str, Any]:
-    """What the thing of that name can be set to besides its section's fields; nothing for an unknown name."""
-    known = isinstance(name, str) and name in registry
-    return getattr(registry[name], "OPTIONS", {}) if known else {}
-
-
 def options_of(module: ModuleType, spec: Any) -> dict[str, Any]:
     """What a part can be set to besides its section's fields, as ``spec``, the section, sets it."""
     declared = {name: option.default for name, option in getattr(module, "OPTIONS", {}).items()}

@@ -12,9 +12,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from redrop import settings
 from redrop.checks import check_choice, check_name, check_range, parse_json
@@ -22,13 +21,15 @@ from redrop.errors import ConfigError
 from redrop.kinds import KINDS, Kind
 from redrop.methods import weights_of
 from redrop.optimisers import OPTIMISERS
-from redrop.registry import declared_options
-from redrop.settings import Option, Options, added
+from redrop.settings import Limits, Options, Section, added, one_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimiserSpec:
+class OptimiserSpec(Section):
     """The optimiser and what is done to its gradients; a field that it has no use for is ignored."""
+
+    SECTION: ClassVar = "optimiser"
+    PART: ClassVar = ("name", OPTIMISERS)
 
     name: str = "adamw"
     """Which one; see ``redrop.optimisers``."""
@@ -36,32 +37,22 @@ class OptimiserSpec:
     """Decay of the first moment."""
     beta2: float
     """Decay of the second moment."""
-    eps: float
+    eps: Annotated[float, Limits(0.0)]
     """Added to the root of the second moment."""
-    weight_decay: float
+    weight_decay: Annotated[float, Limits(0.0)]
     """Decoupled weight decay."""
-    decay: str
+    decay: one_of("matrices", "all")
     """``matrices``: weight decay on parameters with two or more axes only; ``all``: on every one."""
-    clip_norm: float | None
+    clip_norm: Annotated[float | None, Limits(1e-12)]
     """Gradients are scaled down to this norm; null: never."""
     options: Options = added({})
     """What the optimiser can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
-        check_choice("optimiser.name", self.name, OPTIMISERS)
-        check_choice("optimiser.decay", self.decay, ("matrices", "all"))
+        super().__post_init__()
         for key in ("beta1", "beta2"):
             if not 0.0 <= (decay := getattr(self, key)) < 1.0:  # a moment of decay 1 never learns anything
                 raise ConfigError(f"optimiser.{key}: {decay!r} is out of range; it must be in [0.0, 1.0)")
-        check_range("optimiser.eps", self.eps, 0.0)
-        check_range("optimiser.weight_decay", self.weight_decay, 0.0)
-        if self.clip_norm is not None:
-            check_range("optimiser.clip_norm", self.clip_norm, 1e-12)
-
-    @classmethod
-    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
-        """Settings that the optimiser has beyond these fields."""
-        return declared_options(OPTIMISERS, values.get("name", "adamw"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,11 +75,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}: no such file; give one that is there") from error
     except OSError as error:
         raise ConfigError(str(storage_error(error, path))) from error
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: such as a wrong date
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as a wrong date
         told = " ".join(str(error).split())
         raise ConfigError(f"{path}: not YAML in UTF-8: {told}; correct it there") from error
 

@@ -1,8 +1,8 @@
 """How strong each term of LR-Drop is at a weight of 1: the norm of its gradient over that of cross entropy.
 
-The small encoder on CoLA, fine-tuned by plain training with its study's settings: gradients of the terms on the
-next batches, geometric means, at the start and after so many updates. It says in which range weights are worth
-trying. Fetches data and model where RESULTS lacks them; fp32, one thread.
+The small encoder on CoLA, fine-tuned by plain training with its study's settings: gradients of the terms on
+the next batches, geometric means, at the start and after so many updates. It says in which range weights are
+worth trying. Fetches data and model where RESULTS lacks them; fp32, one thread.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from redrop import data
-from redrop.data import glue
+from redrop.data import base, glue
 from redrop.data.glue import hold_out
 from redrop.data.glue_files import read_hub, read_tsv
 from redrop.data.glue_split import make_split
@@ -468,7 +468,7 @@ def test_both_editions_of_a_score_are_the_same_number(tmp_path):
     table = {"sentence1": ["A", "A"], "sentence2": ["B", "B"], "idx": [0, 1]}
     hub = parquet(tmp_path / "x.parquet", label=np.array([3.8, 2.33333333333333], np.float32), **table)
     splits = [read_tsv(tsv(tmp_path, raw), TASKS["stsb"]), read_hub(hub, TASKS["stsb"])]
-    assert len({glue.fingerprint({"train": split}) for split in splits}) == 1
+    assert len({base.fingerprint({"train": split}) for split in splits}) == 1
 
 
 # Prepared folders
@@ -548,9 +548,9 @@ def test_meta_says_what_was_prepared(toy_folder):
 def test_the_fingerprint_by_hand():
     split = make_split(["a", "\u00e9"], None, [1, 0], [0, 1])
     lines = b'["dev",2]\n[0,"a",1]\n[1,"\\u00e9",0]\n'
-    assert glue.fingerprint({"dev": split}) == hashlib.sha256(lines).hexdigest()
+    assert base.fingerprint({"dev": split}) == hashlib.sha256(lines).hexdigest()
     pair = make_split(["a"], ["b"], [3.8], [4])
-    assert glue.fingerprint({"dev": pair}) == hashlib.sha256(b'["dev",1]\n[4,"a","b",3.8]\n').hexdigest()
+    assert base.fingerprint({"dev": pair}) == hashlib.sha256(b'["dev",1]\n[4,"a","b",3.8]\n').hexdigest()
 
 
 # The generated tasks

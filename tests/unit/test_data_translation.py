@@ -23,12 +23,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from redrop import data
-from redrop.data import translation
+from redrop.data import base
 from redrop.data import translation_steps as steps
 from redrop.data.directions import DIRECTIONS
 from redrop.data.discovery import of_family
 from redrop.data.sets.translation import toy_translation as translation_toy
-from redrop.data.translation import ParallelData
+from redrop.data.translation import ParallelData, ParallelSplit
 from redrop.data.translation_files import read, segments, training_text
 from redrop.errors import ConfigError, DataError
 from support import make_mirror, tar_gz
@@ -717,9 +717,9 @@ def test_what_is_loaded_is_what_was_prepared(toy):
 
 def test_the_fingerprint_by_hand():
     forms = [{"xx": [f"{form}\u00e9"], "yy": [form]} for form in "rtb"]
-    split = translation.ParallelSplit(*forms)
+    split = ParallelSplit(*forms)
     rows = b'["test",1]\n["r\\u00e9","r","t\\u00e9","t","b\\u00e9","b"]\n"#version\\n"\n["a","b@@"]\n'
-    found = translation.fingerprint({"test": split}, "#version\n", ("a", "b@@"))
+    found = base.fingerprint({"test": split}, "#version\n", ("a", "b@@"))
     assert found == hashlib.sha256(rows).hexdigest()
 
 

@@ -322,6 +322,12 @@ def test_the_users_pythonpath_reaches_the_jobs(
     assert [line.split()[-1] for line in seen] == [f"{project / 'src'}:{tmp_path / 'own'}"]
 
 
+def test_the_door_in_workflow_leads_to_the_same_jobs(project: Path, tmp_path: Path) -> None:
+    door = jobs(project, tmp_path, config_of(), "--snakefile", str(project / "workflow/Snakefile"))
+    assert door.pop("whole") == 1
+    assert door | {"all": 1} == jobs(project, tmp_path, config_of())
+
+
 def test_a_refused_config_is_one_clear_line(project: Path, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"model\.n_layr.*did you mean 'model\.n_layer'"):
         jobs(project, tmp_path, config_of(settings={"model.n_layr": 2}))

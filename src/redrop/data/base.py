@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from redrop.atomic import replacing
 from redrop.data.files import write_json
@@ -186,15 +187,8 @@ class DataSet:
         for name, split in names.items():
             paths.setdefault(split, []).append(raw_folder / name)
         files, facts = self._encode(paths)
-        meta = {
-            "format": self.format,
-            "name": self.name,
-            "origin": source.origin,
-            "edition": source.edition,
-            "raw_sha256": source.sha256,
-            **facts,
-        }
-        write_prepared(folder, files, meta)
+        origin = {"name": self.name, "origin": source.origin, "edition": source.edition}
+        write_prepared(folder, files, {"format": self.format, **origin, "raw_sha256": source.sha256, **facts})
         return self.load(folder)
 
     def load(self, folder: Path) -> Prepared:
@@ -219,12 +213,9 @@ class DataSet:
         guess at the data set.
         """
         path, again = folder / META_FILE, f"Run `redrop prepare {folder.name}`."
-        try:
+        missing = f"is missing: no prepared {cls.noun} is there"
+        with reading(path, again, ValueError, RecursionError, missing=missing):
             meta = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise DataError(f"{path} is missing: no prepared {cls.noun} is there. {again}") from error
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{path} is damaged ({error}). {again}") from error
         if not isinstance(meta, dict) or meta.get("format") != cls.format:
             raise DataError(f"{path} is not a {cls.noun} description of format {cls.format!r}. {again}")
         wrong = [key for key, kind in cls.meta_types.items() if not isinstance(meta.get(key), kind)]
@@ -285,19 +276,34 @@ class DataSet:
         return ""
 
 
-def fingerprint(splits: Mapping[str, Collection[Sequence[Any]]], *others: object) -> str:
+class Split(Protocol):
+    """The rows of one split, as each family has them."""
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The rows by column of the prepared file, as plain values."""
+
+    def __len__(self) -> int: ...
+
+
+def fingerprint(splits: Mapping[str, Split], *others: object) -> str:
     """sha256, in hex, of a line of JSON `["train",N]` for each split, one for each row, one for each other.
 
     So it does not depend on the version of the parquet writer.
     """
     digest = hashlib.sha256()
-    for name, rows in splits.items():
-        digest.update(_line([name, len(rows)]))
-        for row in rows:
+    for name, split in splits.items():
+        digest.update(_line([name, len(split)]))
+        for row in zip(*split.columns().values(), strict=True):
             digest.update(_line(row))
     for other in others:
         digest.update(_line(other))
     return digest.hexdigest()
+
+
+def facts_of(splits: Mapping[str, Split], *others: object) -> dict[str, Any]:
+    """What meta.json says of the content of every family's files: rows of each split, and the fingerprint."""
+    rows = {name: len(split) for name, split in splits.items()}
+    return {"rows": rows, "sha256": fingerprint(splits, *others)}
 
 
 def _line(value: object) -> bytes:
@@ -315,20 +321,21 @@ def write_prepared(folder: Path, files: Mapping[str, Writer], meta: Mapping[str,
     write_json(folder / META_FILE, meta)
 
 
-def parquet_writer(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str], **options: Any) -> Writer:
-    """Writes columns as parquet; a type is the name of a function of pyarrow, `texts` a list of strings."""
+def parquet_files(splits: Mapping[str, Split], types: Mapping[str, Any], **options: Any) -> dict[str, Writer]:
+    """A parquet file a split.
 
-    def write(path: Path) -> None:
+    `types`: of columns that are not text, or names of pyarrow for them.
+    """
+
+    def write(split: Split, path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        made = {
-            name: pa.list_(pa.string()) if types[name] == "texts" else getattr(pa, types[name])()
-            for name in columns
-        }
-        pq.write_table(pa.table(dict(columns), schema=pa.schema(list(made.items()))), path, **options)
+        columns = split.columns()
+        schema = pa.schema([(name, types.get(name, pa.string())) for name in columns])
+        pq.write_table(pa.table(columns, schema=schema), path, **options)
 
-    return write
+    return {f"{name}.parquet": functools.partial(write, split) for name, split in splits.items()}
 
 
 def text_writer(text: str) -> Writer:
@@ -336,12 +343,32 @@ def text_writer(text: str) -> Writer:
     return lambda path: path.write_bytes(text.encode("utf-8"))
 
 
+@contextmanager
+def reading(
+    path: Path,
+    again: str,
+    *damage: type[Exception],
+    fault: str = "is damaged",
+    missing: str = "is missing",
+) -> Iterator[None]:
+    """What a file that is missing, or has a `fault`, raises in the block becomes a DataError.
+
+    `damage`: the exceptions that tell of the fault, besides the system's; `again` ends the message.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path} {missing}. {again}") from error
+    except (OSError, *damage) as error:
+        raise DataError(f"{path} {fault} ({error}). {again}") from error
+
+
 def read_parquet(path: Path, columns: Sequence[str], again: str) -> pa.Table:
     """Those columns of a parquet file; raises DataError, ended by `again`, when it cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with reading(path, again, pa.ArrowException, fault="cannot be read as parquet"):
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             missing = [name for name in columns if name not in names]
@@ -349,21 +376,13 @@ def read_parquet(path: Path, columns: Sequence[str], again: str) -> pa.Table:
                 raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(names)}. {again}")
             table = file.read(columns=list(columns))
         table.validate(full=True)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. {again}") from error
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as parquet ({error}). {again}") from error
     return table
 
 
 def read_utf8(path: Path, again: str) -> str:
     """The text of a prepared file; raises DataError when it is missing or damaged."""
-    try:
+    with reading(path, again, UnicodeDecodeError):
         return path.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. {again}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is damaged ({error}). {again}") from error
 
 
 def utf8_lines(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> list[str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redrop.data.base import META_FILE, DataSet, Prepared, write_prepared
+from redrop.data.base import META_FILE, DataSet, Prepared, reading, write_prepared
 from redrop.data.source_record import SourceRecord, complete_record, write_made
 from redrop.errors import DataError
 
@@ -54,19 +54,14 @@ class Corpus(Prepared):
     @property
     def sizes(self) -> dict[str, int]:
         """How much there is, for metrics.json."""
-        return {
-            "vocab_size": self.vocab_size,
-            "train_characters": len(self.train),
-            "val_characters": len(self.val),
-        }
+        sizes = {"train_characters": len(self.train), "val_characters": len(self.val)}
+        return {"vocab_size": self.vocab_size, **sizes}
 
     @property
     def summary(self) -> str:
         """Its size in words."""
-        return (
-            f"{len(self.train):,} characters to train on, {len(self.val):,} to validate on, "
-            f"{self.vocab_size} symbols"
-        )
+        sizes = f"{len(self.train):,} characters to train on, {len(self.val):,} to validate on"
+        return f"{sizes}, {self.vocab_size} symbols"
 
 
 @dataclass(frozen=True)
@@ -89,11 +84,7 @@ class CorpusSet(DataSet):
     family: ClassVar[str] = "corpus"
     noun: ClassVar[str] = "corpus"
     format: ClassVar[object] = FORMAT
-    meta_types: ClassVar[Mapping[str, type]] = DataSet.meta_types | {
-        "vocab": str,
-        "n_train": int,
-        "n_val": int,
-    }
+    meta_types: ClassVar = DataSet.meta_types | {"vocab": str, "n_train": int, "n_val": int}
 
     read: Callable[[Path], str] = field(default=lambda path: decode_utf8(path.read_bytes(), path), repr=False)
     """The text of a raw file."""
@@ -110,15 +101,8 @@ class CorpusSet(DataSet):
         for name, split in names.items():
             texts[split], changed = self.change(self.read(raw_folder / name))
             notes |= changed
-        return prepare_corpus(
-            texts["train"],
-            folder,
-            name=self.name,
-            origin=source.origin,
-            edition=source.edition,
-            validation=texts.get("validation"),
-            notes=notes,
-        )
+        told = {"name": self.name, "origin": source.origin, "edition": source.edition}
+        return prepare_corpus(texts["train"], folder, **told, validation=texts.get("validation"), notes=notes)
 
     def _decode(self, folder: Path, meta: Mapping[str, Any]) -> Corpus:
         return load_corpus(folder)
@@ -228,37 +212,21 @@ def load_corpus(folder: str | Path) -> Corpus:
     folder = Path(folder)
     meta = CorpusSet.read_meta(folder)
     again = f"Run `redrop prepare {meta['name']}` again."
-    vocab = tuple(meta["vocab"])
-    if not vocab or list(vocab) != sorted(set(vocab)):
-        raise DataError(f"{folder / META_FILE}: the vocabulary is not a sorted set of characters. {again}")
-    if min(meta["n_train"], meta["n_val"]) < MIN_SPLIT:
-        raise DataError(f"{folder / META_FILE}: n_train or n_val is less than {MIN_SPLIT}. {again}")
-    arrays = []
-    for split in ("train", "val"):
-        path = folder / f"{split}.npy"
-        array = _read_array(path, meta[f"n_{split}"], again)
-        if array.max() >= len(vocab):
-            raise DataError(
-                f"{path} holds character number {array.max()}, the vocabulary has {len(vocab)}. {again}"
-            )
-        arrays.append(array)
-    actual = fingerprint(*arrays, vocab)
-    if actual != meta["sha256"]:
+    train, val = (_read_array(folder / f"{split}.npy", again) for split in ("train", "val"))
+    found = {"n_train": len(train), "n_val": len(val), "sha256": fingerprint(train, val, meta["vocab"])}
+    if any(meta[key] != value for key, value in found.items()):  # of the vocabulary, too
         raise DataError(
             f"{folder}: train.npy, val.npy and the vocabulary do not match {META_FILE}: expected "
-            f"sha256 {meta['sha256']}, actual {actual}. {again}"
+            f"{ {key: meta[key] for key in found} }, found {found}. {again}"
         )
-    return Corpus(**CorpusSet.identity(meta), train=arrays[0], val=arrays[1], vocab=vocab)
+    return Corpus(**CorpusSet.identity(meta), train=train, val=val, vocab=tuple(meta["vocab"]))
 
 
 def _split(text: str, validation: str | None, name: str) -> tuple[str, str]:
     if not text:
         raise DataError(f"the text of {name} is empty. Run `redrop fetch {name}` again.")
-    if validation is None:
-        cut = int(len(text) * TRAIN_FRACTION)
-        train, val = text[:cut], text[cut:]
-    else:
-        train, val = text, validation
+    cut = int(len(text) * TRAIN_FRACTION)
+    train, val = (text[:cut], text[cut:]) if validation is None else (text, validation)
     for split, part in (("training", train), ("validation", val)):
         if len(part) < MIN_SPLIT:
             raise DataError(
@@ -291,22 +259,16 @@ def _writer(array: np.ndarray) -> Callable[[Path], None]:
     return write
 
 
-def _read_array(path: Path, length: int, again: str) -> np.ndarray:
+def _read_array(path: Path, again: str) -> np.ndarray:
     import numpy as np
 
-    try:
-        with path.open("rb") as stream:
-            array = np.lib.format.read_array(stream, allow_pickle=False)
-            trailing = stream.read(1)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. {again}") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is damaged or truncated ({error}). {again}") from error
-    if array.dtype != np.uint16 or array.shape != (length,) or trailing:
-        raise DataError(
-            f"{path} should hold {length} numbers of type uint16 in one dimension, but holds "
-            f"{array.dtype} of shape {list(array.shape)}{' and more' if trailing else ''}. {again}"
-        )
+    with reading(path, again, ValueError, EOFError), path.open("rb") as stream:
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        more = " and more" if stream.read(1) else ""
+        if array.dtype != np.uint16 or array.ndim != 1 or more:
+            raise ValueError(
+                f"it holds {array.dtype} of shape {list(array.shape)}{more}, not a row of uint16 numbers"
+            )
     array = array.astype(np.uint16, copy=False)
     array.setflags(write=False)
     return array

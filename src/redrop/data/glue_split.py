@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,15 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.sentence1)
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The rows as plain lists, a score as the shortest decimal that gives its float32."""
+        is_score = self.labels.dtype.kind == "f"
+        columns = {"idx": self.idx.tolist(), "sentence1": self.sentence1}
+        if self.sentence2 is not None:
+            columns["sentence2"] = self.sentence2
+        labels = [float(str(score)) for score in self.labels] if is_score else self.labels.tolist()
+        return columns | {"label": labels}
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Split:
         """Some of the rows, in the order given."""

@@ -61,18 +61,19 @@ class SourceRecord:
 def write_source(folder: Path, record: SourceRecord) -> SourceRecord:
     """Write source.json into `folder` and return the record."""
     files = [_entry(file) for file in record.files]
-    write_json(folder / SOURCE_FILE, {"name": record.name, "edition": record.edition, "files": files})
+    write_json(folder / SOURCE_FILE, vars(record) | {"files": files})
     for file in record.files:
         _note(file.path).unlink(missing_ok=True)
     return record
 
 
-def note_file(file: FetchedFile) -> None:
-    """Write beside a file that is about to stand there where it came from.
+def note_file(file: FetchedFile) -> FetchedFile:
+    """Write beside a file that is about to stand there where it came from; returns it.
 
     A fetch that is killed before source.json is written would not know it any more.
     """
     write_json(_note(file.path), _entry(file))
+    return file
 
 
 def _note(path: Path) -> Path:
@@ -80,23 +81,13 @@ def _note(path: Path) -> Path:
 
 
 def _entry(file: FetchedFile) -> dict[str, str | int]:
-    return {
-        "file": file.path.name,
-        "sha256": file.sha256,
-        "bytes": file.bytes,
-        "origin": file.origin,
-        "address": file.address,
-    }
+    return {"file": file.path.name} | {key: value for key, value in vars(file).items() if key != "path"}
 
 
 def _file(entry: Mapping[str, object], folder: Path) -> FetchedFile:
-    return FetchedFile(
-        path=folder / Path(str(entry["file"])).name,
-        sha256=str(entry["sha256"]),
-        origin=str(entry["origin"]),
-        bytes=int(str(entry["bytes"])),
-        address=str(entry["address"]),
-    )
+    sha256, origin, address = (str(entry[key]) for key in ("sha256", "origin", "address"))
+    place = folder / Path(str(entry["file"])).name
+    return FetchedFile(place, sha256, origin, int(str(entry["bytes"])), address)
 
 
 def write_made(
@@ -122,19 +113,19 @@ def read_source(folder: Path, name: str, files: Sequence[str]) -> SourceRecord:
     Raises DataError naming the file and the command that gets it again.
     """
     again = f"Run `redrop fetch {name}` again."
-    record = _read(folder)
+    record, place = _read(folder), folder / SOURCE_FILE
     if record is None:
-        raise DataError(f"{folder / SOURCE_FILE} is missing or damaged. {again}")
+        raise DataError(f"{place} is missing or damaged. {again}")
     if record.name != name:
         raise DataError(
-            f"{folder / SOURCE_FILE} belongs to data set {record.name!r}, not {name!r}: "
+            f"{place} belongs to data set {record.name!r}, not {name!r}: "
             f"give the raw folder of {name}, or make it with `redrop fetch {name}`."
         )
     listed = {file.path.name: file for file in record.files}
     for wanted in files:
         path = folder / wanted
         if wanted not in listed:
-            raise DataError(f"{folder / SOURCE_FILE} does not list {wanted}. {again}")
+            raise DataError(f"{place} does not list {wanted}. {again}")
         if not path.is_file():
             raise DataError(f"{path} is missing. {again}")
         actual = sha256_file(path)
@@ -149,8 +140,7 @@ def read_source(folder: Path, name: str, files: Sequence[str]) -> SourceRecord:
 def recorded_file(folder: Path, file_name: str) -> FetchedFile | None:
     """What an earlier fetch recorded of `file_name`; None without a readable record of it."""
     record = _read(folder)
-    matches = [file for file in record.files if file.path.name == file_name] if record else []
-    return matches[0] if matches else None
+    return next((file for file in record.files if file.path.name == file_name), None) if record else None
 
 
 def noted_file(folder: Path, file_name: str) -> FetchedFile | None:

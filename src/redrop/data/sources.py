@@ -40,9 +40,9 @@ class RemoteFile:
     """File name in the raw folder, without any folder part."""
     url: str
     """Original address, https, with a pinned revision."""
-    sha256: str | None
+    sha256: str | None = None
     """Pinned sum of the download; None when none is published."""
-    size: int | None
+    size: int | None = None
     """Bytes of the download, where known; a longer answer is cut off."""
     mirror: tuple[str, ...] = ()
     """Paths inside a mirror folder, with `/`, the preferred one first."""
@@ -77,6 +77,18 @@ class RemoteFile:
         return hub() + self.url.removeprefix(HUB) if self.url.startswith(f"{HUB}/") else self.url
 
 
+def hub_file(
+    place: str, mirror: str, sha256: str | None = None, size: int | None = None, split: str = "train"
+) -> RemoteFile:
+    """A file on the hub, such as `owner/name/resolve/<commit>/<path>`, of which mirrors have the same copy.
+
+    `mirror`: the folder that it is in there.
+    """
+    name = PurePosixPath(place).name
+    sums = () if sha256 is None else (sha256,)
+    return RemoteFile(name, f"{HUB}/datasets/{place}", sha256, size, (f"{mirror}/{name}",), sums, split)
+
+
 def hub() -> str:
     """Address of the Hugging Face hub: HF_ENDPOINT, as for models; raises ConfigError where that is none."""
     asked = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or HUB
@@ -107,11 +119,8 @@ def fetch_file(
     """
     if remote.sha256 is None and check is None:
         raise ValueError(f"{remote.name} has no pinned sum, so it needs a check")
-    return (
-        _kept(remote, folder)
-        or _from_mirror(remote, folder, mirror_root, check)
-        or _from_address(remote, folder, mirror_root, check)
-    )
+    found = _kept(remote, folder) or _from_mirror(remote, folder, mirror_root, check)
+    return found or _from_address(remote, folder, mirror_root, check)
 
 
 def _kept(remote: RemoteFile, folder: Path) -> FetchedFile | None:
@@ -151,9 +160,7 @@ def _from_mirror(
         _confirm_mirror_copy(remote, source, expected, actual)
         if check is not None and remote.sha256 is None:
             _parse(check, temporary, f"{source} (from the mirror)")
-        file = FetchedFile(path, actual, "mirror", temporary.stat().st_size, relative)
-        note_file(file)
-    return file
+        return note_file(FetchedFile(path, actual, "mirror", temporary.stat().st_size, relative))
 
 
 def _confirm_mirror_copy(remote: RemoteFile, source: Path, expected: str | None, actual: str) -> None:
@@ -203,9 +210,7 @@ def _from_address(remote: RemoteFile, folder: Path, root: Path | None, check: Ch
             )
         if remote.sha256 is None:
             _parse(check, temporary, f"{remote.name} from {remote.address}")
-        file = FetchedFile(path, actual, "download", temporary.stat().st_size, remote.address)
-        note_file(file)
-    return file
+        return note_file(FetchedFile(path, actual, "download", temporary.stat().st_size, remote.address))
 
 
 def _parse(check: Check | None, path: Path, what: str) -> None:
@@ -234,25 +239,18 @@ def _download(remote: RemoteFile, path: Path, root: Path | None) -> None:
                 downloader(remote.address, _Limited(stream, limit, remote), None)
             return
         except (requests.RequestException, ConnectionError, TimeoutError) as error:
-            if pause is None or _is_final(error):
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            reason = (
+                f"no connection ({type(error).__name__})"
+                if status is None
+                else f"the server answered {status}"
+            )
+            # 4xx will be the answer next time, too, but for `too many requests`.
+            if pause is None or (status is not None and 400 <= status < 500 and status != 429):
                 raise DataError(
-                    f"cannot get {remote.name} from {remote.address}: {_reason(error)}. "
-                    f"{_by_hand(remote, root)}"
+                    f"cannot get {remote.name} from {remote.address}: {reason}. {_by_hand(remote, root)}"
                 ) from error
             time.sleep(pause)
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the server's answer will be the same next time: 4xx, but not `too many requests`."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return status is not None and 400 <= status < 500 and status != 429
-
-
-def _reason(error: Exception) -> str:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is not None:
-        return f"the server answered {status}"
-    return f"no connection ({type(error).__name__})"
 
 
 def _by_hand(remote: RemoteFile, root: Path | None) -> str:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -64,10 +64,6 @@ class SummarySplit:
         """The examples by column of the prepared files."""
         return {"id": self.ids, "document": self.documents, "summaries": self.summaries}
 
-    def rows(self) -> Iterator[Row]:
-        """The examples, one by one."""
-        return zip(self.ids, self.documents, self.summaries, strict=True)
-
 
 @dataclass(frozen=True, kw_only=True)
 class SummarySet(DataSet):
@@ -103,11 +99,9 @@ class SummarySet(DataSet):
         """Columns or JSON keys of a split's reference summaries."""
         return self.references.get(split) or self.references[""]
 
-    def describe(self, splits: Mapping[str, SummarySplit]) -> dict[str, Any]:
-        """What meta.json says of the rows, so that `load` can compare it."""
-        return {"rows": {split: len(rows) for split, rows in splits.items()}, "sha256": fingerprint(splits)}
-
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
+        import pyarrow as pa
+
         from redrop.data.summarization_files import read_rows
         from redrop.data.summarization_tokenizer import learn_tokenizer
 
@@ -128,17 +122,13 @@ class SummarySet(DataSet):
         train = train.take(range(0, len(train), math.ceil(len(train) / self.learned_on)))
         texts = itertools.chain(train.documents, itertools.chain.from_iterable(train.summaries))
         tokenizer = learn_tokenizer(texts, self.vocabulary)
-        types = {"id": "string", "document": "string", "summaries": "texts"}
-        files = {
-            f"{name}.parquet": base.parquet_writer(split.columns(), types, row_group_size=10_000)
-            for name, split in splits.items()
-        }
+        files = base.parquet_files(splits, {"summaries": pa.list_(pa.string())}, row_group_size=10_000)
         written = tokenizer.to_str()
         return files | {TOKENIZER_FILE: base.text_writer(written)}, {
             "counts": counts,
             "vocabulary": tokenizer.get_vocab_size(),
             "tokenizer_sha256": hashlib.sha256(written.encode("utf-8")).hexdigest(),
-            **self.describe(splits),
+            **base.facts_of(splits),
         }
 
     def _decode(self, folder: Path, meta: Mapping[str, Any]) -> SummaryData:
@@ -150,7 +140,7 @@ class SummarySet(DataSet):
         tokenizer = folder / TOKENIZER_FILE
         if not tokenizer.is_file():
             raise DataError(f"{tokenizer} is missing. {self.prepare_again}")
-        found = self.describe(splits) | {"tokenizer_sha256": sha256_file(tokenizer)}
+        found = base.facts_of(splits) | {"tokenizer_sha256": sha256_file(tokenizer)}
         self.verify(folder, meta, found)
         return SummaryData(**self.identity(meta), splits=splits, folder=folder, counts=meta["counts"])
 
@@ -251,8 +241,3 @@ def part(split: SummarySplit, held_out: Mapping[str, int]) -> dict[str, SummaryS
         first += count
     parts["train"] = ranked[first:]
     return {name: split.take(sorted(parts[name])) for name in SPLITS}
-
-
-def fingerprint(splits: Mapping[str, SummarySplit]) -> str:
-    """sha256, in hex, of the rows: `[id, document, [summary, ...]]`."""
-    return base.fingerprint({name: list(split.rows()) for name, split in splits.items()})

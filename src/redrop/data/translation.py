@@ -49,6 +49,10 @@ class ParallelSplit:
     def __len__(self) -> int:
         return len(next(iter(self.raw.values())))
 
+    def columns(self) -> dict[str, list[str]]:
+        """The lists by column, `raw_de`, `raw_en`, `tokenised_de`, ..., languages in the set's order."""
+        return {f"{form}_{code}": lines for form in FORMS for code, lines in getattr(self, form).items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelSet(DataSet):
@@ -120,12 +124,7 @@ class ParallelSet(DataSet):
         self, splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Sequence[str]
     ) -> dict[str, Any]:
         """What meta.json says of the files, so that `load` can compare it."""
-        return {
-            **self.settings,
-            "rows": {name: len(split) for name, split in splits.items()},
-            "symbols": len(vocabulary),
-            "sha256": fingerprint(splits, codes, vocabulary),
-        }
+        return self.settings | {"symbols": len(vocabulary)} | base.facts_of(splits, codes, vocabulary)
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
         from redrop.data.translation_files import read
@@ -134,10 +133,7 @@ class ParallelSet(DataSet):
         cleaned, counts = _clean(self, released, dropped)
         splits, codes = _encode(self, cleaned)
         vocabulary = steps.vocabulary(itertools.chain(*splits["train"].bpe.values()))
-        files = {}
-        for name, split in splits.items():
-            columns = _columns(split)
-            files[f"{name}.parquet"] = base.parquet_writer(columns, dict.fromkeys(columns, "string"))
+        files = base.parquet_files(splits, {})
         files[CODES_FILE] = base.text_writer(codes)
         files[VOCABULARY_FILE] = base.text_writer("".join(f"{symbol}\n" for symbol in vocabulary))
         facts = {"counts": counts, "where_from": dict(self.where_from)}
@@ -200,16 +196,6 @@ class ParallelData(Prepared):
         return f"{sizes}, {len(self.vocabulary):,} symbols; dropped: {dropped or 'none'}"
 
 
-def fingerprint(splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Sequence[str]) -> str:
-    """sha256, in hex, of the pairs, then the merges and the vocabulary.
-
-    A pair is the two raw sentences, the two tokenised and the two in BPE symbols, languages in the
-    set's order.
-    """
-    rows = {name: list(zip(*_columns(split).values(), strict=True)) for name, split in splits.items()}
-    return base.fingerprint(rows, codes, vocabulary)
-
-
 def _clean(
     parallel_set: ParallelSet, released: Splits, dropped: Counts
 ) -> tuple[dict[str, ParallelSplit], dict[str, dict[str, int]]]:
@@ -266,8 +252,3 @@ def _encode(
         bpe = {language: steps.apply_codes(codes, lines) for language, lines in split.tokenised.items()}
         encoded[name] = replace(split, bpe=bpe)
     return encoded, codes
-
-
-def _columns(split: ParallelSplit) -> dict[str, list[str]]:
-    """The lists by column, `raw_de`, `raw_en`, `tokenised_de`, ..."""
-    return {f"{form}_{code}": lines for form in FORMS for code, lines in getattr(split, form).items()}

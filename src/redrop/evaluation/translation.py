@@ -19,10 +19,10 @@ import importlib.metadata
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from redrop.record import Metric
 
@@ -37,7 +37,6 @@ SAMPLES = 1000
 SEED = 12345
 """Of the paired bootstrap, sacrebleu's default."""
 
-_SEED_VARIABLE = "SACREBLEU_SEED"
 _TYPOGRAPHIC = re.compile("[\u2018-\u201f\u2026\u2039\u203a\u00ab\u00bb]")
 """Quotes, the apostrophe and the ellipsis that are not ASCII."""
 _COMPOUND = re.compile(r"(\S)-(\S)")
@@ -66,11 +65,6 @@ class PairedBootstrap:
     """Sentences."""
     signature: str
     """sacrebleu's, with the number of resamples (`bs`) and the seed."""
-
-    @property
-    def difference(self) -> float:
-        """System minus baseline."""
-        return self.system - self.baseline
 
 
 def split_compounds(line: str) -> str:
@@ -178,15 +172,9 @@ def paired_bootstrap(
     n = _paired(system, references)
     _paired(baseline, references)
     systems = [("baseline", _text(metric, baseline)), ("system", _text(metric, system))]
-    with _seeded(seed):
-        test = PairedTest(
-            systems,
-            {metric: _scorer(metric, language)},
-            [_text(metric, references)],
-            test_type="bs",
-            n_samples=samples,
-        )
-        signatures, results = test()
+    with mock.patch.dict(os.environ, SACREBLEU_SEED=str(seed)):
+        scorers, texts = {metric: _scorer(metric, language)}, [_text(metric, references)]
+        signatures, results = PairedTest(systems, scorers, texts, test_type="bs", n_samples=samples)()
     # sacrebleu calls both BLEU scores `BLEU`; there is only one metric here, whatever its name.
     (signature,) = signatures.values()
     ((before, after),) = (found for name, found in results.items() if name != "System")
@@ -235,17 +223,3 @@ def _detokeniser(language: str):
     from sacremoses import MosesDetokenizer
 
     return MosesDetokenizer(lang=language)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """sacrebleu's seed, for the length of a block."""
-    before = os.environ.get(_SEED_VARIABLE)
-    os.environ[_SEED_VARIABLE] = str(seed)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_SEED_VARIABLE]
-        else:
-            os.environ[_SEED_VARIABLE] = before

@@ -36,6 +36,8 @@ TOY_SIZES = {
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """How everything of ``transformers`` is loaded: from the folder alone, and no code that lies in it."""
+WEIGHTS = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True, **LOCAL}
+"""How weights are: no pickles, and as float32 whatever they were released in."""
 
 
 @contextlib.contextmanager
@@ -91,21 +93,14 @@ def load_encoder(
             model, found = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 config=config,
-                use_safetensors=True,
-                dtype=torch.float32,
                 ignore_mismatched_sizes=True,  # a head of another size; all heads are drawn anew
-                output_loading_info=True,
-                **LOCAL,
+                **WEIGHTS,
             )
+            lacking = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
             body = f"{model.base_model_prefix}."
-            refuse_random(name for name in _without_weights(found) if name.startswith(body))
+            refuse_random(name for name in sorted(lacking) if name.startswith(body))
         _draw_head(model)
         return model
-
-
-def _without_weights(found: dict[str, Any]) -> list[str]:
-    """Names of the parameters that the folder has nothing for, or something of another size."""
-    return sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
 
 
 def refuse_random(names: Iterable[str]) -> None:

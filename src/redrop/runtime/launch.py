@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,14 +21,13 @@ from redrop.record import (
     PROVENANCE,
     SPEC,
     curve_text,
-    is_recorded,
     metrics_document,
     read_json,
     write_json,
 )
 from redrop.runtime import gpu
 from redrop.runtime.environment import provenance
-from redrop.runtime.pool import Pool, RunLock
+from redrop.runtime.pool import Pool, RunLock, is_settled
 from redrop.spec import RunSpec
 from redrop.training.assembly import make_trainer
 from redrop.training.checkpoint import Checkpoint
@@ -74,15 +72,13 @@ def automatic(leased: gpu.Device | None) -> str:
         log.info("device: GPU %s, leased for this process", leased)
         return "cuda"
     if leased is not None:
-        build, remedy = (
-            "without CUDA",
-            "install a CUDA build of torch (https://pytorch.org/get-started/locally)",
-        )
-        if torch.version.cuda is not None:
-            build = f"for CUDA {torch.version.cuda}"
-            remedy = "see whether `nvidia-smi` works, names that GPU and reports a driver that is new enough"
+        build = "without CUDA" if torch.version.cuda is None else f"for CUDA {torch.version.cuda}"
+        remedy = "see whether `nvidia-smi` works, names that GPU and reports a driver that is new enough"
+        if torch.version.cuda is None:
+            remedy = "install a CUDA build of torch (https://pytorch.org/get-started/locally)"
+        who = "" if leased in gpu.driver_devices() else ", as REDROP_GPUS says and the driver does not"
         raise ConfigError(
-            f"--device: GPU {leased} is there{_says_who(leased)}, but this torch ({torch.__version__}, built "
+            f"--device: GPU {leased} is there{who}, but this torch ({torch.__version__}, built "
             f"{build}) cannot use it; {remedy}, or train on the CPU with --device cpu (in a "
             "workflow: REDROP_GPUS='')"
         )
@@ -94,10 +90,6 @@ def automatic(leased: gpu.Device | None) -> str:
         why = "a Mac's own is not used: results on it were never compared; --device mps tries it"
     log.info("device: the CPU, as there is no GPU to use (%s)", why)
     return "cpu"
-
-
-def _says_who(leased: gpu.Device) -> str:
-    return "" if leased in gpu.driver_devices() else ", as REDROP_GPUS says and the driver does not"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +116,7 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
     already holds this run's record is left as it is; one that holds another run's is refused with
     ``RecordError``.
     """
-    if is_recorded(out, spec):
-        checkpoint_of(spec, workplace).delete()  # what a process killed just after it had written them left
-        if pool is not None:
-            shutil.rmtree(pool.place(spec.run), ignore_errors=True)  # likewise
+    if is_settled(spec, out, workplace.checkpoints, pool):
         return True
     check_writable(out if pool is None else pool.folder)
     check_writable(workplace.checkpoints)
@@ -152,14 +141,6 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
             log.exception("%s: left to its own job", leader.run)  # this job must not fail for another's run
             failed.add(leader.run)
 
-    def collected() -> bool:
-        found = pool.collect(spec, out)
-        if found:  # whoever trained it may have been killed before it did
-            checkpoint_of(spec, workplace).delete()
-        return found
-
-    if collected():
-        return True
     while not pool.finished(spec.run) and not (out / METRICS).exists():  # another job of it may have
         lead = pool.lead(spec, suitable, workplace.should_stop)
         if lead is not None:
@@ -172,7 +153,7 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
             break
         attempt(*lead)
     # Last of all: a job that is killed while it goes on loses what it declares, but not what is in the pool.
-    return collected() or (out / METRICS).exists()
+    return is_settled(spec, out, workplace.checkpoints, pool)
 
 
 def train_pack(leader: RunSpec, lock: RunLock, workplace: Workplace, pool: Pool) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from redrop.record import Metric
 from redrop.spec import RunSpec
 from redrop.streams import NumpyStream
 from redrop.training.finished import measure_finished
-from redrop.training.released import ReleasedModelTask
+from redrop.training.released import ReleasedModelTask, curve_metric, loss_metrics, measured_rows
 from redrop.training.run import Run
 from redrop.training.sources import Source, ready_task
 
@@ -59,7 +60,12 @@ class Classification(ReleasedModelTask):
         self.updates = self.last_update = spec.schedule.updates_on(len(self.train))
         self.every = batches_an_epoch(len(self.train), spec.schedule.batch_size)
         self._check_length()
-        self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
+        schedule = spec.schedule
+        self._batches = functools.lru_cache(1)(
+            lambda epoch: epoch_batches(
+                self.train.lengths, schedule.batch_size, schedule.bucket_batches, spec.seed, epoch
+            )
+        )
         self.start([self.train, *(tokens for tokens, _, _ in self.dev.values())], self._rehearse)
 
     def _rehearse(self) -> None:
@@ -107,13 +113,7 @@ class Classification(ReleasedModelTask):
     def next_batch(self, update: int) -> np.ndarray:
         """Numbers of the examples of an update."""
         epoch, place = divmod(update, self.every)
-        if self._epoch[0] != epoch:
-            schedule = self.spec.schedule
-            batches = epoch_batches(
-                self.train.lengths, schedule.batch_size, schedule.bucket_batches, self.spec.seed, epoch
-            )
-            self._epoch = (epoch, batches)
-        return self._epoch[1][place]
+        return self._batches(epoch)[place]
 
     def batches(self, update: int) -> Iterator[tuple[ExampleBatch, float]]:
         """The next examples."""
@@ -168,28 +168,17 @@ class Classification(ReleasedModelTask):
         examples = {name: len(labels) for name, (_, labels, _) in self.dev.items()}
         names = METRICS[self.spec.task]
         main = next(iter(examples))
-        rows = [row for row in run.curve if row["val_loss"] is not None]
-        last = rows[-1] if rows and run.reason is None else None
+        rows, last = measured_rows(run)
         best = max(rows, key=lambda row: row[names[0]], default=None)
-        found = {}
-        for split, suffix in zip(examples, ("", "_mismatched"), strict=False):
-            for name in names:
-                key, n = name + suffix, examples[split]
-                found[key] = _metric(last, key, n, split, True, f"{name}, no dropout, at the end")
-                how = f"{name}, no dropout, at the evaluation with the highest {names[0]}"
-                found[f"{key}_best"] = _metric(best, key, n, split, True, how)
-        found["score"], found["score_best"] = found[names[0]], found[f"{names[0]}_best"]
         what = "squared error" if names[0] in CORRELATIONS else "cross entropy, nats an example"
-        lowest = min(rows, key=lambda row: row["val_loss"], default=None)
-        for key, row, when in (("val_loss_last", last, "at the end"), ("val_loss_best", lowest, "lowest")):
-            signature = f"mean {what}, no dropout, {when}"
-            found[key] = _metric(row, "val_loss", examples[main], main, False, signature)
-        return found
-
-
-def _metric(row: dict[str, Any] | None, key: str, n: int, split: str, higher: bool, signature: str) -> Metric:
-    value = None if row is None else row[key]
-    return Metric(value=value, n=n, split=split, higher_is_better=higher, signature=signature)
+        found = loss_metrics(run, examples[main], main, f"{what}, no dropout")
+        for (split, n), suffix in zip(examples.items(), ("", "_mismatched"), strict=False):
+            for name in names:
+                key = name + suffix
+                found[key] = curve_metric(last, key, n, split, True, f"{name}, no dropout, at the end")
+                how = f"{name}, no dropout, at the evaluation with the highest {names[0]}"
+                found[f"{key}_best"] = curve_metric(best, key, n, split, True, how)
+        return found | {"score": found[names[0]], "score_best": found[f"{names[0]}_best"]}
 
 
 def splits(spec: RunSpec, task: TaskData) -> tuple[Split, dict[str, Split]]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
 import statistics
 import time
@@ -20,12 +17,13 @@ from redrop.evaluation.landscape import landscape_slice
 from redrop.objectives.cross_entropy import task_losses
 from redrop.record import Metric
 from redrop.streams import derive_seed
+from redrop.training.released import PREDICTIONS, table_file
 
 if TYPE_CHECKING:
     from redrop.training.classification import Classification
     from redrop.training.run import Run
 
-PREDICTIONS, LANDSCAPE = "predictions.csv.gz", "landscape.json"
+LANDSCAPE = "landscape.json"
 LANDSCAPE_EXAMPLES = 512
 """Development examples, the first ones, that the landscape slice is measured on."""
 LATENCY_PASSES = 20
@@ -38,17 +36,16 @@ def measure_finished(task: Classification, run: Run) -> None:
     run.files[PREDICTIONS] = predictions_file(task, outputs)
     main = next(iter(task.dev))
     labels = task.dev[main][1]
+    values = {}
     if task.task.labels:
         error = calibration_error(outputs[main].astype(np.float64), labels)
-        run.extra["calibration_error"] = Metric(
-            value=error,
-            n=len(labels),
-            split=main,
-            higher_is_better=False,
-            signature=f"expected calibration error, {BINS} equal bins, no dropout",
-        )
+        values["calibration_error"] = error, f"expected calibration error, {BINS} equal bins, no dropout"
     if spec.evaluation.inconsistency_passes:
-        measure_inconsistency(task, run, main)
+        values |= measure_inconsistency(task, main)
+    for name, (value, signature) in values.items():
+        run.extra[name] = Metric(
+            value=value, n=len(labels), split=main, higher_is_better=False, signature=signature
+        )
     if spec.evaluation.landscape_points:
         document = landscape(task, main)
         run.files[LANDSCAPE] = (json.dumps(document, sort_keys=True) + "\n").encode()
@@ -79,9 +76,12 @@ def landscape(task: Classification, main: str) -> dict[str, Any]:
     return document
 
 
-def measure_inconsistency(task: Classification, run: Run, split: str) -> None:
-    """Divergence between dropout passes and to the dropout-free one, over a development split."""
-    tokens, labels, _ = task.dev[split]
+def measure_inconsistency(task: Classification, split: str) -> dict[str, tuple[float, str]]:
+    """Divergence between dropout passes and to the dropout-free one, over a development split.
+
+    Metric -> its value and how it was computed.
+    """
+    tokens = task.dev[split][0]
     size, order = task.spec.evaluation.batch_size, np.argsort(tokens.lengths, kind="stable")
 
     def batches() -> Iterator[dict[str, torch.Tensor]]:
@@ -92,35 +92,30 @@ def measure_inconsistency(task: Classification, run: Run, split: str) -> None:
 
     found = inconsistency.measure(task.model, batches(), derive_seed(task.spec.seed, "inconsistency"))
     distance = "symmetric KL, nats" if task.task.labels else "squared difference"
+    between = f"{distance}, between the outputs of"
     values = {
-        "inconsistency": (found.between_passes, f"{distance}, between the outputs of two dropout passes"),
+        "inconsistency": (found.between_passes, f"{between} two dropout passes"),
         "inconsistency_to_evaluation": (
             found.to_evaluation,
-            f"{distance}, between the outputs of a dropout pass and of the pass without",
+            f"{between} a dropout pass and of the pass without",
         ),
     }
     for kind, layers in (("hidden", found.hidden), ("attention", found.attention)):
         for number, value in enumerate(layers, 1):
-            values[f"inconsistency_{kind}_{number}"] = (
-                value,
-                f"mean squared error between two dropout passes, layer {number}",
-            )
-    for name, (value, signature) in values.items():
-        run.extra[name] = Metric(
-            value=value, n=len(labels), split=split, higher_is_better=False, signature=signature
-        )
+            how = f"mean squared error between two dropout passes, layer {number}"
+            values[f"inconsistency_{kind}_{number}"] = (value, how)
+    return values
 
 
 def predictions_file(task: Classification, outputs: dict[str, np.ndarray]) -> bytes:
     """Every development example's label and outputs as compressed csv; equal predictions, equal bytes."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     width = next(iter(outputs.values())).shape[1]
-    writer.writerow(["split", "idx", "label", *(f"output_{k}" for k in range(width))])
-    for name, (_, labels, idx) in task.dev.items():
-        for number, label, row in zip(idx, labels, outputs[name], strict=True):
-            writer.writerow([name, number, label, *(f"{value:.6g}" for value in row)])
-    return gzip.compress(text.getvalue().encode(), mtime=0)
+    rows = (
+        (name, number, label, *(f"{value:.6g}" for value in row))
+        for name, (_, labels, idx) in task.dev.items()
+        for number, label, row in zip(idx, labels, outputs[name], strict=True)
+    )
+    return table_file(["split", "idx", "label", *(f"output_{k}" for k in range(width))], rows)
 
 
 def latency_ms(task: Classification, split: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+import functools
 import signal
 import sys
 from contextlib import nullcontext
@@ -11,9 +11,8 @@ from pathlib import Path
 
 from redrop.errors import ConfigError, storage_error
 from redrop.places import Places, is_prepared
-from redrop.record import is_recorded
 from redrop.runtime import gpu
-from redrop.runtime.pool import PACK_ON_ACCELERATOR, Pool
+from redrop.runtime.pool import PACK_ON_ACCELERATOR, Pool, is_settled
 from redrop.spec import RunSpec
 from redrop.verbs.shared import AddVerb, positive, seconds
 
@@ -35,13 +34,7 @@ def train(arguments: argparse.Namespace) -> None:
     out = arguments.out
     pool = None if arguments.pool is None else Pool(arguments.pool, runs=out.parent)
     checkpoints = arguments.checkpoints or out / "checkpoints"
-
-    def is_done() -> bool:
-        done = (pool is not None and pool.collect(spec, out)) or is_recorded(out, spec)
-        if done:
-            shutil.rmtree(checkpoints / spec.run, ignore_errors=True)  # left by a process that was killed
-        return done
-
+    is_done = functools.partial(is_settled, spec, out, checkpoints, pool)
     if is_done():
         return  # before torch is imported: this is what most jobs of a sweep do
 
@@ -107,11 +100,7 @@ def add(verb: AddVerb) -> None:
         " (default: 20 on a GPU, each alone on a CPU)",
     )
     made.add_argument(
-        "--checkpoint-every",
-        type=seconds,
-        default=60.0,
-        metavar="SECONDS",
-        help="default: %(default)s",
+        "--checkpoint-every", type=seconds, default=60.0, metavar="SECONDS", help="default: %(default)s"
     )
     made.add_argument(
         "--device",

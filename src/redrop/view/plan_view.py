@@ -40,18 +40,19 @@ def _studies(e: Estimate) -> Table:
         unit = "GPU hours" if e.device.kind == "cuda" else "core hours"
         table.columns += [Column(unit, right=True), Column("longest run", right=True, spare=True)]
 
-    def row(name: str, runs: int, left: int, iterations: int, hours: float | None, longest: str) -> None:
+    def row(name: str, counts: list[int], hours: float | None, longest: str) -> None:
         times = [] if hours is None else [f"{hours:,.1f}", longest]
-        table.row(name, f"{runs:,}", f"{left:,}", f"{iterations:,}", *times)
+        table.row(name, *(f"{count:,}" for count in counts), *times)
 
     for study in e.studies:
-        row(study.name, study.runs, study.left, study.iterations, study.hours, duration(HOUR * study.longest))
+        counts = [getattr(study, what) for what in COUNTS]
+        row(study.name, counts, study.hours, duration(HOUR * study.longest))
         for text in _protocols(study):
             table.row(f"  {text}", style="dim")
         for name in sorted(study.unknown):
             table.row(f"  no estimate for {name}: its size is not known", style="yellow")
     sums = [sum(getattr(study, what) for study in e.studies) for what in COUNTS]
-    row("total", *sums, e.hours, "")
+    row("total", sums, e.hours, "")
     return table
 
 

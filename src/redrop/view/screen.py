@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-GAP = "  "
-FEWEST = 12
-"""Characters of a column that folds, at least."""
 ENDLESS = 100_000
 """Characters of a line that is not broken."""
 
@@ -38,14 +35,6 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
-    """Cells, and a style of rich's for all of them."""
-
-    cells: tuple[str, ...]
-    style: str = ""
-
-
-@dataclass(frozen=True)
 class Line:
     """A paragraph; spaces that it begins with indent all of it."""
 
@@ -57,14 +46,33 @@ class Line:
 
 @dataclass
 class Table:
-    """Columns and rows; a row of one cell is a heading of those that follow."""
+    """Columns, and rows with a style of rich's; a row of one cell is a heading of those that follow."""
 
     columns: Sequence[Column]
-    rows: list[Row] = field(default_factory=list)
+    rows: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
 
     def row(self, *cells: object, style: str = "") -> None:
         """Add a row."""
-        self.rows.append(Row(tuple(map(str, cells)), style))
+        self.rows.append((tuple(map(str, cells)), style or ("bold" if len(cells) == 1 else "")))
+
+    def grid(self, shown: Sequence[int]) -> RichTable:
+        """These columns of it."""
+        names = [column.name for column in self.columns]
+        grid = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(names))
+        grid.header_style = "dim"
+        for number in shown:
+            column = self.columns[number]
+            cells = [names[number], *(cells[number] for cells, _ in self.rows if number < len(cells))]
+            grid.add_column(
+                column.name,
+                justify="right" if column.right else "left",
+                min_width=None if column.folds else max(map(cell_len, cells)),
+                no_wrap=not column.folds,
+                overflow="fold",
+            )
+        for cells, style in self.rows:
+            grid.add_row(*(Text(cells[number], style) for number in shown if number < len(cells)))
+        return grid
 
 
 Block = Line | Table
@@ -104,52 +112,19 @@ def _print(console: Console, block: Block, everything: bool = False) -> None:
 
 
 def _print_table(console: Console, table: Table, everything: bool) -> None:
-    """Headings over the whole width; on a terminal without the columns that are not worth their place."""
-    columns = table.columns
-    full = [row.cells for row in table.rows if len(row.cells) > 1]
+    """On a terminal without the columns that are not worth their place, the last of them first."""
+    full = [cells for cells, _ in table.rows if len(cells) > 1]
     shown = [
         number
-        for number, column in enumerate(columns)
+        for number, column in enumerate(table.columns)
         if not (column.decoration if everything else all(cells[number] == column.hide for cells in full))
     ]
-    names = [column.name for column in columns]
-    natural = {number: max(cell_len(cells[number]) for cells in [names, *full]) for number in shown}
-    widths = {number: natural[number] for number in shown if not columns[number].spare}
-    for number in (number for number in shown if columns[number].spare):
-        least = min(FEWEST, natural[number]) if columns[number].folds else natural[number]
-        if _total(widths) + len(GAP) + least <= console.width:
-            widths[number] = natural[number]
-    _shrink(widths, [number for number in widths if columns[number].folds], console.width)
-    made = [Row(tuple(names), "dim"), *table.rows] if any(names) else table.rows
-    for heading, rows in itertools.groupby(made, lambda row: len(row.cells) == 1):
-        part = _grid([(widths[number], columns[number].right) for number in sorted(widths)])
-        for row in rows:
-            if heading:
-                console.print(Text(row.cells[0], row.style or "bold"))
-            else:
-                part.add_row(*(Text(row.cells[number], row.style) for number in sorted(widths)))
-        if not heading:
-            console.print(part)
-    left_out = [names[number] for number in shown if number not in widths and names[number]]
-    if left_out:
-        console.print(Text(f"(left out for want of width: {', '.join(left_out)})", "dim"))
-
-
-def _grid(columns: Sequence[tuple[int, bool]]) -> RichTable:
-    grid = RichTable.grid(padding=(0, len(GAP), 0, 0))
-    for width, right in columns:
-        grid.add_column(width=width, justify="right" if right else "left", overflow="fold")
-    return grid
-
-
-def _total(widths: dict[int, int]) -> int:
-    return sum(widths.values()) + len(GAP) * (len(widths) - 1)
-
-
-def _shrink(widths: dict[int, int], folding: Sequence[int], available: int) -> None:
-    """Take what is too much from the widest column that folds, again and again."""
-    while _total(widths) > available:
-        widest = max(folding, key=lambda number: widths[number], default=None)
-        if widest is None or widths[widest] <= FEWEST:
-            return
-        widths[widest] -= 1
+    spare, left_out = [number for number in shown if table.columns[number].spare], []
+    endless = console.options.update(width=ENDLESS)
+    while spare and Measurement.get(console, endless, table.grid(shown)).minimum > console.width:
+        left_out.insert(0, table.columns[spare[-1]].name)
+        shown.remove(spare.pop())
+    console.print(table.grid(shown))
+    if any(left_out):
+        names = ", ".join(filter(None, left_out))
+        console.print(Text(f"(left out for want of width: {names})", "dim"))

@@ -41,6 +41,27 @@ NATS = {"gap_last": "gap of ", "overfitting": "rise above the best of ", "larges
 """Metrics in nats that are no loss -> what a row is called."""
 
 
+def unit_of(metric: str) -> str:
+    """What differences of a metric are counted in."""
+    if metric == SCORE:
+        return "points"
+    if metric == "iteration_of_best" or ITERATIONS_TO.fullmatch(metric):
+        return "iterations"
+    nats = metric in NATS or metric.endswith(("_last", "_best"))
+    return style.NATS if nats else metric.replace("_", " ")
+
+
+def scale_differences(axes: Axes, unit: str) -> None:
+    """An x axis of differences, with a line at 0."""
+    if unit == style.NATS:
+        axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.6)
+        ends = [-1, -0.1, -LINEAR, 0, LINEAR, 0.1, 1]
+        axes.set_xticks(ends, [f"{end:+g}".replace("-", "\N{MINUS SIGN}") if end else "0" for end in ends])
+        axes.set_xticks([], minor=True)
+    axes.axvline(0.0, color=style.GREY, linewidth=0.8, zorder=1)
+    axes.set_xlabel(f"difference ({unit}); right of 0: as the claim says")
+
+
 @dataclass(frozen=True)
 class _Line:
     judgement: Judgement
@@ -48,13 +69,7 @@ class _Line:
 
     @property
     def unit(self) -> str:
-        metric = self.judgement.claim.metric
-        if metric == SCORE:
-            return "points"
-        if metric == "iteration_of_best" or ITERATIONS_TO.fullmatch(metric):
-            return "iterations"
-        nats = metric in NATS or metric.endswith(("_last", "_best"))
-        return style.NATS if nats else metric.replace("_", " ")
+        return unit_of(self.judgement.claim.metric)
 
     @property
     def section(self) -> str:
@@ -96,13 +111,7 @@ def draw(data: StudyResults) -> Drawing:
 
 def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
     """Draw the comparisons of one unit; what was drawn."""
-    if unit == style.NATS:
-        axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.6)
-        ends = [-1, -0.1, -LINEAR, 0, LINEAR, 0.1, 1]
-        axes.set_xticks(ends, [f"{end:+g}".replace("-", "\N{MINUS SIGN}") if end else "0" for end in ends])
-        axes.set_xticks([], minor=True)
-    axes.axvline(0.0, color=style.GREY, linewidth=0.8, zorder=1)
-    axes.set_xlabel(f"difference ({unit}); right of 0: as the claim says")
+    scale_differences(axes, unit)
     rows: list[Row] = []
     ticks: dict[int, str] = {}
     side, y = axes.get_yaxis_transform(), 0
