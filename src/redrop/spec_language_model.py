@@ -76,8 +76,11 @@ class ResidualGPTSpec(DropoutSchedule):
     """Whether the output layer shares the token embedding's matrix."""
     attention_scale: one_of("head", "model")
     """Scores are divided by the root of the ``head`` width or of the ``model`` width."""
-    initialisation: one_of("nanogpt", "torch")
-    """``nanogpt``: N(0, 0.02), residual projections smaller; ``torch``: each layer's default."""
+    initialisation: one_of("nanogpt", "nanogpt-pairs", "torch")
+    """``nanogpt``: N(0, 0.02), residual projections smaller, by the blocks; ``torch``: each layer's default.
+
+    ``nanogpt-pairs``: by the attention/MLP pairs, so that a model of half as many double blocks starts alike.
+    """
     initialisation_seed: one_of("run", "stream")
     """``run``: torch's generator seeded with the run's seed itself, as nanoGPT does; ``stream``: derived."""
     last_mlp_input: one_of("own", "second")

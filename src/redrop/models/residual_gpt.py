@@ -151,9 +151,10 @@ class ResidualGPT(nn.Module):
         self.lm_head = nn.Linear(spec.n_embd, vocab_size, bias=spec.bias != "none")
         if spec.tied_embedding:
             self.wte.weight = self.lm_head.weight
-        if spec.initialisation == "nanogpt":
+        if spec.initialisation != "torch":
             self.apply(_initialise)
-            branches = 2 * spec.n_block if "mlp" in spec.block else spec.n_block
+            depth = spec.n_block if spec.initialisation == "nanogpt" else spec.n_layer
+            branches = 2 * depth if "mlp" in spec.block else depth
             deviation = 0.02 / math.sqrt(branches)
             for name, parameter in self.named_parameters():
                 if name.endswith("c_proj.weight"):

@@ -123,7 +123,7 @@ def environment(folder: ResultsFolder) -> jinja2.Environment:
         "counted": verdicts.counted,
         "sentence": sentences.sentence,
         "signed": sentences.signed,
-        "unit_of": lambda claim: sentences.WORDS.get(claim.metric, sentences.OTHER)[2],
+        "unit_of": lambda claim: sentences.words_of(claim.metric)[2],
         "claim_figures": claim_figures,
         "relative": folder.relative,
         "embedded": embedded,

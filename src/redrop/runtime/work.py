@@ -166,7 +166,8 @@ def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Parts:
         dev = task.rows["train"] - round(examples / spec.data.train_fraction)
     scored = 1 + math.ceil(updates / math.ceil(examples / s.batch_size))
     # At the end: predictions; two dropout passes and one without; points of the landscape on some examples.
-    seen = dev * (scored + 1 + 3 * e.inconsistency_passes) + e.landscape_points * min(LANDSCAPE_EXAMPLES, dev)
+    moves = e.landscape_points * e.landscape_directions
+    seen = dev * (scored + 1 + 3 * e.inconsistency_passes) + moves * min(LANDSCAPE_EXAMPLES, dev)
     return step, forward(seen, long_dev, seen / e.batch_size), Work(), shape.parameters
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from redrop.methods import regulariser_of
-from redrop.objectives.terms import NAMES, terms_of
+from redrop.objectives.terms import NAMES, risen, terms_of
 from redrop.optimisers import make_optimiser
 from redrop.record import Metric
 from redrop.training.checkpoint import Checkpoint
@@ -52,6 +52,7 @@ class Trainer:
         self.task.begin_training()
         scale = self.run.dropout_scale(self.iteration)
         total = torch.zeros((), device=self.device)
+        rise = risen(spec.objective, self.iteration, self.task.updates)
         self.optimiser.zero_grad(set_to_none=True)
         if self.regulariser is not None:
             self.regulariser.update = self.iteration
@@ -63,7 +64,7 @@ class Trainer:
                 self.task.scaled(scale),
                 terms_of(self.model, batch, spec.objective, **options) as terms,
             ):
-                loss = terms.total(spec.objective, share)
+                loss = terms.total(spec.objective, share, rise)
                 self.scaler.scale(loss).backward()
             total += loss.detach()
             for number, name in enumerate(NAMES):
