@@ -139,7 +139,7 @@ def passes(group: Group) -> float:
     schedule = group.spec.schedule
     names = ("epochs", "updates", "last_iteration")
     length = next(found for name in names if (found := getattr(schedule, name, None)) is not None)
-    return passes_of(group.spec.objective.name) * length
+    return passes_of(group.spec.objective) * length
 
 
 def _one_device(first: Sequence[Group], second: Sequence[Group], seed: int) -> bool:
