@@ -89,8 +89,8 @@ class Classification(ReleasedModelTask):
                 limit -= first + 1  # positions begin after the padding's, as RoBERTa's do
         longest = max(tokens.lengths.max() for tokens in (self.train, *(t for t, _, _ in self.dev.values())))
         if limit is not None and longest > limit:
-            said = f"{self.spec.data.max_length} lets through inputs of {longest}, but the model has {limit}"
-            raise ConfigError(f"data.max_length: {said} positions; give at most {limit}")
+            said = f"lets through inputs of {longest} tokens, but the model has {limit} positions"
+            raise ConfigError(f"data.max_length: {self.spec.data.max_length} {said}; give at most {limit}")
 
     def inputs(self, tokens: Tokens, examples: np.ndarray) -> dict[str, torch.Tensor]:
         """A padded batch on the device, with what this model takes."""
