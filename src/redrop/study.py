@@ -276,7 +276,7 @@ def _tasks(study: Study, selection: dict[str, Any]) -> list[str]:
 def task_names(reads: str) -> list[str]:
     """Names of the corpora, or of the tasks of that kind."""
     from redrop import data
-    from redrop.data.directions import DIRECTIONS
+    from redrop.data.tasks import DIRECTIONS
 
     if reads == "translation":
         return list(DIRECTIONS)
