@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,9 +50,8 @@ class Classification(ReleasedModelTask):
         self.tokenizer = load_tokenizer(spec.model, model_folder, texts)
 
         def encode(split: Split) -> Tokens:
-            return cached_tokens(
-                cache, self.tokenizer, split.sentence1, split.sentence2, spec.data.max_length
-            )
+            limit = spec.data.max_length
+            return cached_tokens(cache, self.tokenizer, split.sentence1, split.sentence2, limit)
 
         self.train, self.train_labels = encode(train), train.labels
         self.dev = {name: (encode(split), split.labels, split.idx) for name, split in dev.items()}
@@ -62,11 +62,8 @@ class Classification(ReleasedModelTask):
         self.every = math.ceil(len(self.train) / spec.schedule.batch_size)
         self._check_length()
         schedule = spec.schedule
-        self._batches = functools.lru_cache(1)(
-            lambda epoch: epoch_batches(
-                self.train.lengths, schedule.batch_size, schedule.bucket_batches, spec.seed, epoch
-            )
-        )
+        sizes = (schedule.batch_size, schedule.bucket_batches)
+        self._batches = functools.lru_cache(1)(partial(epoch_batches, self.train.lengths, *sizes, spec.seed))
         self.start([self.train, *(tokens for tokens, _, _ in self.dev.values())], self._rehearse)
 
     def _rehearse(self) -> None:
