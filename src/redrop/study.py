@@ -113,10 +113,7 @@ def _settings(values: dict[str, dict[str, Any]]) -> dict[str, Setting]:
 
 
 def load_part(name: str, root: Path) -> Study:
-    """The study or part of a study that a config names; raises ``ConfigError`` for an unknown one.
-
-    A part shares the study's file and its runs, and has tables and figures of its own.
-    """
+    """The study that a config names, or a part of it: of the same file and runs, with its own tables."""
     folder = root / "config" / "studies"
     path, part = folder / f"{name}.yaml", None
     if not path.exists():

@@ -101,8 +101,7 @@ def pair_pass(shape: Shape, source: float, target: float) -> float:
 def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork | None:
     """The work of a run of so many updates; None where ``unknown`` names something.
 
-    ``models``: the folder of fetched models, whose configurations are read. ``pack``: language models that
-    are trained together.
+    ``models``: the folder of fetched ones; ``pack``: language models that are trained together.
     """
     if unknown(spec, models) is not None:
         return None
