@@ -13,7 +13,7 @@ RADIUS = 1.0
 
 
 def random_direction(model: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]:
-    """A Gaussian direction, each row (a filter) as long as the weights'; biases and norms rest (Li et al.)."""
+    """A Gaussian direction, each row (a filter) as long as the weights'; biases and norms rest (Li)."""
     generator = torch.Generator().manual_seed(seed)
     direction = {}
     for name, weights in model.named_parameters():
