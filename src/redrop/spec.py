@@ -19,7 +19,7 @@ from redrop import settings
 from redrop.checks import check_choice, check_name, check_range, parse_json
 from redrop.errors import ConfigError
 from redrop.kinds import KINDS, Kind
-from redrop.methods import weights_of
+from redrop.methods import check_method
 from redrop.optimisers import OPTIMISERS
 from redrop.settings import Limits, SectionWithPart, one_of
 
@@ -79,12 +79,7 @@ class RunSpec:
         for key in ("study", "protocol", "config"):
             check_name(key, getattr(self, key))
         check_range("seed", self.seed, 0, 2**63 - 1)
-        for weight in weights_of(self.objective.name):
-            if weight not in self.kind.weights:
-                raise ConfigError(
-                    f"objective.name: {self.objective.name!r} has a term {weight}, but a {self.model.name} "
-                    f"can have no other than {', '.join(self.kind.weights) or 'its own loss'}"
-                )
+        check_method(self)
         self.kind.check(self)
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from redrop.checks import check_name
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.registry import resolve
 from redrop.settings import Count, Limits, Rate, RateOrNull, Section, one_of
@@ -53,10 +54,8 @@ class TextPairDataSpec(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerSpec(Section):
+class TransformerSpec(DropoutSchedule):
     """An encoder-decoder with random weights; ``redrop.models.generation`` builds it."""
-
-    SECTION: ClassVar = "model"
 
     name: one_of("transformer") = "transformer"
     """Which kind of model this is."""

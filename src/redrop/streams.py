@@ -86,13 +86,15 @@ class GlobalStream:
 class MaskStream:
     """Dropout masks of one model: of a ``NumpyStream`` on a CPU, else of a generator on the device."""
 
-    def __init__(self, seed: int, device: torch.device) -> None:
+    def __init__(self, seed: int, device: torch.device, purpose: str = "dropout") -> None:
         self.device = device
-        self._numpy = NumpyStream(seed, "dropout") if device.type == "cpu" else None
+        self.scale = 1.0
+        """What a dropout schedule multiplies the rates by just now; it goes into no checkpoint."""
+        self._numpy = NumpyStream(seed, purpose) if device.type == "cpu" else None
         self.generator: torch.Generator | None = None
         """The generator of an accelerator's stream, which a CUDA graph has to know."""
         if self._numpy is None:
-            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
+            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, purpose))
 
     def mask(self, shape: tuple[int, ...], rate: float, keep_value: float) -> torch.Tensor:
         """A float32 tensor: ``keep_value`` with probability 1 - ``rate``, which is in (0, 1), else 0."""

@@ -73,7 +73,7 @@ class Study:
     title: str
     protocols: dict[str, Protocol] = field(default_factory=dict)
     reads: str = "corpus"
-    """What its runs read, a kind of ``redrop.data.names``: ``corpus``, ``glue``, ``translation``, ..."""
+    """What its runs, or those of this part, read, a kind of ``redrop.data.names``: ``corpus``, ``glue``."""
     tables: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     part: str = ""
@@ -90,7 +90,7 @@ class Study:
         return self.protocols[name]
 
 
-ROW_KEYS = ("config", "tags", "source", "settings")
+ROW_KEYS = ("config", "tags", "source", "note", "settings")
 """What a row may have besides the keys that the study file declares as columns."""
 
 
@@ -102,9 +102,9 @@ def _row_settings(row: dict[str, Any], columns: dict[str, list[str]], source: st
         if key not in columns:
             raise unknown(f"{where}: unknown key {key!r}", key, [*ROW_KEYS, *columns])
         for target in columns[key]:
-            settings[target] = Setting(value, source)
+            settings[target] = Setting(value, source, row.get("note", ""))
     for key, value in row.get("settings", {}).items():
-        settings[key] = Setting(value, source)
+        settings[key] = Setting(value, source, row.get("note", ""))
     return settings
 
 
@@ -133,7 +133,7 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
         raise ConfigError(f"{path}: study: {raw['study']!r} is not the file's name; give {path.stem!r}")
     for view in (raw, *raw.get("parts", {}).values()):  # now, not after all runs are trained
         for folder in ("tables", "figures"):
-            check_presented(str(path), folder, view[folder], raw["reads"])
+            check_presented(str(path), folder, view[folder], view.get("reads", raw["reads"]))
     base = _settings(raw["settings"])
     protocols: dict[str, Protocol] = {}
     for name, part in raw["protocols"].items():
@@ -185,7 +185,8 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
         name, view = f"{name}_{view_name}", views[view_name]
     tables, figures = tuple(view["tables"]), tuple(view["figures"])
     parts = tuple(raw.get("parts", ()))
-    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, root, parts)
+    reads = view.get("reads", raw["reads"])
+    return Study(raw["study"], view["title"], protocols, reads, tables, figures, name, root, parts)
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:

@@ -51,15 +51,17 @@ def _count(node: yaml.Node, counted: dict[int, int]) -> int:
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[str, Any]:
-    loader.flatten_mapping(node)
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue  # <<: what is written out goes before what is merged
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
             raise ConfigError(f"{_place(key_node)}: the key {key!r} is no text; put it in quotes")
         if key in seen:
             raise ConfigError(f"{_place(key_node)}: {key!r} is given twice; keep one of them")
         seen.add(key)
+    loader.flatten_mapping(node)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 

@@ -90,6 +90,8 @@ class CorpusSet(DataSet):
     change: Change = field(default=lambda text: (text, {}), repr=False)
     edition_of: Mapping[str, str] = field(default_factory=dict, hash=False)
     """sha256 of the raw file -> edition, where only the sum tells."""
+    split: Callable[[str], tuple[str, str]] | None = field(default=None, repr=False)
+    """From a text to what is trained and what is validated on; None: nine to one. All symbols are kept."""
     size: Characters | None = None
 
     def prepare(self, raw_folder: Path, folder: Path) -> Corpus:
@@ -100,8 +102,13 @@ class CorpusSet(DataSet):
         for name, split in names.items():
             texts[split], changed = self.change(self.read(raw_folder / name))
             notes |= changed
+        alphabet = ""
+        if self.split is not None:
+            alphabet = texts["train"]
+            texts["train"], texts["validation"] = self.split(alphabet)
         told = {"name": self.name, "origin": source.origin, "edition": source.edition}
-        return prepare_corpus(texts["train"], folder, **told, validation=texts.get("validation"), notes=notes)
+        texts |= {"validation": texts.get("validation"), "alphabet": alphabet}
+        return prepare_corpus(texts.pop("train"), folder, **told, **texts, notes=notes)
 
     def _decode(self, folder: Path, meta: Mapping[str, Any]) -> Corpus:
         return load_corpus(folder)
@@ -173,16 +180,18 @@ def prepare_corpus(
     origin: str,
     edition: str,
     validation: str | None = None,
+    alphabet: str = "",
     notes: Mapping[str, object] | None = None,
 ) -> Corpus:
     """Encode `text` into `folder` and return the corpus, read back and verified.
 
-    With `validation`, `text` is all training text; without, it is split nine to one. `notes` are
+    With `validation`, `text` is all training text; without, it is split nine to one. `alphabet` has
+    characters that get a number even if neither has them. `notes` are
     further facts about the preparation, JSON values, kept in meta.json. Raises DataError when the
     text is empty, too short, or has more than 65,536 different characters.
     """
     train_text, val_text = _split(text, validation, name)
-    vocab = tuple(sorted(set(train_text) | set(val_text)))
+    vocab = tuple(sorted({*train_text, *val_text, *alphabet}))
     if len(vocab) > MAX_VOCAB:
         raise DataError(f"{name} has {len(vocab)} different characters, at most {MAX_VOCAB} fit.")
     train, val = _encode(train_text, vocab), _encode(val_text, vocab)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from redrop.models.attention import TAP, Attention, listening
+from redrop.models.attention import TAP
+from redrop.models.listening import Attention, listening
 from redrop.objectives.consistency import (
     attention_consistency,
     hidden_consistency,

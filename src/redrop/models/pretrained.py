@@ -125,6 +125,21 @@ def set_rates(config: PretrainedConfig, spec: Any, known: Mapping[str, Sequence[
         setattr(config, name, rate)
 
 
+def dropout_rates(model: torch.nn.Module) -> list[tuple[torch.nn.Module, str, float]]:
+    """Where a model keeps its dropout rates while it runs: module, attribute, rate.
+
+    They are ``p`` of torch's dropout modules, and numbers such as ``activation_dropout``, which layers and
+    attentions hand to torch's function. LayerDrop is another thing.
+    """
+    found = []
+    for module in model.modules():
+        dropout = isinstance(module, torch.nn.modules.dropout._DropoutNd)
+        for name, value in vars(module).items():
+            if isinstance(value, float) and (name == "p" if dropout else "dropout" in name):
+                found.append((module, name, value))
+    return found
+
+
 def load_tokenizer(spec: EncoderSpec, folder: Path, texts: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     """The model's own tokenizer; the toy's knows the words of ``texts``."""
     from transformers import AutoTokenizer

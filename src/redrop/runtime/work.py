@@ -110,7 +110,7 @@ def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork
     step, evaluation, decoding, parameters = of_kind[spec.kind.reads](spec, updates, shape, pack)
     # Backward is twice as much as forward, whose passes may be two; checkpointing computes layers once more.
     again = 1 if getattr(spec.schedule, "gradient_checkpointing", False) else 0
-    trained = Work(passes_of(spec.objective.name) * (3 + again) * step.operations, step.calls)
+    trained = Work(passes_of(spec.objective) * (3 + again) * step.operations, step.calls)
     precision = spec.schedule.precision
     return RunWork(trained.times(updates), evaluation, decoding, updates, shape.width, parameters, precision)
 
@@ -165,7 +165,8 @@ def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Parts:
         dev = task.rows["train"] - round(examples / spec.data.train_fraction)
     scored = 1 + math.ceil(updates / math.ceil(examples / s.batch_size))
     # At the end: predictions; two dropout passes and one without; points of the landscape on some examples.
-    seen = dev * (scored + 1 + 3 * e.inconsistency_passes) + e.landscape_points * min(LANDSCAPE_EXAMPLES, dev)
+    moves = e.landscape_points * e.landscape_directions
+    seen = dev * (scored + 1 + 3 * e.inconsistency_passes) + moves * min(LANDSCAPE_EXAMPLES, dev)
     return step, forward(seen, long_dev, seen / e.batch_size), Work(), shape.parameters
 
 

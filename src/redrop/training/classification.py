@@ -61,6 +61,7 @@ class Classification(ReleasedModelTask):
         self.updates = self.last_update = spec.schedule.updates_on(len(self.train))
         self.every = math.ceil(len(self.train) / spec.schedule.batch_size)
         self._check_length()
+        self.validation_size = len(next(iter(self.dev.values()))[1])
         schedule = spec.schedule
         sizes = (schedule.batch_size, schedule.bucket_batches)
         self._batches = functools.lru_cache(1)(partial(epoch_batches, self.train.lengths, *sizes, spec.seed))
@@ -147,6 +148,11 @@ class Classification(ReleasedModelTask):
             if math.isfinite(loss):
                 found = scores(self.task.task, logits, labels)
                 row.update({name + suffix: value for name, value in found.items()})
+
+    def validation_loss(self) -> float:
+        """Of the main development split, a mean over its examples."""
+        tokens, labels, _ = next(iter(self.dev.values()))
+        return task_losses(torch.from_numpy(self.predict(tokens)), torch.tensor(labels)).mean().item()
 
     def finish(self, trainer: Trainer) -> None:
         """Predictions, inconsistency, landscape, latency."""
