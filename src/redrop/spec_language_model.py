@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from redrop.checks import check_name, check_range
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.residual_streams import STREAMS
 from redrop.schedules import Schedule
@@ -38,10 +39,8 @@ class DataSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualGPTSpec(Section):
+class ResidualGPTSpec(DropoutSchedule):
     """The decoder of paper B (arXiv 2410.01019); ``redrop.models.residual_gpt`` gives the equations."""
-
-    SECTION: ClassVar = "model"
 
     name: one_of("residual_gpt") = "residual_gpt"
     """Which model class this is."""
@@ -77,8 +76,11 @@ class ResidualGPTSpec(Section):
     """Whether the output layer shares the token embedding's matrix."""
     attention_scale: one_of("head", "model")
     """Scores are divided by the root of the ``head`` width or of the ``model`` width."""
-    initialisation: one_of("nanogpt", "torch")
-    """``nanogpt``: N(0, 0.02), residual projections smaller; ``torch``: each layer's default."""
+    initialisation: one_of("nanogpt", "nanogpt-pairs", "torch")
+    """``nanogpt``: N(0, 0.02), residual projections smaller, by the blocks; ``torch``: each layer's default.
+
+    ``nanogpt-pairs``: by the attention/MLP pairs, so that a model of half as many double blocks starts alike.
+    """
     initialisation_seed: one_of("run", "stream")
     """``run``: torch's generator seeded with the run's seed itself, as nanoGPT does; ``stream``: derived."""
     last_mlp_input: one_of("own", "second")
@@ -89,13 +91,11 @@ class ResidualGPTSpec(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_embd % self.n_head:
-            raise ConfigError(
-                f"model.n_embd: {self.n_embd} is not a multiple of model.n_head ({self.n_head})"
-            )
+            said = f"{self.n_embd} is not a multiple of model.n_head ({self.n_head})"
+            raise ConfigError(f"model.n_embd: {said}")
         if self.skip4_dropout is not None and self.n_layer % 2:
-            raise ConfigError(
-                f"model.n_layer: {self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
-            )
+            said = f"{self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
+            raise ConfigError(f"model.n_layer: {said}")
 
         if self.sublayers == "attention" and (self.skip2_dropout, self.skip4_dropout) != (None, None):
             raise ConfigError(

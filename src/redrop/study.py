@@ -28,9 +28,8 @@ def project_folder() -> Path:
     for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (folder / "config" / "studies").is_dir():
             return folder
-    raise ConfigError(
-        f"{Path.cwd()} has no config/studies; run redrop in the project's folder or pass --project"
-    )
+    remedy = "run redrop in the project's folder or pass --project"
+    raise ConfigError(f"{Path.cwd()} has no config/studies; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Study:
     title: str
     protocols: dict[str, Protocol] = field(default_factory=dict)
     reads: str = "corpus"
-    """What its runs, or those of this part, read, a kind of ``redrop.data.names``: ``corpus``, ``glue``, ..."""
+    """What its runs, or those of this part, read, a kind of ``redrop.data.names``: ``corpus``, ``glue``."""
     tables: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     part: str = ""
@@ -259,10 +258,8 @@ def _configs(study: Study, protocol: Protocol, selection: dict[str, Any]) -> lis
         selected = {config for config in matched if protocol.tags[config] <= asked}
         if not selected:
             tags = ", ".join(sorted(asked.union(*(protocol.tags[config] for config in matched))))
-            raise ConfigError(
-                f"{where}: every configuration that matches {pattern!r} has tags that the selection does not "
-                f"list; write tags: [{tags}]"
-            )
+            said = f"every configuration that matches {pattern!r} has tags that the selection does not list"
+            raise ConfigError(f"{where}: {said}; write tags: [{tags}]")
         found |= selected
     return [config for config in protocol.rows if config in found]
 

@@ -183,6 +183,21 @@ def test_scales_of_the_initialisation() -> None:
 # --- dropout
 
 
+def test_skip4_can_start_with_the_projections_of_as_many_single_blocks() -> None:
+    """Two double blocks: 0.02 / sqrt(4); four single ones: 0.02 / sqrt(8). All other weights are the same."""
+    usual = spec_of("skip4-0.99", "matched").model
+    alike = spec_of("skip4-0.99-init", "matched").model
+    assert (usual.n_block, replace(alike, initialisation="nanogpt")) == (2, usual)
+    pairs = zip(build(usual, 65, 1).named_parameters(), build(alike, 65, 1).parameters(), strict=True)
+    for (name, wide), narrow in pairs:
+        scale = math.sqrt(2) if name.endswith("c_proj.weight") else 1.0
+        torch.testing.assert_close(narrow * scale, wide)
+    single = spec_of("skip2-0.99", "matched").model
+    same = replace(single, initialisation="nanogpt-pairs")
+    for one, other in zip(build(single, 65, 1).parameters(), build(same, 65, 1).parameters(), strict=True):
+        assert one.equal(other)
+
+
 def test_skip_dropout_is_unscaled_in_training_and_a_factor_in_evaluation() -> None:
     x = torch.full((200, 200), 3.0)
     kept = skip_dropout(x, 0.3, masks())

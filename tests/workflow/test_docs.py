@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import warm
 from redrop.study import load_study, make_spec
 from redrop.yaml_files import read_yaml
 
@@ -37,6 +37,7 @@ METHOD = Page("add-a-method", "src/redrop/methods/hellinger.py", "glue", "toy")
 OTHERS = {
     "nadam": Page("add-an-optimiser", "src/redrop/optimisers/nadam.py", "residual", "authors"),
     "wsd": Page("add-a-schedule", "src/redrop/schedules/wsd.py", "residual", "authors"),
+    "stairs": Page("add-a-dropout-schedule", "src/redrop/dropout_schedules/stairs.py", "residual", "authors"),
     "halved": Page("add-a-residual-variant", "src/redrop/residual_streams/halved.py", "residual", "authors"),
     "gru": Page("add-a-model-kind", "src/redrop/kinds/gru.py", "residual", "authors"),
 }
@@ -79,7 +80,7 @@ def follow(page: Page, project: Path, copy: Path) -> str:
 def python_in(copy: Path, *words: str, text: str | None = None) -> str:
     """Python with the copy's package; its output."""
     environment = os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, *words]
+    command = [warm.python(), *words]
     done = subprocess.run(command, cwd=copy, env=environment, input=text, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -168,6 +169,11 @@ def wsd(found: dict[str, Any]) -> None:
     assert rates[20] == 0.0
 
 
+def stairs(found: dict[str, Any]) -> None:
+    """Also in a pack."""
+    assert len(found["stairs"]["packed"]) == 3
+
+
 def halved(found: dict[str, Any]) -> None:
     assert len(found["halved"]["packed"]) == 3
 
@@ -176,7 +182,7 @@ def gru(found: dict[str, Any]) -> None:
     assert set(found) == {"gru"}
 
 
-@pytest.mark.parametrize(("config", "check"), [(f.__name__, f) for f in (nadam, wsd, halved, gru)])
+@pytest.mark.parametrize(("config", "check"), [(f.__name__, f) for f in (nadam, wsd, stairs, halved, gru)])
 def test_a_thing_is_a_file_and_a_row(
     config: str, check: Callable[[dict[str, Any]], None], project: Path, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ KIND = Kind(
         "heads": "redrop.models.sites:bert_heads",
         "head": "redrop.models.sites:encoder_head",
         "embeddings": "redrop.models.sites:encoder_embeddings",
+        "released": "redrop.models.sites:encoder_released",
     },
     shape="redrop.models.sizes:encoder_shape",
     shown=("score",),

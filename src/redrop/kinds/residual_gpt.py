@@ -13,6 +13,8 @@ from redrop.spec_language_model import (
 )
 
 NAME = "residual_gpt"
+OTHERS = ("mlp_dropouts", "released")
+"""Sites that it does not have."""
 KIND = Kind(
     sections={
         "data": DataSpec,
@@ -25,7 +27,7 @@ KIND = Kind(
     task="redrop.training.language_model:prepare",
     build="redrop.models.residual_gpt:build",
     weights=WEIGHTS,
-    sites={site: f"redrop.models.sites:gpt_{site}" for site in SITES if site != "mlp_dropouts"},
+    sites={site: f"redrop.models.sites:gpt_{site}" for site in SITES if site not in OTHERS},
     pack="redrop.training.pack:PackTrainer",
     shape="redrop.models.sizes:residual_shape",
     gradient_part="redrop.training.gradients:part_of",

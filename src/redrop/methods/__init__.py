@@ -42,6 +42,7 @@ SITES = {
     "mlp_dropouts": "dropouts on the output of an MLP, before the skip is added, one a block",
     "head": "the last linear layer, which takes the last features",
     "embeddings": "the tokens' embedding",
+    "released": "the parts whose weights were trained before",
     "sublayers": "sub-layers as modules from their normed input to their output, a list for each block",
     "exit": "what makes logits of the stream after any block",
 }
@@ -84,6 +85,9 @@ class Regulariser:
     def term(self, seen: Any) -> torch.Tensor | None:
         """One more term, a scalar, already weighted; ``seen`` as in ``redrop.objectives.terms``."""
         return None
+
+    def gradients(self) -> None:
+        """Change the gradients of an update, which are clipped by now, before the optimiser reads them."""
 
     def curve(self) -> dict[str, float]:
         """More of the curve's row at an evaluation; asked once for each."""

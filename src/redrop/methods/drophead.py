@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from redrop.dropout_schedules import DROPOUT_SCHEDULES
 from redrop.methods import Regulariser
 from redrop.settings import Option
 
@@ -35,12 +36,8 @@ class Method(Regulariser):
 
     def rate(self) -> float:
         """At this update."""
-        highest, turn = self.options["rate"], self.updates / 10
-        if self.options["time"] == "constant":
-            return highest
-        if self.update < turn:
-            return highest * (1.0 - self.update / turn)
-        return highest * (self.update - turn) / (self.updates - turn)
+        schedule = DROPOUT_SCHEDULES[self.options["time"]]
+        return self.options["rate"] * schedule.scale(self.update, self.updates, {"dropout_turn": 0.1})
 
     def masked(self, context_BTC: torch.Tensor, heads: int) -> torch.Tensor:
         """Of every example, (B, T, C), some heads."""

@@ -34,7 +34,8 @@ from redrop.streams import MaskStream, derive_seed
 
 def inverted_dropout(x: torch.Tensor, rate: float, masks: MaskStream | None) -> torch.Tensor:
     """The usual dropout: scaled by 1/(1 - rate) while training, the identity without ``masks``."""
-    if masks is None or rate == 0.0:
+    rate = 0.0 if masks is None else masks.scale * rate
+    if rate == 0.0:
         return x
     if rate == 1.0:
         return x * 0.0  # not a constant: what feeds it keeps a gradient, of zeros, and its weight decay
@@ -70,7 +71,8 @@ class Attention(nn.Module):
         B, T, C = x_BTC.shape
         qkv = self.c_attn(x_BTC).view(B, T, 3, self.spec.n_head, C // self.spec.n_head)
         q_BHTD, k_BHTD, v_BHTD = qkv.permute(2, 0, 3, 1, 4)
-        if (masks is None or self.spec.attention_dropout == 0.0) and not LISTENERS:
+        dropped = masks is not None and masks.scale * self.spec.attention_dropout != 0.0
+        if not dropped and not LISTENERS:
             y_BHTD = F.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD, is_causal=True, scale=self.scale)
         else:
             # Written out because the mask is ours; on a CPU it is also faster than the fused call.
@@ -149,9 +151,10 @@ class ResidualGPT(nn.Module):
         self.lm_head = nn.Linear(spec.n_embd, vocab_size, bias=spec.bias != "none")
         if spec.tied_embedding:
             self.wte.weight = self.lm_head.weight
-        if spec.initialisation == "nanogpt":
+        if spec.initialisation != "torch":
             self.apply(_initialise)
-            branches = 2 * spec.n_block if "mlp" in spec.block else spec.n_block
+            depth = spec.n_block if spec.initialisation == "nanogpt" else spec.n_layer
+            branches = 2 * depth if "mlp" in spec.block else depth
             deviation = 0.02 / math.sqrt(branches)
             for name, parameter in self.named_parameters():
                 if name.endswith("c_proj.weight"):

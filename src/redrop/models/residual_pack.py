@@ -39,7 +39,28 @@ class PackMasks:
 
     def __init__(self, streams: Sequence[MaskStream]) -> None:
         self.streams = list(streams)
+        self.scale = 1.0
+        """What a dropout schedule multiplies the rates of inverted dropout by just now."""
         self._columns: dict[tuple[tuple[float, ...], bool, int], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def rescale(self, scale: float) -> bool:
+        """Set ``scale``; whether a CUDA graph has to be captured anew, because other sites draw now."""
+        if scale == self.scale:
+            return False
+        ends = {0.0, 1.0} & {scale, self.scale}
+        self.scale = scale
+        for (rates, inverted, _), columns in self._columns.items():
+            for column, values in zip(columns, self._thresholds(rates, inverted), strict=True):
+                column.copy_(torch.tensor(values).view_as(column))  # where a graph reads them
+        return bool(ends)
+
+    def _scaled(self, rates: tuple[float, ...], inverted: bool) -> tuple[float, ...]:
+        return tuple(self.scale * rate for rate in rates) if inverted else rates
+
+    def _thresholds(self, rates: tuple[float, ...], inverted: bool) -> tuple[list[float], list[float]]:
+        """From which uniform number on each model keeps, and what it multiplies by."""
+        scaled = self._scaled(rates, inverted)
+        return list(scaled), [_keep_value(rate, inverted) for rate in scaled]
 
     def draw(
         self, shape: tuple[int, ...], rates: tuple[float, ...], *, inverted: bool, device: torch.device
@@ -48,7 +69,7 @@ class PackMasks:
         masks = torch.empty((len(rates), *shape), device=device)
         if self.streams[0].generator is not None:
             return self._draw_in_bulk(masks, rates, inverted)
-        for mask, stream, rate in zip(masks, self.streams, rates, strict=True):
+        for mask, stream, rate in zip(masks, self.streams, self._scaled(rates, inverted), strict=True):
             if 0.0 < rate < 1.0:
                 stream.fill(mask, rate, _keep_value(rate, inverted))
             else:
@@ -57,7 +78,7 @@ class PackMasks:
 
     def _draw_in_bulk(self, masks: torch.Tensor, rates: tuple[float, ...], inverted: bool) -> torch.Tensor:
         """The numbers that ``MaskStream.fill`` gives, with few kernels: an accelerator counts launches."""
-        for mask, stream, rate in zip(masks, self.streams, rates, strict=True):
+        for mask, stream, rate in zip(masks, self.streams, self._scaled(rates, inverted), strict=True):
             if 0.0 < rate < 1.0:
                 mask.uniform_(generator=stream.generator)
             else:
@@ -65,7 +86,7 @@ class PackMasks:
         key = (rates, inverted, masks.dim())
         if key not in self._columns:  # kept: a CUDA graph may not copy from the host
             column = (-1, *[1] * (masks.dim() - 1))
-            values = (rates, [_keep_value(rate, inverted) for rate in rates])
+            values = self._thresholds(rates, inverted)
             at_least, keep = (torch.tensor(part, device=masks.device).view(column) for part in values)
             self._columns[key] = (at_least, keep)
         at_least, keep = self._columns[key]

@@ -86,6 +86,16 @@ def encoder_head(model: Any) -> nn.Module:
     return last
 
 
+def encoder_released(model: Any) -> list[nn.Module]:
+    """All below the classifier but the pooler, which belongs to the head."""
+    return [part for name, part in model.base_model.named_children() if name != "pooler"]
+
+
+def generator_released(model: Any) -> list[nn.Module]:
+    """All of it: there is no new head."""
+    return [model.base_model]
+
+
 def encoder_embeddings(model: Any) -> nn.Module:
     """Without positions and types."""
     return model.get_input_embeddings()

@@ -21,6 +21,7 @@ from redrop.objectives.consistency import (
     symmetric_kl,
 )
 from redrop.objectives.cross_entropy import task_of_passes
+from redrop.objectives.feed_forward import feed_forward_outputs
 from redrop.registry import options_of
 from redrop.spec_encoder import ConsistencySpec
 
@@ -41,25 +42,32 @@ class Terms:
     output_is_sum: bool = False
     """Over the examples; everything else is a mean."""
 
-    def total(self, spec: ConsistencySpec, share: float = 1.0) -> torch.Tensor:
+    def total(self, spec: ConsistencySpec, share: float = 1.0, rise: float = 1.0) -> torch.Tensor:
         """L = L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR, and the method's own term.
 
         ``share``: of a batch that is computed in parts, this part's examples; what is a mean over the
         batch is weighted by it, what is a sum is not. (The layers' terms are means over tokens or pairs, not
-        examples, so a batch in parts weighs them slightly otherwise than in one.)
+        examples, so a batch in parts weighs them slightly otherwise than in one.) ``rise``: how much of
+        alpha, beta and gamma counts, see ``risen``.
         """
         total = share * self.task
         of_output = spec.gamma * (1.0 if self.output_is_sum else share)
         weighted = (
-            (spec.alpha * share, self.hidden),
-            (spec.beta * share, self.attention),
-            (of_output, self.output),
+            (rise * spec.alpha * share, self.hidden),
+            (rise * spec.beta * share, self.attention),
+            (rise * of_output, self.output),
             (share, self.own),
         )
         for weight, term in weighted:
             if term is not None:
                 total = total + weight * term
         return total
+
+
+def risen(spec: Any, update: int, updates: int) -> float:
+    """How much of the weights counts in an update, from 0: they rise to 1 over ``weights_warmup`` of all."""
+    over = getattr(spec, "weights_warmup", 0.0) * updates
+    return min(1.0, (update + 1) / over) if over else 1.0
 
 
 @dataclass(frozen=True)
@@ -185,11 +193,14 @@ def terms_of(
         if spec.beta:
             heard = batch.listener(model, spec)
             stack.enter_context(listening(heard))
+        inner = None
+        if spec.alpha and spec.hidden == "feed-forward":
+            inner = stack.enter_context(feed_forward_outputs(model))
         with torch.autocast(batch.device.type, half, enabled=half is not None):
-            output = batch.forward(model, passes_of(spec), bool(spec.alpha))
+            output = batch.forward(model, passes_of(spec), bool(spec.alpha) and inner is None)
         terms = _of_outputs(batch, output.logits, spec, regulariser)
         if spec.alpha:
-            states = batch.hidden_states(output, spec)
+            states = batch.hidden_states(output if inner is None else inner(), spec)
             of_layers = [hidden_consistency(hidden, real, spec.tokens) for hidden, real in states]
             terms.hidden = over_layers(of_layers, spec.layers)
         if heard is not None:

@@ -161,6 +161,10 @@ class LanguageModelling(Task):
         self.every = spec.evaluation.every
         self.validation_size = len(self.sampling.evaluation.val_starts)
 
+    def scale_dropout(self, scale: float) -> None:
+        """Those of the masks."""
+        self.sampling.masks.scale = scale
+
     def batches(self, update: int) -> Iterator[tuple[WindowBatch, float]]:
         """The next windows."""
         starts = self.sampling.next_starts()

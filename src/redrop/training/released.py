@@ -16,7 +16,7 @@ from redrop.data.tokens import Tokens
 from redrop.errors import ConfigError, RedropError
 from redrop.methods import listens
 from redrop.models.attention import TAP
-from redrop.models.pretrained import quiet
+from redrop.models.pretrained import dropout_rates, quiet
 from redrop.models.sources import TOY
 from redrop.objectives.terms import Batch, terms_of
 from redrop.record import Metric
@@ -75,6 +75,7 @@ class ReleasedModelTask(Task):
         """The model goes to ``device`` in ``start``; until then everything is on the CPU."""
         self.spec, self.device, self.model, self._place = spec, torch.device("cpu"), model, device
         self.dropout: GlobalStream = GlobalStream(spec.seed, "dropout", device)
+        self._rates = dropout_rates(model.base_model)
 
     def start(self, tokens: Sequence[Tokens], rehearse: Callable[[], None]) -> None:
         """Refuse a model that cannot do what the run asks of it, before training; then move it.
@@ -128,6 +129,11 @@ class ReleasedModelTask(Task):
         """Training mode, with the attention that it takes."""
         self.use_attention(training=True)
         self.model.train()
+
+    def scale_dropout(self, scale: float) -> None:
+        """Those below the classifier."""
+        for module, name, rate in self._rates:
+            setattr(module, name, scale * rate)
 
     def use_attention(self, *, training: bool) -> None:
         """The tap only where somebody listens; on a CPU plain products train faster than the fused call."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,6 +35,22 @@ class Task(ABC):
 
     check: Callable[[], None] = staticmethod(lambda: None)
     """Called at least every few seconds of measuring; raises ``Stopped`` where the run is to stop."""
+
+    @contextmanager
+    def scaled(self, scale: float) -> Iterator[None]:
+        """Within the block the dropout rates are multiplied by ``scale``, as a dropout schedule says."""
+        if scale == 1.0:
+            yield
+            return
+        self.scale_dropout(scale)
+        try:
+            yield
+        finally:
+            self.scale_dropout(1.0)
+
+    @abstractmethod
+    def scale_dropout(self, scale: float) -> None:
+        """Multiply the dropout rates that the spec gives by ``scale``."""
 
     @abstractmethod
     def batches(self, update: int) -> Iterable[tuple[Batch, float]]:

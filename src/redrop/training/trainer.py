@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from redrop.methods import regulariser_of
-from redrop.objectives.terms import NAMES, terms_of
+from redrop.objectives.terms import NAMES, risen, terms_of
 from redrop.optimisers import make_optimiser
 from redrop.record import Metric
 from redrop.training.checkpoint import Checkpoint
@@ -50,15 +50,21 @@ class Trainer:
         """Make one update; returns the batch's total loss, (1,) on the device."""
         spec = self.spec
         self.task.begin_training()
+        scale = self.run.dropout_scale(self.iteration)
         total = torch.zeros((), device=self.device)
+        rise = risen(spec.objective, self.iteration, self.task.updates)
         self.optimiser.zero_grad(set_to_none=True)
         if self.regulariser is not None:
             self.regulariser.update = self.iteration
             self.regulariser.begin()
         options = {"half": self.half, "regulariser": self.regulariser}
         for batch, share in self.task.batches(self.iteration):
-            with self.task.dropout, terms_of(self.model, batch, spec.objective, **options) as terms:
-                loss = terms.total(spec.objective, share)
+            with (
+                self.task.dropout,
+                self.task.scaled(scale),
+                terms_of(self.model, batch, spec.objective, **options) as terms,
+            ):
+                loss = terms.total(spec.objective, share, rise)
                 self.scaler.scale(loss).backward()
             total += loss.detach()
             for number, name in enumerate(NAMES):
@@ -69,6 +75,8 @@ class Trainer:
         if spec.optimiser.clip_norm is not None:
             self.scaler.unscale_(self.optimiser)
             self.norm = torch.nn.utils.clip_grad_norm_(self.parameters, spec.optimiser.clip_norm)
+        if self.regulariser is not None:
+            self.regulariser.gradients()
         rate = self.run.learning_rate(self.iteration)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
