@@ -40,11 +40,9 @@ class Registry(Mapping[str, ModuleType]):
     def __getitem__(self, name: str) -> ModuleType:
         """The module; raises ``ConfigError`` naming those that there are."""
         if name not in self._modules:
-            known = ", ".join(self)
-            raise ConfigError(
-                f"{self.what} {name!r} is not one of {known}{suggest(name, self)}; to add it, "
-                f"put a file into {self.package.replace('.', '/')}"
-            )
+            folder = self.package.replace(".", "/")
+            said = f"{self.what} {name!r} is not one of {', '.join(self)}{suggest(name, self)}"
+            raise ConfigError(f"{said}; to add it, put a file into {folder}")
         return self._modules[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.methods import METHODS, WEIGHTS, check_weights
 from redrop.schedules import Schedule
-from redrop.settings import Count, Limits, Options, RateOrNull, Section, added, one_of
+from redrop.settings import Count, Limits, RateOrNull, Section, SectionWithPart, one_of
 
 Reduction = one_of("mean", "sum")
 LAYERS = re.compile(r"all|last|[0-9]{1,4}|[0-9]{1,4}-[0-9]{1,4}")
@@ -78,7 +78,7 @@ class EncoderSpec(ReleasedSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsistencySpec(Section):
+class ConsistencySpec(SectionWithPart):
     """What is minimised: L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR; see ``redrop.objectives``."""
 
     SECTION: ClassVar = "objective"
@@ -108,18 +108,14 @@ class ConsistencySpec(Section):
     """``mean`` or ``sum`` over the heads."""
     tokens: Reduction
     """``mean`` over all tokens of the batch, or ``sum`` over those of an example."""
-    options: Options = added({})
-    """What the method can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_weights(self, WEIGHTS)
         for key in ("hidden_layers", "attention_layers"):
             if not LAYERS.fullmatch(getattr(self, key)):
-                raise ConfigError(
-                    f"objective.{key}: {getattr(self, key)!r} is not all, last, a number such as 3 "
-                    "or a range such as 3-6"
-                )
+                allowed = "all, last, a number such as 3 or a range such as 3-6"
+                raise ConfigError(f"objective.{key}: {getattr(self, key)!r} is not {allowed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,16 +149,12 @@ class FineTuneScheduleSpec(PaperASchedule):
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.updates is None):
-            raise ConfigError(
-                f"schedule: epochs {self.epochs!r} and updates {self.updates!r}; "
-                "give one and leave the other null"
-            )
+            said = f"epochs {self.epochs!r} and updates {self.updates!r}; give one and leave the other null"
+            raise ConfigError(f"schedule: {said}")
         super().__post_init__()
         if self.batch_size % self.accumulation:
-            raise ConfigError(
-                f"schedule.accumulation: {self.accumulation} does not divide "
-                f"schedule.batch_size ({self.batch_size})"
-            )
+            said = f"{self.accumulation} does not divide schedule.batch_size ({self.batch_size})"
+            raise ConfigError(f"schedule.accumulation: {said}")
 
     def warmup_updates(self, updates: int) -> int:
         """Updates of the warm-up, of ``updates`` in all."""
@@ -191,7 +183,5 @@ class FineTuneEvaluationSpec(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.landscape_points and (self.landscape_points < 3 or self.landscape_points % 2 == 0):
-            raise ConfigError(
-                f"evaluation.landscape_points: {self.landscape_points!r}; give 0, or an odd number from 3, "
-                "so that the solution is the middle one"
-            )
+            said = "give 0, or an odd number from 3, so that the solution is the middle one"
+            raise ConfigError(f"evaluation.landscape_points: {self.landscape_points!r}; {said}")

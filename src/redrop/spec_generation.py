@@ -113,10 +113,8 @@ class GenerationObjectiveSpec(ConsistencySpec):
         for key, known in (("hidden_sides", SIDES), ("attentions", ATTENTIONS)):
             parts = getattr(self, key).split("+")
             if parts != [part for part in known if part in parts]:
-                raise ConfigError(
-                    f"objective.{key}: {getattr(self, key)!r} is none of {', '.join(known)}, "
-                    "nor some of them in this order joined by +"
-                )
+                allowed = f"none of {', '.join(known)}, nor some of them in this order joined by +"
+                raise ConfigError(f"objective.{key}: {getattr(self, key)!r} is {allowed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,21 +167,15 @@ class GenerationEvaluationSpec(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.min_length > self.max_length:
-            raise ConfigError(
-                f"evaluation.min_length: {self.min_length} is more than evaluation.max_length "
-                f"({self.max_length}); give less, or a greater maximum"
-            )
+            said = f"{self.min_length} is more than evaluation.max_length ({self.max_length})"
+            raise ConfigError(f"evaluation.min_length: {said}; give less, or a greater maximum")
         if self.report == "best" and not self.decoded:
-            raise ConfigError(
-                "evaluation.report: 'best' needs a score on validation inputs; "
-                "give evaluation.decoded above 0, or report 'last'"
-            )
+            remedy = "give evaluation.decoded above 0, or report 'last'"
+            raise ConfigError(f"evaluation.report: 'best' needs a score on validation inputs; {remedy}")
 
 
 SECTIONS: dict[str, type] = {
-    "data": TextPairDataSpec,
-    "objective": GenerationObjectiveSpec,
-    "schedule": GenerationScheduleSpec,
-    "evaluation": GenerationEvaluationSpec,
+    cls.SECTION: cls
+    for cls in (TextPairDataSpec, GenerationObjectiveSpec, GenerationScheduleSpec, GenerationEvaluationSpec)
 }
 """What both kinds of model share."""

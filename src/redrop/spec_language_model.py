@@ -86,13 +86,11 @@ class ResidualGPTSpec(DropoutSchedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_embd % self.n_head:
-            raise ConfigError(
-                f"model.n_embd: {self.n_embd} is not a multiple of model.n_head ({self.n_head})"
-            )
+            said = f"{self.n_embd} is not a multiple of model.n_head ({self.n_head})"
+            raise ConfigError(f"model.n_embd: {said}")
         if self.skip4_dropout is not None and self.n_layer % 2:
-            raise ConfigError(
-                f"model.n_layer: {self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
-            )
+            said = f"{self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
+            raise ConfigError(f"model.n_layer: {said}")
 
     @property
     def pairs_per_block(self) -> int:

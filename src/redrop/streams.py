@@ -51,13 +51,10 @@ class GlobalStream:
 
     def __init__(self, seed: int, purpose: str, device: torch.device) -> None:
         self.device = device
-        with torch.random.fork_rng(devices=self._devices()):
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derive_seed(seed, purpose))
             self._state = self._read()
         self._outside: list[dict[str, torch.Tensor]] = []
-
-    def _devices(self) -> list[torch.device]:
-        return [self.device] if self.device.type == "cuda" else []
 
     def _read(self) -> dict[str, torch.Tensor]:
         state = {"cpu": torch.get_rng_state()}
@@ -90,10 +87,7 @@ class GlobalStream:
 
 
 class MaskStream:
-    """Dropout masks for one model on one device.
-
-    On a CPU they come from a ``NumpyStream``; on an accelerator from a generator that lives there.
-    """
+    """Dropout masks of one model: of a ``NumpyStream`` on a CPU, else of a generator on the device."""
 
     def __init__(self, seed: int, device: torch.device, purpose: str = "dropout") -> None:
         self.device = device

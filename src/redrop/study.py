@@ -28,9 +28,8 @@ def project_folder() -> Path:
     for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (folder / "config" / "studies").is_dir():
             return folder
-    raise ConfigError(
-        f"{Path.cwd()} has no config/studies; run redrop in the project's folder or pass --project"
-    )
+    remedy = "run redrop in the project's folder or pass --project"
+    raise ConfigError(f"{Path.cwd()} has no config/studies; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -258,10 +257,8 @@ def _configs(study: Study, protocol: Protocol, selection: dict[str, Any]) -> lis
         selected = {config for config in matched if protocol.tags[config] <= asked}
         if not selected:
             tags = ", ".join(sorted(asked.union(*(protocol.tags[config] for config in matched))))
-            raise ConfigError(
-                f"{where}: every configuration that matches {pattern!r} has tags that the selection does not "
-                f"list; write tags: [{tags}]"
-            )
+            said = f"every configuration that matches {pattern!r} has tags that the selection does not list"
+            raise ConfigError(f"{where}: {said}; write tags: [{tags}]")
         found |= selected
     return [config for config in protocol.rows if config in found]
 

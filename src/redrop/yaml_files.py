@@ -99,9 +99,8 @@ def check_schema(value: Any, schema: str, root: Path, where: str) -> None:
         unknown = [name for name in error.instance if name not in known]
         hint = f" (allowed: {', '.join(known)})" + "".join(suggest(name, known) for name in unknown)
     told = error.message if len(error.message) <= 300 else f"{error.message[:300]}..."
-    raise ConfigError(
-        f"{where}: {key}: {told}{hint}; workflow/schemas/{schema}.schema.yaml says what may stand there"
-    )
+    rule = f"workflow/schemas/{schema}.schema.yaml says what may stand there"
+    raise ConfigError(f"{where}: {key}: {told}{hint}; {rule}")
 
 
 def _refuse_unfit(value: Any, where: str) -> None:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import warm
 from redrop.study import load_study, make_spec
 from redrop.yaml_files import read_yaml
 
@@ -80,7 +80,7 @@ def follow(page: Page, project: Path, copy: Path) -> str:
 def python_in(copy: Path, *words: str, text: str | None = None) -> str:
     """Python with the copy's package; its output."""
     environment = os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, *words]
+    command = [warm.python(), *words]
     done = subprocess.run(command, cwd=copy, env=environment, input=text, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -117,6 +117,8 @@ def environment(folder: ResultsFolder) -> jinja2.Environment:
     made.globals |= {
         "SIGNS": verdicts.SIGNS,
         "MEANING": verdicts.MEANING,
+        "ANSWERS": verdicts.ANSWERS,
+        "OPEN": verdicts.OPEN,
         "counts": verdicts.counts,
         "counted": verdicts.counted,
         "sentence": sentences.sentence,

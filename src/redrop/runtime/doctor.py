@@ -23,11 +23,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from redrop.data.discovery import get
+from redrop.data import get
 from redrop.data.sources import MIRROR_SUMS, hub
 from redrop.models.sources import RELEASED
 from redrop.runtime import nvml
+from redrop.runtime import plan as planning
 from redrop.runtime.profiles import Profile, job_memory_mb
+from redrop.runtime.rates import cores
 from redrop.study import Plan
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -315,9 +317,6 @@ def check_slurm(wanted: bool) -> Check:
 
 def examine(plan: Plan, project: Path, profile: Profile | None = None) -> list[Check]:
     """All checks, for what a config needs."""
-    from redrop.runtime import plan as planning
-    from redrop.runtime.rates import cores
-
     driver = nvml.driver()
     executor = None if profile is None else profile.executor
     local = executor in (None, "local")

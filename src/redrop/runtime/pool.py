@@ -61,9 +61,8 @@ class Pool:
                 lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
                 self._asked = [RunSpec.from_json(line) for line in lines]
             except (ConfigError, UnicodeDecodeError) as error:
-                raise RecordError(
-                    f"{path}: damaged ({error}); start Snakemake again, which writes it anew"
-                ) from error
+                remedy = "start Snakemake again, which writes it anew"
+                raise RecordError(f"{path}: damaged ({error}); {remedy}") from error
         return (spec for spec in self._asked if not self.finished(spec.run))
 
     def finished(self, run: str) -> bool:

@@ -46,10 +46,6 @@ class RatedDevice:
     source: str
     """Where the rates come from."""
 
-    def rate(self, precision: str) -> float:
-        """Operations a second of a matrix product."""
-        return self.fp32 if precision == "fp32" else self.half
-
 
 @dataclass(frozen=True)
 class Utilisation:
@@ -110,7 +106,7 @@ def seconds_of(work: RunWork, device: RatedDevice, of_paper_a: bool) -> Seconds:
     rest = 1.0 / share.at(work.width) - 1.0  # what is no product, in times of the products
 
     def time_of(of: Work, call: float, precision: str) -> float:
-        rate = device.rate(precision)
+        rate = device.fp32 if precision == "fp32" else device.half
         slower = device.fp32 if device.kind == "cpu" else rate
         return of.operations * (1.0 / rate + rest / slower) + of.calls * call
 

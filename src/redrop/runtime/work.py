@@ -22,6 +22,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from redrop.data.glue_tasks import HELD_OUT, TASKS
 from redrop.data.lengths import CORPORA, GLUE, PAIRS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.kinds import PAIRS as TEXT_PAIRS
@@ -111,15 +112,8 @@ def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork
     # Backward is twice as much as forward, whose passes may be two; checkpointing computes layers once more.
     again = 1 if getattr(spec.schedule, "gradient_checkpointing", False) else 0
     trained = Work(passes_of(spec.objective) * (3 + again) * step.operations, step.calls)
-    return RunWork(
-        training=trained.times(updates),
-        evaluation=evaluation,
-        decoding=decoding,
-        updates=updates,
-        width=shape.width,
-        parameters=parameters,
-        precision=spec.schedule.precision,
-    )
+    precision = spec.schedule.precision
+    return RunWork(trained.times(updates), evaluation, decoding, updates, shape.width, parameters, precision)
 
 
 def unknown(spec: RunSpec, models: Path) -> str | None:
@@ -156,8 +150,6 @@ def _language_model(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Par
 
 
 def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Parts:
-    from redrop.data.glue_tasks import TASKS
-
     s, e = spec.schedule, spec.evaluation
     task = TASKS[spec.task]
     long, long_dev = (min(length, spec.data.max_length) for length in GLUE[spec.task])
@@ -180,8 +172,6 @@ def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Parts:
 
 def examples_of(spec: RunSpec) -> int:
     """Examples that a fine-tuning run is trained on, by the official size of its training set."""
-    from redrop.data.glue_tasks import HELD_OUT, TASKS
-
     rows = TASKS[spec.task].rows["train"]
     if spec.data.evaluate_on == "held-out":
         rows -= max(1, round(HELD_OUT * rows))

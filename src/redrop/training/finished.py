@@ -18,10 +18,10 @@ from redrop.objectives.cross_entropy import task_losses
 from redrop.record import Metric
 from redrop.streams import derive_seed
 from redrop.training.released import PREDICTIONS, table_file
+from redrop.training.run import Run
 
 if TYPE_CHECKING:
     from redrop.training.classification import Classification
-    from redrop.training.run import Run
 
 LANDSCAPE = "landscape.json"
 LANDSCAPE_EXAMPLES = 512
@@ -61,10 +61,7 @@ def measure_finished(task: Classification, run: Run) -> None:
 
 
 def measure_inconsistency(task: Classification, split: str) -> dict[str, tuple[float, str]]:
-    """Divergence between dropout passes and to the dropout-free one, over a development split.
-
-    Metric -> its value and how it was computed.
-    """
+    """Divergence between dropout passes and to the one without: metric -> value, and how it was computed."""
     tokens = task.dev[split][0]
     size, order = task.spec.evaluation.batch_size, np.argsort(tokens.lengths, kind="stable")
 

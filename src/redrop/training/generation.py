@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from redrop import data
 from redrop.data.batches import epoch_token_batches, token_batches
 from redrop.data.text_pairs import Pairs, TextPairs
 from redrop.errors import ConfigError
 from redrop.evaluation.decoding import decode
+from redrop.evaluation.text_pairs import summaries, translations
 from redrop.models.generation import positions_of
 from redrop.objectives.cross_entropy import smoothed_cross_entropy
 from redrop.objectives.pairs import PairBatch
@@ -34,7 +36,7 @@ from redrop.training.released import (
     table_file,
 )
 from redrop.training.run import Run
-from redrop.training.sources import Source, ready_pairs
+from redrop.training.sources import Source, ready_model, source_of
 
 if TYPE_CHECKING:
     from redrop.training.trainer import Trainer
@@ -57,10 +59,8 @@ class Generation(ReleasedModelTask):
         self.pairs, self.scratch = pairs, scratch
         self.train, self.valid = pairs.splits["train"], pairs.splits["valid"]
         if not len(self.train):
-            raise ConfigError(
-                f"data.max_source: {spec.data.max_source} and data.max_target: {spec.data.max_target} "
-                "leave no training pair; give more"
-            )
+            said = f"{spec.data.max_source} and data.max_target: {spec.data.max_target}"
+            raise ConfigError(f"data.max_source: {said} leave no training pair; give more")
         super().__init__(spec, model, device)
         self.updates = self.last_update = spec.schedule.updates
         self.every = spec.evaluation.every
@@ -258,6 +258,9 @@ def prepare(
     spec: RunSpec, places: Places, device: torch.device, scratch: Path | None
 ) -> tuple[Generation, Source]:
     """The task of a run, with its texts and model in place."""
-    pairs, folder, source = ready_pairs(spec, places)
+    loaded = data.ready(spec.data.data_set, places.data)
+    folder, released = ready_model(spec, places)
+    pairs = (translations if spec.data.translates else summaries)(spec, loaded, folder)
+    source = source_of(loaded, released, examples={name: len(split) for name, split in pairs.splits.items()})
     model = resolve(spec.kind.build)(spec.model, folder, pairs.codec, spec.seed)
     return Generation(spec, pairs, model, device, scratch), source
