@@ -115,7 +115,7 @@ def test_our_copy_equals_the_authors_records(reference: Path) -> None:
 
 def test_the_authors_recorded_ends_are_the_reported_ones(reference: Path) -> None:
     """Every configuration of both protocols is found in the records under its own name."""
-    reported = find_reported(STUDY, None)
+    reported = find_reported(STUDY)
     for protocol, file in FILES.items():
         curves = read_recorded(reference / file)
         for config in their_rows(protocol):

@@ -5,7 +5,6 @@ Numbers carry where they are from: an element with ``data-source`` names the fil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -113,6 +112,7 @@ def environment(folder: ResultsFolder) -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    made.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
     made.filters |= {"number": show_number, "slug": slug}
     made.globals |= {
         "SIGNS": verdicts.SIGNS,
@@ -124,7 +124,6 @@ def environment(folder: ResultsFolder) -> jinja2.Environment:
         "unit_of": lambda claim: sentences.WORDS.get(claim.metric, sentences.OTHER)[2],
         "claim_figures": claim_figures,
         "relative": folder.relative,
-        "embedded": embedded,
         "DASH": DASH,
     }
     return made
@@ -152,12 +151,6 @@ def claim_figures(chapter: dict[str, Any], judged: Judged) -> list[ShownFigure]:
 def slug(text: str) -> str:
     """A text as part of an address."""
     return "".join(character if character.isalnum() else "-" for character in text)
-
-
-def embedded(value: Any) -> str:
-    """A value as JSON that cannot end the script element which holds it."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")
 
 
 def as_script(code: str) -> str:

@@ -29,7 +29,7 @@ COLUMNS = [
     Column("runs", right=True),
     *(Column(state, right=True, hide="0") for state in STATES),
     Column("progress", right=True),
-    Column("", decoration=True, spare=True),
+    Column("", spare=True),
     Column("left", right=True),
 ]
 

@@ -66,7 +66,7 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
                 rows += [*band_rows(means, head), *diverged]
         margin = X_MARGIN * (budget - start)
         axes.set_xlim(start - margin, budget + margin)
-        axes.xaxis.set_major_formatter(style.thousands_formatter())
+        axes.xaxis.set_major_formatter(style.thousands)
         if not axes.lines:
             style.say_empty(axes)
     cut = _cut(whole, bands)
@@ -88,23 +88,14 @@ def _draw_diverged(
     rows: list[Row] = []
     deviation = f"{one.deviation}, " if one.deviation else ""
     label = None if one.group.done else f"{one.short_name} ({deviation}diverged)"
+    thin = {"color": look["color"], "linewidth": 0.6, "marker": "x", "markevery": [-1]}
     for record in one.group.diverged:
-        curve = results.curve(record.run).dropna(subset=["val_loss"])
-        curve = curve[curve["iteration"].between(start, budget)]
+        curve = results.curve(record.run).set_index("iteration")["val_loss"].dropna().loc[start:budget]
         if len(curve):
-            axes.plot(
-                curve["iteration"],
-                curve["val_loss"],
-                color=look["color"],
-                linewidth=0.6,
-                marker="x",
-                markevery=[-1],
-                label=label,
-            )
+            axes.plot(curve, label=label, **thin)
             label = None
         head = {"config": one.config, "name": one.name, "diverged_seed": record.spec.seed}
-        points = zip(curve["iteration"], curve["val_loss"], strict=True)
-        rows += [head | {"iteration": iteration, "val_loss": loss} for iteration, loss in points]
+        rows += [head | {"iteration": iteration, "val_loss": loss} for iteration, loss in curve.items()]
     return rows
 
 

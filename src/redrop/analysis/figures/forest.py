@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -37,38 +36,30 @@ LINEAR = 0.01
 """Differences of losses are drawn to scale up to this, and by their logarithm beyond."""
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
+    """A comparison, and in which panel, under which heading it stands."""
+
     judgement: Judgement
     comparison: ComparedPair
+    unit: str
+    section: str
 
-    @property
-    def unit(self) -> str:
-        metric = self.judgement.claim.metric
-        if metric == SCORE:
-            return "points"
-        if metric == "iteration_of_best":
-            return "iterations"
-        return style.NATS if metric.endswith(("_last", "_best")) else metric.replace("_", " ")
 
-    @property
-    def section(self) -> str:
-        judgement = self.judgement
-        place = judgement.protocol, judgement.task, judgement.budget, judgement.model
-        return ", ".join(dict.fromkeys(place))  # a protocol may have its model's name
-
-    @property
-    def text(self) -> str:
-        sign = ">" if self.judgement.claim.higher else "<"
-        what = "gap of " if self.judgement.claim.metric == "gap_last" else ""
-        return f"{what}{self.comparison.config} {sign} {self.comparison.than}"
+def _line(judgement: Judgement, comparison: ComparedPair) -> _Line:
+    metric = judgement.claim.metric
+    unit = style.NATS if metric.endswith(("_last", "_best")) else metric.replace("_", " ")
+    unit = {SCORE: "points", "iteration_of_best": "iterations"}.get(metric, unit)
+    place = judgement.protocol, judgement.task, judgement.budget, judgement.model
+    return _Line(
+        judgement, comparison, unit, ", ".join(dict.fromkeys(place))
+    )  # a protocol may be its model's
 
 
 def draw(data: StudyResults) -> Drawing:
     """All protocols together: a group a protocol, task and budget, a panel a unit."""
     study = data.study
     judgements = [found for claim in own_claims(study) for found in judge(data.results, study, claim)]
-    every = [_Line(judgement, one) for judgement in judgements for one in judgement.comparisons]
+    every = [_line(judgement, one) for judgement in judgements for one in judgement.comparisons]
     shown = [line for line in every if line.comparison.result.n]
     units = list(dict.fromkeys(line.unit for line in shown))
     panels = {unit: [line for line in shown if line.unit == unit] for unit in units}
@@ -108,8 +99,9 @@ def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
         last = None
         for line in members:
             y += 1
-            ticks[y] = line.text
             claim = line.judgement.claim
+            what = "gap of " if claim.metric == "gap_last" else ""
+            ticks[y] = f"{what}{line.comparison.config} {'>' if claim.higher else '<'} {line.comparison.than}"
             if claim.name != last:
                 axes.text(1.01, y, claim.name, transform=side, va="center", fontsize=7, color="#333333")
                 last = claim.name

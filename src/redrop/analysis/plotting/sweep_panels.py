@@ -88,7 +88,7 @@ def panel_grid(
             axes.set_title(f"{head}{one.name}")
             margin = 0.03 * line.budget
             axes.set_xlim(-margin, line.budget + margin)
-            axes.xaxis.set_major_formatter(style.thousands_formatter())
+            axes.xaxis.set_major_formatter(style.thousands)
             axes.locator_params(axis="x", nbins=4)
             if number % columns == 0:
                 axes.set_ylabel(y)

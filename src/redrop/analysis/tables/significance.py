@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import gzip
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,7 +110,8 @@ def store(results: Results, study: Study, runs: Path) -> None:
 
 def outputs(record: RunRecord) -> tuple[list[str], list[str]]:
     """Hypotheses and references of the run's main test set, as BLEU is computed on them."""
-    text = gzip.decompress((record.folder / PREDICTIONS).read_bytes()).decode()
-    rows = list(csv.DictReader(io.StringIO(text)))
-    main = [row for row in rows if row["split"] == rows[0]["split"]]
-    return [row["hypothesis"] for row in main], [row["reference"] for row in main]
+    import pandas as pd
+
+    rows = pd.read_csv(record.folder / PREDICTIONS, dtype=str, keep_default_na=False)
+    main = rows[rows["split"] == rows["split"].iloc[0]]
+    return main["hypothesis"].tolist(), main["reference"].tolist()
