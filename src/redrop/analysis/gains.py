@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from redrop.analysis.collect import Group
 from redrop.analysis.reported import AVERAGE
-from redrop.analysis.scoring import SCORE, points
+from redrop.analysis.scoring import SCORE, scale
 from redrop.analysis.settings import study_spec
 from redrop.analysis.stats import Interval, mean_of_common, paired_differences, t_interval
 from redrop.errors import ConfigError
@@ -25,7 +25,7 @@ def passes_of(spec: RunSpec) -> int:
 
 def scores(group: Group, metric: str = SCORE) -> dict[int, float]:
     """Seed -> metric in points of the runs that are done."""
-    return {record.spec.seed: points(record, metric) for record in group.done}
+    return {record.spec.seed: scale(record) * record.value(metric) for record in group.done}
 
 
 def average_scores(groups: Sequence[Group]) -> dict[int, float]:

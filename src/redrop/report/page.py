@@ -67,16 +67,13 @@ def render(folder: ResultsFolder, studies: Sequence[StudyRuns], configs: list[st
             }
         )
     any_charts = any(view["charts"] for book in books for own in book["chapters"] for view in own["views"])
-    return (
-        environment(folder)
-        .get_template("page.html.jinja")
-        .render(
-            folder=folder,
-            name=commands.named(folder.path),
-            books=books,
-            command=commands.page(folder, out, configs),
-            javascript=as_script(charts.javascript()) if any_charts else "",
-        )
+    template = environment(folder).get_template("page.html.jinja")
+    return template.render(
+        folder=folder,
+        name=commands.named(folder.path),
+        books=books,
+        command=commands.page(folder, out, configs),
+        javascript=as_script(charts.javascript()) if any_charts else "",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from redrop.analysis.settings import flat, show, study_spec
+from redrop.analysis.summary import several
 from redrop.errors import ConfigError, RecordError
 from redrop.layout import RUN_SUFFIX
 from redrop.provenance import Provenance, read_provenance
@@ -14,7 +15,7 @@ from redrop.record import CURVE, DIVERGED, METRICS, SPEC, Metric, read_curve, re
 from redrop.spec import RunSpec
 from redrop.study import Setting, load_study, project_folder
 from redrop.view.find import Found, asked_for
-from redrop.view.numbers import duration, several, size
+from redrop.view.numbers import duration, size
 from redrop.view.screen import Block, Column, Line, Table
 from redrop.view.sparkline import sparkline
 from redrop.view.states import STATES

@@ -29,8 +29,7 @@ def draw(data: StudyResults, protocol: str) -> Drawing:
     groups = data.shown_groups(protocol, tasks)
     baseline = baselines(data.study, protocol, groups) if tasks else {}
     costs = {config: [median_costs(group) for group in row] for config, row in groups.items()}
-    figure = style.new_figure(0.9 * style.DOUBLE, 3.3)
-    figure.suptitle(f"Cost against gain ({protocol})")
+    figure = style.new_figure(0.9 * style.DOUBLE, 3.3, f"Cost against gain ({protocol})")
     panels = dict(zip(COSTS, figure.subplots(1, 2, sharey=True), strict=True))
     panels["ms"].set_ylabel("gain over plain training (points)")
     names = [*tasks, AVERAGE] if len(tasks) > 1 else tasks

@@ -48,8 +48,7 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
     bands = [band_of(val_curves(results, one.group)) for one in series]
     rows: list[Row] = []
     budget = common_budget(series)
-    figure = style.new_figure(style.DOUBLE, 2.9)
-    figure.suptitle(f"{subject.title} ({protocol}, {task})")
+    figure = style.new_figure(style.DOUBLE, 2.9, f"{subject.title} ({protocol}, {task})")
     whole, half = figure.subplots(1, 2)
     figure.get_layout_engine().set(wspace=0.05)
     whole.set(title="whole run", xlabel="iteration", ylabel=f"validation loss ({style.NATS})")

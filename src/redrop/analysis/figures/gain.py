@@ -23,8 +23,7 @@ def draw(data: StudyResults, protocol: str) -> Drawing:
     numbers: list[Row] = []
     names = [*tasks, AVERAGE] if len(tasks) > 1 else tasks
     height = 1.2 + 0.16 * max(3, len(names) * step)
-    figure = style.new_figure(0.8 * style.DOUBLE, height)
-    figure.suptitle(f"Gain over plain training ({protocol})")
+    figure = style.new_figure(0.8 * style.DOUBLE, height, f"Gain over plain training ({protocol})")
     axes = figure.subplots()
     axes.set_xlabel("difference to plain training in points, paired by seed")
     if not methods:

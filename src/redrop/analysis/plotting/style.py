@@ -88,9 +88,11 @@ def applied() -> Iterator[None]:
         subsetting.setLevel(level)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure with constrained layout."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """An empty figure with constrained layout; inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title)
+    return figure
 
 
 def look(index: int) -> dict[str, Any]:

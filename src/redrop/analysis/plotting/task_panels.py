@@ -30,8 +30,7 @@ def task_panels(title: str, tasks: Sequence[str], x: str, y: str) -> tuple[Figur
     count = max(1, len(tasks))
     columns = min(4, count)
     lines = math.ceil(count / columns)
-    figure = style.new_figure(max(style.SINGLE, PANEL * columns), 0.9 + PANEL * lines)
-    figure.suptitle(title)
+    figure = style.new_figure(max(style.SINGLE, PANEL * columns), 0.9 + PANEL * lines, title)
     panels = list(figure.subplots(lines, columns, squeeze=False).ravel())
     for axes in panels[count:]:
         axes.set_visible(False)
