@@ -77,7 +77,10 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
     if handles:
         title = "dropout rate" if subject.rate else "configuration"
         figure.legend(handles, labels, loc="outside right upper", title=title, handlelength=2.8)
-    return Drawing(figure, _caption(subject.title, protocol, task, series, budget, above, cut), rows)
+    what = (
+        f"{subject.title}: validation loss in {style.NATS} over iterations, protocol {protocol} on {task}, "
+    )
+    return Drawing(figure, what + _caption(series, budget, above, cut), rows)
 
 
 def _draw_diverged(
@@ -121,20 +124,10 @@ def _fit(axes: Axes, late: list[tuple[str, pd.DataFrame]]) -> list[str]:
     return above
 
 
-def _caption(
-    title: str,
-    protocol: str,
-    task: str,
-    series: list[Configuration],
-    budget: int,
-    above: list[str],
-    cut: bool,
-) -> str:
+def _caption(series: list[Configuration], budget: int, above: list[str], cut: bool) -> str:
+    """From the budget on."""
     groups = [one.group for one in series]
-    text = (
-        f"{title}: validation loss in {style.NATS} over iterations, protocol {protocol} on {task}, "
-        f"budget {show(budget)} iterations; {seeds_text(groups)}. "
-    )
+    text = f"budget {show(budget)} iterations; {seeds_text(groups)}. "
     if any(len(group.done) > 1 for group in groups):
         text += "Lines are means over the seeds, bands reach from the lowest to the highest seed. "
     text += "Left: the whole run; right: its second half on a scale of its own."
