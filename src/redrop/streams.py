@@ -44,10 +44,7 @@ class NumpyStream:
 
 
 class GlobalStream:
-    """torch's global generators, lent to one run: within the block they are its stream, after it as before.
-
-    For released models, whose dropout draws from nowhere else.
-    """
+    """torch's global generators, lent to one run within the block: released models draw from nowhere else."""
 
     def __init__(self, seed: int, purpose: str, device: torch.device) -> None:
         self.device = device
@@ -100,10 +97,7 @@ class MaskStream:
             self.generator = torch.Generator(device).manual_seed(derive_seed(seed, purpose))
 
     def mask(self, shape: tuple[int, ...], rate: float, keep_value: float) -> torch.Tensor:
-        """A float32 tensor of ``shape``: ``keep_value`` with probability 1 - ``rate``, else 0.
-
-        ``rate`` is strictly between 0 and 1: the two ends need no random numbers.
-        """
+        """A float32 tensor: ``keep_value`` with probability 1 - ``rate``, which is in (0, 1), else 0."""
         mask = torch.empty(shape, device=self.device)
         self.fill(mask, rate, keep_value)
         return mask

@@ -113,10 +113,7 @@ def _settings(values: dict[str, dict[str, Any]]) -> dict[str, Setting]:
 
 
 def load_part(name: str, root: Path) -> Study:
-    """The study or part of a study that a config names; raises ``ConfigError`` for an unknown one.
-
-    A part shares the study's file and its runs, and has tables and figures of its own.
-    """
+    """The study that a config names, or a part of it: of the same file and runs, with its own tables."""
     folder = root / "config" / "studies"
     path, part = folder / f"{name}.yaml", None
     if not path.exists():
@@ -277,7 +274,7 @@ def _tasks(study: Study, selection: dict[str, Any]) -> list[str]:
 def task_names(reads: str) -> list[str]:
     """Names of the corpora, or of the tasks of that kind."""
     from redrop import data
-    from redrop.data.directions import DIRECTIONS
+    from redrop.data.tasks import DIRECTIONS
 
     if reads == "translation":
         return list(DIRECTIONS)

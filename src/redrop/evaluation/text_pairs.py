@@ -9,8 +9,8 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from redrop.data import get
-from redrop.data.directions import DIRECTIONS
 from redrop.data.summarization import SummaryData
+from redrop.data.tasks import DIRECTIONS
 from redrop.data.text_pairs import Pairs, SymbolCodec, TextPairs, TokenizerCodec
 from redrop.data.translation import ParallelData
 from redrop.evaluation import summarization, translation

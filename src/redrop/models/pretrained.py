@@ -24,13 +24,8 @@ RATES = {
     "classifier_dropout": ("classifier_dropout", "summary_last_dropout"),
 }
 """Our names of dropout rates -> what configurations of ``transformers`` call them."""
-TOY_SIZES = {
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 128,
-    "max_position_embeddings": 64,
-}
+TOY_SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+TOY_SIZES["max_position_embeddings"] = 64
 
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}

@@ -55,10 +55,7 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """The GPUs that this process may use, whether or not another one uses them at present.
-
-    Raises ``ConfigError`` where REDROP_GPUS names one that the driver, which lists others, does not know.
-    """
+    """The GPUs that this process may use, in use or not; ``ConfigError`` for a name that the driver lacks."""
     asked, visible = (os.environ.get(variable) for variable in VARIABLES)
     if asked is None and visible is None:
         return driver_devices()

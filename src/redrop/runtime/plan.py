@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from redrop.data import get
-from redrop.data.glue_tasks import TASKS
-from redrop.data.lengths import PAIRS
+from redrop.data.tasks import PAIRS, TASKS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.layout import ResultsLayout
 from redrop.models.sizes import shape_of
@@ -312,7 +311,7 @@ def assumptions(estimate: Estimate) -> list[str]:
         return []
     said = [
         "Operations are counted from each run's settings (two-pass methods count twice, backward twice "
-        "forward), with the mean text lengths in redrop.data.lengths, some of which are assumed.",
+        "forward), with the mean text lengths in redrop.data.tasks, some of which are assumed.",
         "Evaluation is counted as forward passes; searches for outputs "
         f"as {DECODING:g} times their passes (assumed).",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,9 +50,8 @@ class Classification(ReleasedModelTask):
         self.tokenizer = load_tokenizer(spec.model, model_folder, texts)
 
         def encode(split: Split) -> Tokens:
-            return cached_tokens(
-                cache, self.tokenizer, split.sentence1, split.sentence2, spec.data.max_length
-            )
+            limit = spec.data.max_length
+            return cached_tokens(cache, self.tokenizer, split.sentence1, split.sentence2, limit)
 
         self.train, self.train_labels = encode(train), train.labels
         self.dev = {name: (encode(split), split.labels, split.idx) for name, split in dev.items()}
@@ -63,11 +63,8 @@ class Classification(ReleasedModelTask):
         self._check_length()
         self.validation_size = len(next(iter(self.dev.values()))[1])
         schedule = spec.schedule
-        self._batches = functools.lru_cache(1)(
-            lambda epoch: epoch_batches(
-                self.train.lengths, schedule.batch_size, schedule.bucket_batches, spec.seed, epoch
-            )
-        )
+        sizes = (schedule.batch_size, schedule.bucket_batches)
+        self._batches = functools.lru_cache(1)(partial(epoch_batches, self.train.lengths, *sizes, spec.seed))
         self.start([self.train, *(tokens for tokens, _, _ in self.dev.values())], self._rehearse)
 
     def _rehearse(self) -> None:
@@ -90,8 +87,8 @@ class Classification(ReleasedModelTask):
                 limit -= first + 1  # positions begin after the padding's, as RoBERTa's do
         longest = max(tokens.lengths.max() for tokens in (self.train, *(t for t, _, _ in self.dev.values())))
         if limit is not None and longest > limit:
-            said = f"{self.spec.data.max_length} lets through inputs of {longest}, but the model has {limit}"
-            raise ConfigError(f"data.max_length: {said} positions; give at most {limit}")
+            said = f"lets through inputs of {longest} tokens, but the model has {limit} positions"
+            raise ConfigError(f"data.max_length: {self.spec.data.max_length} {said}; give at most {limit}")
 
     def inputs(self, tokens: Tokens, examples: np.ndarray) -> dict[str, torch.Tensor]:
         """A padded batch on the device, with what this model takes."""

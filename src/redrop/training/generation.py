@@ -7,6 +7,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +70,7 @@ class Generation(ReleasedModelTask):
         self.decoded = min(spec.evaluation.decoded, len(self.valid))
         self._check_length()
         longest, size = self.train.longest, spec.schedule.batch_tokens
-        self._batches = functools.lru_cache(1)(
-            lambda epoch: epoch_token_batches(longest, size, spec.seed, epoch)
-        )
+        self._batches = functools.lru_cache(1)(partial(epoch_token_batches, longest, size, spec.seed))
         batches = len(token_batches(np.sort(longest), size))
         self.updates_an_epoch = math.ceil(batches / spec.schedule.accumulation)
         self.best: dict[str, Any] = {}
@@ -91,20 +90,15 @@ class Generation(ReleasedModelTask):
         limit = positions_of(self.model)
         longest = max(pairs.longest.max() for pairs in self.pairs.splits.values())
         if max(longest, self.spec.evaluation.max_length + 1) > limit:
-            raise ConfigError(
-                f"data.max_source, data.max_target or evaluation.max_length: there are texts of {longest} "
-                f"tokens, and outputs of {self.spec.evaluation.max_length} are allowed, but the model has "
-                f"{limit} positions"
-            )
+            keys = "data.max_source, data.max_target or evaluation.max_length"
+            allowed = f"outputs of {self.spec.evaluation.max_length} are allowed, but the model has {limit}"
+            raise ConfigError(f"{keys}: there are texts of {longest} tokens, and {allowed} positions")
 
     def batch(self, pairs: Pairs, examples: np.ndarray) -> PairBatch:
         """A padded batch on the device."""
         codec = self.pairs.codec
-        source, of_source = pairs.source.padded(examples, codec.pad)
-        target, of_target = pairs.target.padded(examples, codec.pad)
-        moved = (
-            values.to(self.device, non_blocking=True) for values in (source, of_source, target, of_target)
-        )
+        made = (*pairs.source.padded(examples, codec.pad), *pairs.target.padded(examples, codec.pad))
+        moved = (values.to(self.device, non_blocking=True) for values in made)
         return PairBatch(*moved, start=codec.end)
 
     def next_batches(self, update: int) -> list[np.ndarray]:
@@ -140,15 +134,9 @@ class Generation(ReleasedModelTask):
     def hypotheses(self, pairs: Pairs, name: str, store: bool = False) -> list[str]:
         """Decoded outputs, as they are scored."""
         self.use_attention(training=False)
-        found = decode(
-            self.model,
-            self.pairs.codec,
-            pairs.source,
-            self.spec.evaluation,
-            store=self._store(name) if store else None,
-            progress=name if store else None,
-            check=self.check,
-        )
+        codec, search = self.pairs.codec, self.spec.evaluation
+        kept = {"store": self._store(name), "progress": name} if store else {}
+        found = decode(self.model, codec, pairs.source, search, check=self.check, **kept)
         return [self.pairs.finish(text) for text in found]
 
     def score(self, hypotheses: list[str], name: str) -> dict[str, Metric]:

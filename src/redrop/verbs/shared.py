@@ -49,10 +49,7 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
 
 
 def results_folder(arguments: argparse.Namespace, plan: Plan | None = None) -> ResultsLayout:
-    """--results, else the folder of the config; raises ``ConfigError`` where it is not there.
-
-    A folder without runs is a beginning, but one that is not there is a mistake.
-    """
+    """--results, else the folder of the config, where there may be no runs; ``ConfigError`` for no folder."""
     folder = arguments.results
     if folder is None:
         folder = Path("results") if plan is None else plan.results
