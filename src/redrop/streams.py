@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any
 
 import numpy as np
 import torch
 
 WORDS = 65536
+BLOCK = 2**20
+"""Numbers that an accelerator draws at a time, 4 MB: a kernel for many sites, since it counts launches."""
 
 
 def derive_seed(seed: int, purpose: str) -> int:
@@ -102,21 +105,37 @@ class MaskStream:
         """The generator of an accelerator's stream, which a CUDA graph has to know."""
         if self._numpy is None:
             self.generator = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
+        self._drawn: torch.Tensor | None = None
+        """What is left of the numbers that an accelerator has drawn."""
+
+    def begin(self) -> None:
+        """Drop what is left of drawn numbers: every forward pass begins so.
+
+        The generator's position is then the stream's, and each pass draws alike, as a CUDA graph has to.
+        """
+        self._drawn = None
+
+    def uniform(self, count: int) -> torch.Tensor:
+        """An accelerator's next numbers, float32 (count,), uniform on [0, 1); not to be written into."""
+        if self._drawn is None or len(self._drawn) < count:
+            size = max(count, BLOCK)
+            self._drawn = torch.empty(size, device=self.device).uniform_(generator=self.generator)
+        numbers, self._drawn = self._drawn.split([count, len(self._drawn) - count])
+        return numbers
 
     def mask(self, shape: tuple[int, ...], rate: float, keep_value: float) -> torch.Tensor:
         """A float32 tensor of ``shape``: ``keep_value`` with probability 1 - ``rate``, else 0.
 
         ``rate`` is strictly between 0 and 1: the two ends need no random numbers.
         """
-        mask = torch.empty(shape, device=self.device)
+        if self._numpy is None:
+            return (self.uniform(math.prod(shape)).view(shape) >= rate) * keep_value
+        mask = torch.empty(shape)
         self.fill(mask, rate, keep_value)
         return mask
 
     def fill(self, mask: torch.Tensor, rate: float, keep_value: float) -> None:
-        """The same, written into a contiguous float32 tensor."""
-        if self._numpy is None:
-            mask.uniform_(generator=self.generator).ge_(rate).mul_(keep_value)
-            return
+        """The same, written into a contiguous float32 tensor on the CPU."""
         count = mask.numel()
         words = self._numpy.bits.random_raw((count + 3) // 4).view(np.uint16)[:count]
         threshold = np.uint16(min(round((1.0 - rate) * WORDS), WORDS - 1))
@@ -132,6 +151,7 @@ class MaskStream:
         """Continue from a stored position; a position of another kind of device is refused."""
         if ("numpy" in state) != (self._numpy is not None):
             raise ValueError("this checkpoint's dropout stream belongs to another kind of device")
+        self.begin()
         if self._numpy is not None:
             self._numpy.restore(state["numpy"])
         else:
