@@ -16,11 +16,9 @@ from analysis_support import decay, edit_metrics, write_config, write_run
 from redrop.cli import main
 from redrop.errors import ConfigError, RecordError
 from redrop.record import DIVERGED, METRICS
-from redrop.view.compare import compare, compare_configurations
+from redrop.view.compare import Difference, cells_of, compare, compare_cells, pairs_of, read_side
 from redrop.view.compare_view import blocks
-from redrop.view.differences import Difference
 from redrop.view.screen import display
-from redrop.view.sides import read_side
 from support import spec_of
 
 T_2 = 4.302652729749464
@@ -174,8 +172,8 @@ def test_two_folders_cell_by_cell(tmp_path: Path) -> None:
         ("a0r0", "equal", 3),
         ("a2r0", "A better", 0),
     ]
-    assert [cell.config for cell in compared.only_a] == ["a2r0_2"]
-    assert [cell.config for cell in compared.only_b] == ["a2r025"]
+    assert [cell.config for cell in compared.only["A"]] == ["a2r0_2"]
+    assert [cell.config for cell in compared.only["B"]] == ["a2r025"]
     text = plain(str(mine), str(published))
     assert "1 of 2 comparisons moved" in text
     assert "3 of 6 pairs of runs have the same metrics.json, byte by byte" in text
@@ -278,10 +276,11 @@ def test_the_published_comparison_is_that_of_the_claims(project: Path) -> None:
         rows = [row for row in csv.DictReader(file) if row["n"] not in ("", "0", "1")]
     rows = [row for row in rows if row["pooled"] == "False"]  # else by the spread of all configurations
     side = read_side(folder)
-    checked = 0
+    cells, checked = cells_of(side), 0
     for row in (row for row in rows if row["metric"] == "val_loss_last"):
         a, b = (f"{row['protocol']}/{name}/{row['task']}" for name in (row["config"], row["than"]))
-        (found,) = compare_configurations(side, a, b)
+        [(one, other)] = pairs_of(cells, a, b, str(folder))
+        (found,) = compare_cells(side, side, one, other)
         assert found.interval.n == int(row["n"])
         assert found.interval.mean == pytest.approx(-float(row["difference"]))  # there: positive is better
         assert found.interval.low == pytest.approx(-float(row["high"]))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import warm
 from redrop.analysis.build import build_figures, build_tables, load
 from redrop.errors import ConfigError
 from redrop.study import Study, load_part, load_study
@@ -58,7 +59,7 @@ def follow(page: str, file: str, project: Path, copy: Path) -> Path:
     program, *words = found["console"].removeprefix("$ ").split()
     assert program == "redrop"
     done = subprocess.run(
-        [sys.executable, "-m", "redrop", *words],
+        [warm.python(), "-m", "redrop", *words],
         cwd=copy,
         env=os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
@@ -115,7 +116,7 @@ def glue(project: Path) -> Study:
 def misfit(project: Path, folder: Path) -> Path:
     """The file of a GLUE study with a figure of character models."""
     text = (project / "config/studies/glue.yaml").read_text()
-    (folder / "glue.yaml").write_text(text.replace("figures: [forest,", "figures: [curves,", 1))
+    (folder / "glue.yaml").write_text(text.replace("figures: [verdicts,", "figures: [curves,", 1))
     return folder / "glue.yaml"
 
 

@@ -113,6 +113,7 @@ def test_bulk_masks_are_those_of_each_stream() -> None:
 
 def test_an_accelerator_draws_for_many_sites_at_once() -> None:
     stream, once = accelerator_like(0), accelerator_like(0)
+    stream.begin()
     (numbers,) = once.uniform(BLOCK).split(BLOCK)
     sizes = [BLOCK // 4 - 3, 7, BLOCK // 2]
     for size, expected in zip(sizes, numbers.split([*sizes, BLOCK - sum(sizes)]), strict=False):
@@ -124,13 +125,14 @@ def test_an_accelerator_draws_for_many_sites_at_once() -> None:
 
 
 def test_a_pass_on_an_accelerator_begins_at_the_generators_position() -> None:
-    """So a checkpoint needs no more than that position: neighbours in a block are not kept."""
+    """So a checkpoint needs no more than that position: what a pass has left over is dropped."""
     spec, ids = small_spec("a2r2_4").model, torch.zeros(2, 16, dtype=torch.int64)
     model, stream = build(spec, 5, 1).train(), accelerator_like(0)
     model(ids, stream)
     stored = stream.state()
     expected = model(ids, stream)
     resumed = accelerator_like(9)
+    resumed.begin()
     resumed.uniform(3)
     resumed.restore(stored)
     assert model(ids, resumed).equal(expected)

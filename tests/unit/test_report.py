@@ -22,10 +22,9 @@ from redrop.cli import main
 from redrop.errors import ConfigError
 from redrop.layout import EMPTY, ONE_STUDY, OWN, PUBLISHED
 from redrop.report import charts
-from redrop.report.difference_picture import picture
-from redrop.report.folder import kind_of, read_folder
+from redrop.report.folder import read_folder
 from redrop.report.known_configs import known_plans, name_of, recognise
-from redrop.report.page import embedded, write_page
+from redrop.report.page import environment, write_page
 from redrop.report.sentences import sentence, signed
 from redrop.report.study_views import all_studies
 from redrop.report.verdicts import Judged, counted
@@ -169,7 +168,8 @@ def test_a_claim_about_each_task_falls_with_one_of_them(project: Path) -> None:
         assert Judged(study, claim, own).here == verdict
 
 
-def test_the_picture_puts_what_the_claim_says_to_the_right() -> None:
+def test_the_picture_puts_what_the_claim_says_to_the_right(tmp_path: Path) -> None:
+    picture = environment(read_folder(tmp_path)).get_template("macros.html.jinja").module.picture
     for values, side in ((FOR, 1), (AGAINST, -1)):
         (comparison,) = judgement(("b", values)).comparisons
         svg = picture(comparison)
@@ -192,20 +192,20 @@ def own(small: Plan, tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_known_by_what_it_holds(own: Path, tmp_path: Path) -> None:
-    assert kind_of(own) == OWN
+    assert read_folder(own).kind == OWN
     (tmp_path / "published").mkdir()
     shutil.copytree(own / "runs" / "residual", tmp_path / "published" / "residual" / "runs")
-    assert kind_of(tmp_path / "published") == PUBLISHED
-    assert kind_of(tmp_path / "published" / "residual") == ONE_STUDY
+    assert read_folder(tmp_path / "published").kind == PUBLISHED
+    assert read_folder(tmp_path / "published" / "residual").kind == ONE_STUDY
     for folder in (own, tmp_path / "published", tmp_path / "published" / "residual"):
         assert len(read_folder(folder).studies["residual"].records) == 12
     results = tmp_path / "results"
     results.mkdir()
     for name in ("published", "own"):  # a demo's or published folder inside is not its own
         shutil.move(tmp_path / name, results / name)
-    assert kind_of(results) == EMPTY
+    assert read_folder(results).kind == EMPTY
     with pytest.raises(ConfigError, match="no folder"):
-        kind_of(tmp_path / "nowhere")
+        read_folder(tmp_path / "nowhere")
 
 
 def test_tables_of_a_published_study_and_part_are_looked_for_where_publishing_puts_them(
@@ -395,22 +395,19 @@ def test_long_curves_are_thinned_and_keep_their_end() -> None:
     assert charts.thinned({}) == []
 
 
-def test_data_cannot_end_the_script_that_holds_it() -> None:
-    assert "</script" not in embedded({"a": "</script><b>"})
-    assert json.loads(embedded({"a": "</script>"})) == {"a": "</script>"}
+def test_data_cannot_end_the_script_that_holds_it(tmp_path: Path) -> None:
+    embedded = environment(read_folder(tmp_path)).from_string("{{ value | tojson }}").render
+    assert "</script" not in embedded(value={"a": "</script><b>"})
+    assert json.loads(embedded(value={"a": "</script>"})) == {"a": "</script>"}
 
 
 NUMBER = re.compile(r"[+−-]?\d[\d,]*\.\d+")
 
 
 @pytest.fixture(scope="module")
-def published(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+def published(published_page: Path) -> Page:
     """The page of what is published."""
-    out = tmp_path_factory.mktemp("page") / "report.html"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charts, "javascript", lambda: "")
-        write_page(project / "results" / "published", out, project)
-    return Page(out.read_text())
+    return Page(published_page.read_text())
 
 
 def numbers_in(path: Path) -> list[float]:

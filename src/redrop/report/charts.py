@@ -6,14 +6,13 @@ Altair writes the chart as data (Vega-Lite), and the libraries that draw it are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from redrop.analysis.collect import Results
 from redrop.analysis.scoring import first_metric, in_order, score_while_training
 from redrop.analysis.study_results import StudyResults
+from redrop.analysis.summary import several
 from redrop.record import RunRecord
 from redrop.report.folder import ResultsFolder
 from redrop.report.study_views import View
@@ -25,8 +24,7 @@ POINTS = 4000
 """Of one chart; longer curves are thinned evenly, their last point kept."""
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """Colour and dashes of a configuration."""
 
     config: str
@@ -34,111 +32,81 @@ class Look:
     dash: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A chart for the page."""
+def charts(folder: ResultsFolder, view: View) -> list[dict[str, Any]]:
+    """A chart for each protocol and task of a view that has curves.
 
-    anchor: str
-    title: str
-    description: str
-    looks: tuple[Look, ...]
-    spec: dict[str, Any]
-    source: str
-    """Pattern of the files that hold its numbers, from the results folder on."""
-
-
-def charts(folder: ResultsFolder, view: View) -> list[Chart]:
-    """A chart for each protocol and task of a view that has curves."""
-    study, found = view.study, []
-    for protocol, tasks in StudyResults(view.results, study).tasks().items():
+    ``looks``: of its configurations; ``spec``: Vega-Lite; ``source``: pattern of the files that hold its
+    numbers, from the results folder on.
+    """
+    found = []
+    for protocol, tasks in StudyResults(view.results, view.study).tasks().items():
         for task in in_order(tasks):
-            runs = [
-                record
-                for record in view.results.records
-                if (record.spec.protocol, record.spec.task) == (protocol, task)
-            ]
-            rows = thinned(points(view.results, study.reads, runs))
-            if not rows:
-                continue
-            words = words_of(study.reads, task)
-            configs = list(dict.fromkeys(row["config"] for row in rows))
-            looks = tuple(
-                Look(config, COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)])
-                for i, config in enumerate(configs)
-            )
-            seeds = len({row["seed"] for row in rows})
-            description = (
-                f"{words['y']}, over the {words['x'].lower()}s, of {len(configs)} "
-                f"configuration{'s' if len(configs) > 1 else ''}, protocol {protocol} on {task}, up to "
-                f"{seeds} seed{'s' if seeds > 1 else ''} each: thin lines are single runs, thick "
-                "lines their means."
-            )
-            if view.label:
-                description = f"{view.label}. {description}"
-            place = folder.relative(runs[0].folder.parent)
-            found.append(
-                Chart(
-                    f"chart-{study.part}-{protocol}-{task}",
-                    f"{protocol}, {task}",
-                    description,
-                    looks,
-                    specification(rows, looks, words, description),
-                    f"{place}/{protocol}-*-{task}-s*/curve.jsonl",
-                )
-            )
+            specs = ((record, record.spec) for record in view.results.records)
+            runs = [record for record, spec in specs if (spec.protocol, spec.task) == (protocol, task)]
+            rows = thinned({record.run: _points(view, record) for record in runs})
+            if rows:
+                chart = _chart(view, protocol, task, rows)
+                source = f"{folder.relative(runs[0].folder.parent)}/{protocol}-*-{task}-s*/curve.jsonl"
+                found.append(chart | {"source": source})
     return found
 
 
-def words_of(reads: str, task: str) -> dict[str, str]:
-    """What the axes say."""
-    if reads == "corpus":
-        return {"x": "Iteration", "y": "Validation loss, nats a character"}
-    x = "Epoch" if reads == "glue" else "Update"
-    return {"x": x, "y": f"Development score ({first_metric(reads, task)}), points"}
-
-
-def points(results: Results, reads: str, runs: list[RunRecord]) -> dict[str, list[dict[str, Any]]]:
-    """Run -> the rows of its curve that have what is drawn: config, seed, x, y."""
-    found = {}
-    for record in runs:
-        spec = record.spec
-        if reads == "corpus":
-            rows = results.rows(record.run)
-            curve = [(row["iteration"], row["val_loss"]) for row in rows if row.get("val_loss") is not None]
-        else:
-            curve = score_while_training(results, reads, record)
-        head = {"config": spec.config, "seed": spec.seed}
-        found[record.run] = [head | {"x": x, "y": round(y, 5)} for x, y in curve]
-    return {run: rows for run, rows in found.items() if rows}
+def _points(view: View, record: RunRecord) -> list[dict[str, Any]]:
+    """The rows of a run's curve that have what is drawn: config, seed, x, y."""
+    if view.study.reads == "corpus":
+        rows = view.results.rows(record.run)
+        curve = [(row["iteration"], row["val_loss"]) for row in rows if row.get("val_loss") is not None]
+    else:
+        curve = score_while_training(view.results, view.study.reads, record)
+    head = {"config": record.spec.config, "seed": record.spec.seed}
+    return [head | {"x": x, "y": round(y, 5)} for x, y in curve]
 
 
 def thinned(curves: Mapping[str, list[dict[str, Any]]], limit: int = POINTS) -> list[dict[str, Any]]:
     """All rows, of every curve each k-th and the last where together they would be more than ``limit``."""
-    total = sum(map(len, curves.values()))
-    step = -(-total // limit) if total else 1
-    rows = []
-    for curve in curves.values():
-        last = len(curve) - 1
-        rows += [row for number, row in enumerate(curve) if (last - number) % step == 0]
-    return rows
+    step = -(-sum(map(len, curves.values())) // limit) or 1
+    return [row for curve in curves.values() for row in curve[::-1][::step][::-1]]
+
+
+def _chart(view: View, protocol: str, task: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """All of a chart but its source."""
+    reads = view.study.reads
+    x, y = "Iteration", "Validation loss, nats a character"
+    if reads != "corpus":
+        x = "Epoch" if reads == "glue" else "Update"
+        y = f"Development score ({first_metric(reads, task)}), points"
+    looks = [
+        Look(config, COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)])
+        for i, config in enumerate(dict.fromkeys(row["config"] for row in rows))
+    ]
+    seeds = len({row["seed"] for row in rows})
+    description = (
+        f"{y}, over the {x.lower()}s, of {several(len(looks), 'configuration')}, protocol {protocol} on "
+        f"{task}, up to {several(seeds, 'seed')} each: thin lines are single runs, thick lines their means."
+    )
+    description = f"{view.label}. {description}" if view.label else description
+    return {
+        "anchor": f"chart-{view.study.part}-{protocol}-{task}",
+        "title": f"{protocol}, {task}",
+        "description": description,
+        "looks": looks,
+        "spec": specification(rows, looks, x, y, description),
+    }
 
 
 def specification(
-    rows: list[dict[str, Any]], looks: tuple[Look, ...], words: dict[str, str], description: str
+    rows: list[dict[str, Any]], looks: Sequence[Look], across: str, upwards: str, description: str
 ) -> dict[str, Any]:
     """The chart as Vega-Lite; its parameters ``shown`` and ``start`` are set by the page's controls."""
     import altair as alt
 
-    configs = [look.config for look in looks]
+    configs, colours, dashes = ([look[part] for look in looks] for part in range(3))
     lowest, highest = min(row["x"] for row in rows), max(row["x"] for row in rows)
-    shown = alt.param(name="shown", value=configs)
-    start = alt.param(name="start", value=lowest)
-    colour = alt.Color("config:N", legend=None).scale(domain=configs, range=[look.colour for look in looks])
-    dash = alt.StrokeDash("config:N", legend=None).scale(
-        domain=configs, range=[list(look.dash) for look in looks]
-    )
-    x = alt.X("x:Q", title=words["x"]).scale(nice=False, zero=False)
-    y = alt.Y("y:Q", title=words["y"]).scale(zero=False)
+    shown, start = alt.param(name="shown", value=configs), alt.param(name="start", value=lowest)
+    colour = alt.Color("config:N", legend=None).scale(domain=configs, range=colours)
+    dash = alt.StrokeDash("config:N", legend=None).scale(domain=configs, range=list(map(list, dashes)))
+    x = alt.X("x:Q", title=across).scale(nice=False, zero=False)
+    y = alt.Y("y:Q", title=upwards).scale(zero=False)
     base = (
         alt.Chart(alt.Data(values=rows))
         .transform_filter("indexof(shown, datum.config) >= 0 && datum.x >= start")
@@ -150,17 +118,17 @@ def specification(
     thick = base.mark_line(strokeWidth=2.2, aria=False).encode(y=alt.Y("mean(y):Q"), strokeDash=dash)
     near = alt.selection_point(
         name="near",
-        on="pointerover",
-        nearest=True,
         fields=["config", "seed", "x"],
-        empty=False,
+        on="pointerover",
         clear="pointerout",
+        nearest=True,
+        empty=False,
     )
     tooltip = [
         alt.Tooltip("config:N", title="configuration"),
         alt.Tooltip("seed:O", title="seed"),
-        alt.Tooltip("x:Q", title=words["x"].lower(), format=","),
-        alt.Tooltip("y:Q", title=words["y"].partition(",")[0].lower(), format=".4f"),
+        alt.Tooltip("x:Q", title=across.lower(), format=","),
+        alt.Tooltip("y:Q", title=upwards.partition(",")[0].lower(), format=".4f"),
     ]
     marks = (
         base.mark_point(filled=True, size=60, aria=False)

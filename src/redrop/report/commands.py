@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from redrop.layout import ONE_STUDY, PUBLISHED
+from redrop.layout import ONE_STUDY, PUBLISHED, ResultsLayout
 from redrop.report.folder import ResultsFolder
 from redrop.report.known_configs import UNNAMED
 from redrop.report.study_views import StudyRuns, View
@@ -22,27 +22,20 @@ def named(path: Path) -> str:
         return path.as_posix()
 
 
-def run_folder(folder: ResultsFolder, study: str) -> str:
-    """Where the runs of a study lie."""
-    places = {PUBLISHED: folder.path / study / "runs", ONE_STUDY: folder.path / "runs"}
-    return named(places.get(folder.kind, folder.path / "runs" / study))
-
-
-def one_run(folder: ResultsFolder, study: str, run: str = "RUN") -> str:
-    """Trains a run again, from its spec alone."""
-    return f"redrop train --spec {shlex.quote(run_folder(folder, study))}/{run}/spec.json --out again/{run}"
+def one_run(folder: ResultsFolder, study: str) -> str:
+    """Trains a run again, from its spec alone; RUN stands for its id."""
+    runs = shlex.quote(named(ResultsLayout(folder.path).runs(study).path))
+    return f"redrop train --spec {runs}/RUN/spec.json --out again/RUN"
 
 
 def whole_study(runs: StudyRuns) -> list[str]:
     """Makes a study's runs, tables, figures and this page: a line for each config."""
-    asked_for = [
-        " ".join(name for name, study in one.plan.studies.items() if study.name == runs.study.name)
-        for one in runs.asked
-    ]
-    return [
-        f"snakemake {names}" + ("" if one.config in PLAIN else f" --configfile {one.config}")
-        for one, names in zip(runs.asked, asked_for, strict=True)
-    ]
+    lines = []
+    for one in runs.asked:
+        names = (name for name, study in one.plan.studies.items() if study.name == runs.study.name)
+        config = "" if one.config in PLAIN else f" --configfile {one.config}"
+        lines.append(f"snakemake {' '.join(names)}{config}")
+    return lines
 
 
 def config_words(configs: list[str]) -> str:

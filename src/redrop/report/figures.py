@@ -10,7 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.analysis.build import build_figures
+from redrop.analysis.build import find_reported
+from redrop.analysis.figure_files import draw_and_write
 from redrop.analysis.plotting.captions import NOTHING_DRAWN
 from redrop.analysis.registry import PlannedFigure, plan_of
 from redrop.analysis.study_results import StudyResults
@@ -43,34 +44,20 @@ def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> lis
     taken as they lie. What is not there, or was made of other runs, is drawn.
     """
     own = folder.kind == OWN  # what is published shows no records of the authors
-    data = StudyResults(view.results, view.study, protocols=view.protocols)
-    plan, place = plan_of(data, recorded=own), view.place / "figures"
-    lying = [entry.stem for entry in plan if up_to_date and _is_there(place, entry.stem)]
+    data = StudyResults(view.results, view.study, find_reported(view.study), view.protocols)
+    found, place = [], view.place / "figures"
     with tempfile.TemporaryDirectory() as drawn:
-        build_figures(
-            view.results,
-            view.study,
-            Path(drawn),
-            view.label,
-            [entry.stem for entry in plan if entry.stem not in lying],
-            protocols=view.protocols,
-            recorded=own,
-            suffixes=("svg",),
-        )
-        return [_shown(folder, view, entry, place if entry.stem in lying else Path(drawn)) for entry in plan]
-
-
-def _is_there(place: Path, stem: str) -> bool:
-    return all((place / f"{stem}{suffix}").exists() for suffix in (".svg", ".txt", ".csv"))
-
-
-def _shown(folder: ResultsFolder, view: View, entry: PlannedFigure, files: Path) -> ShownFigure:
-    caption = (files / f"{entry.stem}.txt").read_text(encoding="utf-8").strip()
-    image = "" if NOTHING_DRAWN in caption else data_address((files / f"{entry.stem}.svg").read_bytes())
-    numbers = folder.relative(view.place / "figures" / f"{entry.stem}.csv")
-    return ShownFigure(entry, f"figure-{view.study.part}-{entry.stem}", caption, image, numbers)
-
-
-def data_address(svg: bytes) -> str:
-    """An svg file as an address that holds it."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+        for entry in plan_of(data, recorded=own):
+            lying = [place / f"{entry.stem}{suffix}" for suffix in (".svg", ".txt", ".csv")]
+            files = place
+            if not (up_to_date and all(path.exists() for path in lying)):
+                files = Path(drawn)
+                draw_and_write(entry, data, files, view.label, ("svg",))
+            caption = (files / f"{entry.stem}.txt").read_text(encoding="utf-8").strip()
+            image = ""
+            if NOTHING_DRAWN not in caption:
+                svg = base64.b64encode((files / f"{entry.stem}.svg").read_bytes())
+                image = f"data:image/svg+xml;base64,{svg.decode('ascii')}"
+            anchor = f"figure-{view.study.part}-{entry.stem}"
+            found.append(ShownFigure(entry, anchor, caption, image, folder.relative(lying[-1])))
+    return found

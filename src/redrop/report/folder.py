@@ -7,7 +7,7 @@ one study    FOLDER/runs/RUN/              in FOLDER/, of a part in FOLDER/PART/
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.analysis.collect import Results
@@ -21,9 +21,9 @@ class ResultsFolder:
 
     path: Path
     kind: str
-    studies: dict[str, Results] = field(default_factory=dict)
+    studies: dict[str, Results]
     """Study -> all of its runs, whichever config they are of."""
-    faults: tuple[str, ...] = ()
+    faults: tuple[str, ...]
     """What is wrong with the runs that are left out because they are damaged."""
 
     def place(self, study: str, part: str) -> Path:
@@ -38,26 +38,19 @@ class ResultsFolder:
         return path.relative_to(self.path).as_posix()
 
 
-def kind_of(folder: Path) -> str:
-    """Which layout a folder has; raises ``ConfigError`` where there is none of that name."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ConfigError(f"--results: {folder} is no folder (results, results/demo, results/published, ...)")
-    return ResultsLayout(folder).kind
-
-
 def read_folder(folder: Path, wanted: set[str] | None = None) -> ResultsFolder:
     """Read every run of ``folder``, or those ``wanted``; a demo or a published folder inside it is another.
 
-    Damaged ones are left out. Raises ``RecordError`` where all are damaged and, without ``wanted``, for two
-    runs in one place.
+    Damaged ones are left out. Raises ``ConfigError`` where there is no such folder, ``RecordError`` where all
+    are damaged and, without ``wanted``, for two runs in one place.
     """
     folder = Path(folder)
-    kind = kind_of(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"--results: {folder} is no folder (results, results/demo, results/published, ...)")
+    kind = ResultsLayout(folder).kind
     tops = [folder / "runs"] if kind != PUBLISHED else sorted(folder.glob("*/runs"))
     loaded = [Results.load(top, wanted) for top in tops]
-    records = [record for results in loaded for record in results.records]
+    every = Results([record for results in loaded for record in results.records])
+    studies = dict.fromkeys(record.spec.study for record in every.records)
     faults = tuple(fault for results in loaded for fault in results.faults)
-    names = sorted({record.spec.study for record in records})
-    found = {name: [record for record in records if record.spec.study == name] for name in names}
-    return ResultsFolder(folder, kind, {name: Results(own) for name, own in found.items()}, faults)
+    return ResultsFolder(folder, kind, {study: every.of_study(study) for study in studies}, faults)

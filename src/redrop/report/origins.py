@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from redrop.analysis.collect import Results
-from redrop.analysis.run_costs import median
 from redrop.provenance import Provenance, read_provenance
 from redrop.record import RunRecord
 
@@ -41,77 +39,45 @@ def runs_of(results: Results) -> list[Run]:
     return [Run(record, read_provenance(record.folder) or Provenance()) for record in results.records]
 
 
-@dataclass(frozen=True)
-class Spent:
-    """Cost of the runs of one protocol and task on one device."""
+def spent(runs: list[Run]) -> list[dict[str, Any]]:
+    """One line a protocol, task and device: runs, hours of all together, medians; NaN where not recorded.
 
-    protocol: str
-    task: str
-    device: str
-    runs: int
-    hours: float
-    """All runs together; those that were trained in one process are counted by their shares."""
-    minutes: float
-    """Median of a run."""
-    milliseconds: float
-    megabytes: float
+    Runs that were trained in one process are counted by their shares of its time.
+    """
+    import pandas as pd
 
-
-def spent(runs: list[Run]) -> list[Spent]:
-    """One line a protocol, task and device; NaN where nothing is recorded."""
-    groups: dict[tuple[str, str, str], list[Run]] = {}
+    columns = ["protocol", "task", "device", "seconds", "milliseconds", "megabytes"]
+    rows = []
     for run in runs:
-        spec = run.record.spec
-        groups.setdefault((spec.protocol, spec.task, run.device), []).append(run)
-    lines = []
-    for place, own in groups.items():
-        seconds = [run.provenance.total_seconds for run in own]
-        known = [value for value in seconds if math.isfinite(value)]
-        lines.append(
-            Spent(
-                *place,
-                len(own),
-                sum(known) / 3600 if known else math.nan,
-                median(known) / 60,
-                median(run.provenance.milliseconds for run in own),
-                median(run.provenance.peak_megabytes for run in own),
-            )
-        )
-    return lines
+        spec, made = run.record.spec, run.provenance
+        place = spec.protocol, spec.task, run.device
+        rows.append([*place, made.total_seconds, made.milliseconds, made.peak_megabytes])
+    groups = pd.DataFrame(rows, columns=columns).groupby(columns[:3], sort=False)
+    found = groups[columns[3:]].median()
+    found["minutes"] = found["seconds"] / 60
+    found["hours"] = groups["seconds"].sum(min_count=1) / 3600
+    found["runs"] = groups.size()
+    return found.reset_index().to_dict("records")
 
 
 def facts(runs: list[Run]) -> list[tuple[str, str, int]]:
     """(what, value, in how many runs): commits, devices, versions, data with checksums."""
     found: dict[str, Counter[str]] = {}
-
-    def add(what: str, value: Any) -> None:
-        found.setdefault(what, Counter())[UNKNOWN if value in (None, "") else str(value)] += 1
-
     for run in runs:
-        provenance = run.provenance
-        add("commit", run.commit)
-        add("device", run.device)
-        add("Python", provenance.python)
-        add("platform", provenance.platform)
-        for name, version in sorted(provenance.packages.items()):
-            add(name, version)
-        data = run.record.data
-        add("data", describe(data))
-        add("data came from", provenance.data.get("origin"))
-        add("finished on", (provenance.finished or "")[:10])
+        made = run.provenance
+        said = [("commit", run.commit), ("device", run.device), ("Python", made.python)]
+        said += [("platform", made.platform), *sorted(made.packages.items())]
+        said += [("data", describe(run.record.data)), ("data came from", made.data.get("origin"))]
+        said += [("finished on", (made.finished or "")[:10])]
+        for what, value in said:
+            found.setdefault(what, Counter())[str(value or UNKNOWN)] += 1
     return [(what, value, n) for what, counts in found.items() for value, n in sorted(counts.items())]
 
 
 def describe(data: dict[str, Any]) -> str:
     """A run's data: name, edition and every checksum that was recorded."""
+    import pandas as pd
+
     head = ", ".join(str(data[key]) for key in ("name", "edition") if data.get(key))
-    sums = [f"{key} {value}" for key, value in _flat(data) if "sha256" in key]
-    return "; ".join([head, *sums])
-
-
-def _flat(value: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, own in sorted(value.items()):
-        name = f"{before}{key}"
-        pairs += _flat(own, f"{name} ") if isinstance(own, dict) else [(name, own)]
-    return pairs
+    [flat] = pd.json_normalize(data, sep=" ").to_dict("records")
+    return "; ".join([head, *(f"{key} {flat[key]}" for key in sorted(flat) if "sha256" in key)])

@@ -15,7 +15,7 @@ from redrop.analysis.compared import ComparedPair
 from redrop.analysis.decision.claim import FOR
 from redrop.analysis.decision.comparison import CONTRADICTED, NOT_RUN, UNDECIDED, Comparison
 from redrop.analysis.decision.power import detectable_by, seeds_to_decide
-from redrop.analysis.summary import MINUS
+from redrop.analysis.summary import MINUS, several
 
 WORDS = {
     "val_loss_last": ("ended {} below", "ended {} above", "nats"),
@@ -27,16 +27,29 @@ WORDS = {
         "lies in a loss that rises {} more than around",
         "",
     ),
+    "overfitting": ("rose {} less above its best than", "rose {} more above its best than", "nats"),
+    "largest_rise": ("had a largest spike {} below that of", "had a largest spike {} above that of", "nats"),
+    "training_loss": ("had a training loss {} below", "had a training loss {} above", "nats"),
+    "training_gap": ("ended with a gap {} narrower than", "ended with a gap {} wider than", "nats"),
+    "milliseconds_an_update": ("took {} less an update than", "took {} more an update than", "ms"),
+    "peak_megabytes": ("needed {} less than", "needed {} more than", "MB"),
     "score": ("scored {} more than", "scored {} less than", "points"),
 }
 """Metric -> what is said where the first configuration is better, where it is worse, and the unit."""
+TIMES = ("was there {} before", "was there {} after", "iterations")
+"""The same of ``iterations_to_`` a loss."""
 OTHER = ("had {} in its favour against", "had {} against it, compared with", "")
+
+
+def words_of(metric: str) -> tuple[str, str, str]:
+    """What is said of a metric; see ``WORDS``."""
+    return TIMES if metric.startswith("iterations_to_") else WORDS.get(metric, OTHER)
 
 
 def amount(value: float, unit: str) -> str:
     """A number without its sign: whole iterations, points to 0.01, else three decimals, four if small."""
     size = abs(value)
-    if unit == "iterations":
+    if unit in ("iterations", "ms", "MB"):
         return f"{size:,.0f}"
     if unit == "points":
         return f"{size:.2f}"
@@ -49,30 +62,25 @@ def signed(value: float, unit: str) -> str:
     return MINUS + text if value < 0 and float(text.replace(",", "")) else text
 
 
-def seeds(n: int) -> str:
-    """``1 seed``, ``5 seeds``."""
-    return f"{n} seed" + ("s" if n != 1 else "")
-
-
 def compared(judgement: Judgement, comparison: ComparedPair) -> str:
     """One comparison without a verdict; empty where it was not run."""
     found = comparison.result
     if not found.n:
         return ""
-    better, worse, unit = WORDS.get(judgement.claim.metric, OTHER)
+    better, worse, unit = words_of(judgement.claim.metric)
     mean, (low, high) = found.mean, found.interval()
     if not any(found.differences):
-        return f"{comparison.config} and {comparison.than} do not differ in any of {seeds(found.n)}"
+        return f"{comparison.config} and {comparison.than} do not differ in any of {several(found.n, 'seed')}"
     words = (better if mean >= 0 else worse).format(f"{amount(mean, unit)} {unit}".strip())
     if math.isnan(low):
-        evidence = f"{seeds(found.n)}, so no interval"
+        evidence = f"{several(found.n, 'seed')}, so no interval"
     elif low > 0 or high < 0:
         near, far = sorted((low, high), key=abs)
-        evidence = f"95 % interval {amount(near, unit)} to {amount(far, unit)}, {seeds(found.n)}"
+        evidence = f"95 % interval {amount(near, unit)} to {amount(far, unit)}, {several(found.n, 'seed')}"
     else:
         if mean < 0:  # seen in the direction of the words
             low, high = -high, -low
-        evidence = f"95 % interval {signed(low, unit)} to {signed(high, unit)}, {seeds(found.n)}"
+        evidence = f"95 % interval {signed(low, unit)} to {signed(high, unit)}, {several(found.n, 'seed')}"
     return f"{comparison.config} {words} {comparison.than} ({evidence})"
 
 
@@ -100,11 +108,11 @@ MOST_SEEDS = 1000
 
 def would_decide(comparison: Comparison, metric: str) -> str:
     """``5 seeds can show 0.012 nats, and 9 would decide``; of an undecided comparison."""
-    unit = WORDS.get(metric, OTHER)[2]
+    unit = words_of(metric)[2]
     shown, needed = detectable_by(comparison), seeds_to_decide(comparison.matters, comparison.spread.sd)
     parts = []
     if shown > 0.0:
-        parts.append(f"{seeds(comparison.n)} can show {amount(shown, unit)} {unit}".strip())
+        parts.append(f"{several(comparison.n, 'seed')} can show {amount(shown, unit)} {unit}".strip())
     if needed is not None:
         many = f"{needed:,}" if needed <= MOST_SEEDS else "more than a thousand"
         parts.append(f"{many} would decide" if parts else f"{many} seeds would decide")

@@ -55,59 +55,41 @@ class StudyRuns:
         return len((self.results.wanted or frozenset()) - found)
 
 
-def studies_of(project: Path) -> list[str]:
-    """Every study of the project, paper B's first."""
-    names = sorted(path.stem for path in (project / "config" / "studies").glob("*.yaml"))
-    return sorted(names, key=lambda name: name != "residual")
-
-
 def all_studies(
     folder: ResultsFolder, project: Path, plans: Mapping[str, Plan], *, given: bool
 ) -> list[StudyRuns]:
-    """Every study of the project with its runs; ``given``: the plan was, so its runs are asked for."""
-    return [_study_runs(folder, load_part(name, project), plans, given) for name in studies_of(project)]
+    """Every study of the project with its runs, paper B's first.
+
+    ``given``: the plan was, so its runs are asked for whether any of them is there or not.
+    """
+    names = {path.stem for path in (project / "config" / "studies").glob("*.yaml")}
+    ordered = sorted(names, key=lambda name: (name != "residual", name))
+    return [_study_runs(folder, load_part(name, project), plans, given) for name in ordered]
 
 
 def _study_runs(folder: ResultsFolder, study: Study, plans: Mapping[str, Plan], given: bool) -> StudyRuns:
     records = folder.studies[study.name].records if study.name in folder.studies else []
     ids = {record.spec.run for record in records}
-    if given:
-        (name, plan), *_ = plans.items()
-        wanted = set(plan.runs.get(study.name, {}))
-        asked, left = [Asked(name, plan, len(ids & wanted), len(wanted))] if wanted else [], set()
-    else:
-        asked, left = recognise(study.name, ids, plans)
-    wanted = ids.union(*(one.plan.runs[study.name] for one in asked))
-    results = Results(records, 0, frozenset(wanted))
+    asked, left = recognise(study.name, ids, plans)
+    if given and not asked:
+        planned = {name: plan.runs[study.name] for name, plan in plans.items() if study.name in plan.runs}
+        asked = [Asked(name, plans[name], 0, len(runs)) for name, runs in planned.items()]
+    results = Results(records, 0, frozenset(ids.union(*(one.plan.runs[study.name] for one in asked))))
     label = next((one.plan.label for one in asked if one.plan.label), None)
     if label is None and any(is_generated(record.spec.data.data_set) for record in records):
         label = TOY_LABEL
-    views = _views(folder, study, results, asked, left, label) if records else ()
-    return StudyRuns(study, results, label, tuple(asked), len(left), tuple(views))
-
-
-def _views(
-    folder: ResultsFolder,
-    study: Study,
-    results: Results,
-    asked: list[Asked],
-    left: set[str],
-    label: str | None,
-) -> list[View]:
-    parts: dict[str, tuple[Study, set[str]]] = {study.name: (study, set(left))}
+    parts = {study.name: (study, set(left))}
     for one in asked:
         for name, specs in one.plan.specs.items():
             if one.plan.studies[name].name == study.name:
                 parts.setdefault(name, (one.plan.studies[name], set()))[1].update(specs)
     views = []
-    for name, (part, ids) in parts.items():
-        own = results
+    for name, (part, own) in parts.items():
+        shown = results
         if study.parts:  # cells of one part never stand in the table of another
-            records = [record for record in results.records if record.spec.run in ids]
-            own = Results(records, 0, frozenset(ids))
-        if not own.records:
-            continue
+            shown = Results([one for one in records if one.spec.run in own], 0, frozenset(own))
         exact = folder.kind == OWN and len(asked) == 1 and name in asked[0].plan.specs
         protocols = asked[0].plan.tasks(name) if exact else None
-        views.append(View(part, own, label, protocols, folder.place(study.name, name)))
-    return views
+        if shown.records:
+            views.append(View(part, shown, label, protocols, folder.place(study.name, name)))
+    return StudyRuns(study, results, label, tuple(asked), len(left), tuple(views))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from redrop.analysis.stats import LEVEL
-from redrop.analysis.summary import DASH, MINUS
+from redrop.analysis.summary import DASH, several, show_number
 from redrop.record import write_text
-from redrop.view.compare import Compared
-from redrop.view.differences import EQUAL, NOT_COMPARED, Difference
-from redrop.view.numbers import several
+from redrop.view.compare import EQUAL, NOT_COMPARED, Compared, Difference
 from redrop.view.screen import Block, Column, Line, Table
 
 STYLES = {"A better": "green", "B better": "red", NOT_COMPARED: "yellow"}
@@ -28,8 +23,8 @@ COLUMNS = [
     Column("A \N{MINUS SIGN} B", right=True),
     Column("95 % interval", right=True),
     Column("n", right=True),
-    Column("unpaired", right=True, hide="0"),
-    Column("equal files", right=True, hide="0"),
+    Column("unpaired", right=True, hide="0", spare=True),
+    Column("equal files", right=True, hide="0", spare=True),
     Column("outcome", folds=True),
 ]
 
@@ -43,8 +38,7 @@ def blocks(compared: Compared, a: str, b: str) -> Iterator[Block]:
         [(metric, higher)] = metrics
         yield Line(f"{metric}, {DIRECTIONS[higher]}")
     pairs, tasks = ({key(each) for each in found} for key in (_configs, lambda each: each.a.task))
-    table = Table(COLUMNS)
-    before = None
+    table, before = Table(COLUMNS), None
     for each in found:
         named = [_configs(each)] if len(pairs) > 1 else [each.a.task] if len(tasks) > 1 else []
         named += [each.metric] if len(metrics) > 1 and each.metric else []
@@ -55,65 +49,47 @@ def blocks(compared: Compared, a: str, b: str) -> Iterator[Block]:
         name = ": ".join(named) or _configs(each)
         table.row(name, *_numbers(each), each.outcome, style=STYLES.get(each.outcome, ""))
     yield table
-    yield from notes(found)
-    yield from _sides(compared)
+    yield from _notes(found)
+    for name, cells in compared.only.items():
+        if cells:
+            said = ", ".join(f"{cell.protocol}/{cell.config}/{cell.task}" for cell in cells[:LISTED])
+            more = f" and {len(cells) - LISTED:,} more" if len(cells) > LISTED else ""
+            yield Line(f"only in {name}: {several(len(cells), 'cell')}: {said}{more}")
+    for folder, faults in compared.faults.items():
+        if faults:
+            yield Line(f"{folder}: {several(len(faults), 'damaged run')} left out", "bold red")
+            yield from (Line(f"  {fault}") for fault in faults[:LISTED])
 
 
-def notes(found: Sequence[Difference]) -> Iterator[Line]:
-    """What was compared and how, which cells moved, what was left out."""
+def _notes(found: Sequence[Difference]) -> Iterator[Line]:
+    """What was compared and how, which cells moved, what was left out, and which settings differ."""
     compared = [each for each in found if each.refused is None]
     tested = [each for each in compared if each.interval.n > 1 and each.outcome != EQUAL]
-    moved = [each for each in tested if each.moved]
+    once = {(each.a, each.b): each for each in compared}.values()  # however many metrics are compared
     if compared:
         yield Line(
-            f"{len(moved)} of {several(len(compared), 'comparison')} moved: the {LEVEL:.0%} t interval of "
-            "the difference, paired by seed, leaves 0 out"
+            f"{sum(each.moved for each in tested)} of {several(len(compared), 'comparison')} moved: the "
+            f"{LEVEL:.0%} t interval of the difference, paired by seed, leaves 0 out"
             + (f"; about {(1 - LEVEL) * len(tested):.1g} would by chance" if tested else "")
         )
-        pairs = sum(each.interval.n for each in _once(compared))
-        equal = sum(each.equal_files for each in _once(compared))
+        pairs, equal = sum(len(each.differences) for each in once), sum(each.equal_files for each in once)
         yield Line(f"{equal:,} of {several(pairs, 'pair')} of runs have the same metrics.json, byte by byte")
-    once = _once(compared)
-    unpaired = [sum(len(each.unpaired_a) for each in once), sum(len(each.unpaired_b) for each in once)]
-    if any(unpaired):
+    of_a, of_b = (sum(len(getattr(each, name)) for each in once) for name in ("unpaired_a", "unpaired_b"))
+    if of_a or of_b:
         yield Line(
-            f"left out of differences and means: {several(unpaired[0], 'run')} of A and "
-            f"{several(unpaired[1], 'run')} of B without a finished partner of the same seed"
+            f"left out of differences and means: {several(of_a, 'run')} of A and "
+            f"{several(of_b, 'run')} of B without a finished partner of the same seed"
         )
     for each in found:
         if each.refused is not None:
             what = f"{_place(each)}, {_configs(each)} on {each.a.task}"
             yield Line(f"not compared: {what}: {each.refused}", "yellow")
-    yield from _settings(compared)
-
-
-def _sides(compared: Compared) -> Iterator[Line]:
-    """Cells that only one side has, and records that could not be read."""
-    for name, cells in (("A", compared.only_a), ("B", compared.only_b)):
-        if cells:
-            said = ", ".join(f"{cell.protocol}/{cell.config}/{cell.task}" for cell in cells[:LISTED])
-            more = f" and {len(cells) - LISTED:,} more" if len(cells) > LISTED else ""
-            yield Line(f"only in {name}: {several(len(cells), 'cell')}: {said}{more}")
-    for side in {side.name: side for side in (compared.a, compared.b)}.values():
-        if side.faults:
-            yield Line(f"{side.name}: {several(len(side.faults), 'damaged run')} left out", "bold red")
-            yield from (Line(f"  {fault}") for fault in side.faults[:LISTED])
-
-
-def _once(found: Sequence[Difference]) -> list[Difference]:
-    """One a pair of cells, however many metrics are compared."""
-    return list({(each.a, each.b): each for each in found}.values())
-
-
-def _settings(found: Sequence[Difference]) -> Iterator[Line]:
-    """Settings that differ, each with the number of pairs of cells that it differs in."""
-    once = _once(found)
-    counts = Counter(setting for each in once for setting in each.settings)
+    cells = {(each.a, each.b): each for each in found}.values()
+    counts = Counter(setting for each in cells for setting in each.settings)
     if counts:
         yield Line("settings that differ (A / B):")
-        for setting, count in counts.items():
-            where = "" if count == len(once) else f" ({count} of {len(once)} cells)"
-            yield Line(f"  {setting}{where}")
+    for setting, count in counts.items():
+        yield Line(f"  {setting}" + ("" if count == len(cells) else f" ({count} of {len(cells)} cells)"))
 
 
 def _place(each: Difference) -> str:
@@ -129,74 +105,48 @@ def _both(a: str, b: str) -> str:
 
 
 def _numbers(each: Difference) -> list[str]:
-    interval = each.interval
-    shown = interval.n > 1 and each.outcome != EQUAL
-    bounds = f"[{signed(interval.low)}, {signed(interval.high)}]" if shown else DASH
+    """Means, whole numbers without decimals; difference; interval; counts of seeds and files."""
+    found, means = each.interval, (each.summary_a.mean, each.summary_b.mean)
+    shown = [show_number(mean, ",.0f" if mean.is_integer() else ".4f") for mean in means]
+    ends = (found.mean, found.low, found.high)
+    mean, low, high = (show_number(end, "+.4f") if end else "0" for end in ends)
+    interval = f"[{low}, {high}]" if found.n > 1 and each.outcome != EQUAL else DASH
     unpaired = len(each.unpaired_a) + len(each.unpaired_b)
-    return [
-        unsigned(each.summary_a.mean),
-        unsigned(each.summary_b.mean),
-        signed(interval.mean),
-        bounds,
-        str(interval.n),
-        str(unpaired),
-        str(each.equal_files),
-    ]
-
-
-def signed(value: float) -> str:
-    """``+0.0123``, with a proper minus sign; a dash for what is not a number."""
-    if not math.isfinite(value):
-        return DASH
-    return f"{value:+.4f}".replace("-", MINUS) if value else "0"
-
-
-def unsigned(value: float) -> str:
-    """``1.8729``; ``3,000`` for a whole number."""
-    if not math.isfinite(value):
-        return DASH
-    return (f"{value:,.0f}" if value.is_integer() else f"{value:.4f}").replace("-", MINUS)
+    return [*shown, mean, interval, str(found.n), str(unpaired), str(each.equal_files)]
 
 
 def write_csv(path: Path, found: Sequence[Difference]) -> None:
     """One line a comparison; numbers in full, empty where there is none; differences as the seeds are."""
-    sink = io.StringIO()
-    rows = list(map(_csv_row, found))
-    writer = csv.DictWriter(sink, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, sink.getvalue())
+    import pandas as pd
 
-
-def _csv_row(each: Difference) -> dict[str, object]:
-    return {
-        "study": each.a.study,
-        "protocol_a": each.a.protocol,
-        "config_a": each.a.config,
-        "protocol_b": each.b.protocol,
-        "config_b": each.b.config,
-        "task": each.a.task,
-        "metric": each.metric,
-        "higher_is_better": each.higher_is_better,
-        "mean_a": _raw(each.summary_a.mean),
-        "mean_b": _raw(each.summary_b.mean),
-        "sd_a": _raw(each.summary_a.sd),
-        "sd_b": _raw(each.summary_b.sd),
-        "n": each.interval.n,
-        "difference": _raw(each.interval.mean),
-        "low": _raw(each.interval.low),
-        "high": _raw(each.interval.high),
-        "moved": each.moved,
-        "outcome": each.outcome,
-        "seeds": " ".join(map(str, each.differences)),
-        "differences": " ".join(map(_raw, each.differences.values())),
-        "unpaired_a": " ".join(map(str, each.unpaired_a)),
-        "unpaired_b": " ".join(map(str, each.unpaired_b)),
-        "equal_files": each.equal_files,
-        "settings": "; ".join(each.settings),
-        "refused": each.refused,
-    }
-
-
-def _raw(value: float) -> str:
-    return repr(value) if math.isfinite(value) else ""
+    rows = [
+        {
+            "study": each.a.study,
+            "protocol_a": each.a.protocol,
+            "config_a": each.a.config,
+            "protocol_b": each.b.protocol,
+            "config_b": each.b.config,
+            "task": each.a.task,
+            "metric": each.metric,
+            "higher_is_better": each.higher_is_better,
+            "mean_a": each.summary_a.mean,
+            "mean_b": each.summary_b.mean,
+            "sd_a": each.summary_a.sd,
+            "sd_b": each.summary_b.sd,
+            "n": each.interval.n,
+            "difference": each.interval.mean,
+            "low": each.interval.low,
+            "high": each.interval.high,
+            "moved": each.moved,
+            "outcome": each.outcome,
+            "seeds": " ".join(map(str, each.differences)),
+            "differences": " ".join(map(repr, each.differences.values())),
+            "unpaired_a": " ".join(map(str, each.unpaired_a)),
+            "unpaired_b": " ".join(map(str, each.unpaired_b)),
+            "equal_files": each.equal_files,
+            "settings": "; ".join(each.settings),
+            "refused": each.refused,
+        }
+        for each in found
+    ]
+    write_text(path, pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,15 +50,23 @@ def find_run(text: str, folders: Sequence[Path]) -> Found:
     for results in folders:
         for folder in ResultsLayout(results).run_folders():
             places.setdefault(folder.name, []).append((folder, results))
-    run = _one(text, places)
-    if run is None:
-        places = {run: [place] for run, place in _asked_for(folders).items()} | places
-        run = _one(text, places)
-    if run is None:
+    matches = [run for run in places if run.startswith(text)]
+    if not matches:  # perhaps of a run that nobody began: the folder that it would have
+        wanted = ((spec, results) for results in folders for spec in asked_for(results))
+        for spec, results in wanted:
+            folder = ResultsLayout(results).runs(spec.study).of(spec)
+            places.setdefault(spec.run, [(folder, results)])
+        matches = [run for run in places if run.startswith(text)]
+    if not matches:
         where = ", ".join(map(str, folders)) or "results"
         close = difflib.get_close_matches(text, places, n=3, cutoff=0.6)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise RecordError(f"{text}: no folder, and no run in {where} whose name begins so{hint}")
+    if len(matches) > 1 and text not in matches:
+        shown = ", ".join(sorted(matches)[:LISTED])
+        more = f" and {len(matches) - LISTED} more" if len(matches) > LISTED else ""
+        raise RecordError(f"{text}: {len(matches)} runs begin so: {shown}{more}; type more of the name")
+    run = text if text in matches else matches[0]
     (folder, results), *others = places[run]
     return Found(run, folder, results, tuple(folder for folder, _ in others))
 
@@ -67,24 +75,3 @@ def asked_for(results: Path) -> Iterator[RunSpec]:
     """Runs that a workflow was asked for, finished or not."""
     for path in sorted((results / "pool").glob(f"*/{WANTED}")):
         yield from map(RunSpec.from_json, path.read_text(encoding="utf-8").splitlines())
-
-
-def _asked_for(folders: Iterable[Path]) -> dict[str, tuple[Path, Path]]:
-    """The same: id -> the folder that it would have, and the results folder."""
-    found: dict[str, tuple[Path, Path]] = {}
-    for results in folders:
-        for spec in asked_for(results):
-            found.setdefault(spec.run, (ResultsLayout(results).runs(spec.study).of(spec), results))
-    return found
-
-
-def _one(text: str, runs: Iterable[str]) -> str | None:
-    """The only id that begins with ``text``, or is it; None where there is none."""
-    matches = [run for run in runs if run.startswith(text)]
-    if text in matches:
-        return text
-    if len(matches) > 1:
-        shown = ", ".join(sorted(matches)[:LISTED])
-        more = f" and {len(matches) - LISTED} more" if len(matches) > LISTED else ""
-        raise RecordError(f"{text}: {len(matches)} runs begin so: {shown}{more}; type more of the name")
-    return matches[0] if matches else None

@@ -9,13 +9,12 @@ another machine (a cluster's node), or of another container, are not in it.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 LIST = Path("/proc/locks")
-SUFFIX = ".lock"
-
-Place = tuple[int, int, int]
-"""Major and minor number of a device, and an inode on it."""
+HELD = re.compile(r"\d+: FLOCK +\w+ +\w+ (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ")
+"""``1: FLOCK  ADVISORY  WRITE 13763 fe:00:2181700 0 EOF``; behind ``1: ->`` are those that wait."""
 
 
 def held_locks(folder: Path, listing: Path = LIST) -> dict[str, int] | None:
@@ -24,36 +23,21 @@ def held_locks(folder: Path, listing: Path = LIST) -> dict[str, int] | None:
         lines = listing.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    holders = dict(filter(None, map(_parse, lines)))
-    found = {}
-    for entry in _lock_files(folder):
+    held = {}
+    for pid, major, minor, inode in (found.groups() for found in map(HELD.match, lines) if found):
+        held[_place(int(major, 16), int(minor, 16), int(inode))] = int(pid)
+    runs = {}
+    for path in folder.glob("*.lock"):
         try:
-            status = entry.stat()
+            status = path.stat()
         except FileNotFoundError:  # collected meanwhile
             continue
-        pid = holders.get(_place(os.major(status.st_dev), os.minor(status.st_dev), status.st_ino))
+        pid = held.get(_place(os.major(status.st_dev), os.minor(status.st_dev), status.st_ino))
         if pid is not None:
-            found[entry.name.removesuffix(SUFFIX)] = pid
-    return found
+            runs[path.stem] = pid
+    return runs
 
 
-def _lock_files(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if entry.name.endswith(SUFFIX)]
-    except FileNotFoundError:
-        return []
-
-
-def _place(major: int, minor: int, inode: int) -> Place:
+def _place(major: int, minor: int, inode: int) -> tuple[int, int, int]:
     """A device without a number of its own (major 0: btrfs, overlays) may have another minor in the list."""
     return major, minor if major else 0, inode
-
-
-def _parse(line: str) -> tuple[Place, int] | None:
-    """``1: FLOCK  ADVISORY  WRITE 13763 fe:00:2181700 0 EOF``; None for another kind, or one that waits."""
-    words = line.split()
-    if len(words) < 6 or words[1] != "FLOCK":
-        return None
-    major, minor, inode = words[5].split(":")
-    return _place(int(major, 16), int(minor, 16), int(inode)), int(words[4])

@@ -8,9 +8,8 @@ and task. Time is that of one process: a run's share, where several are trained 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -38,10 +37,9 @@ class Pace:
         if run.finished:
             return 0.0
         alike, similar = kinds(run.spec)
-        own = [self.own[run.spec.run]] if run.spec.run in self.own else []
         measures = (
             self.finished.get(alike),
-            own,
+            [self.own[run.spec.run]] if run.spec.run in self.own else [],
             self.running.get(alike),
             self.finished.get(similar),
             self.running.get(similar),
@@ -55,36 +53,25 @@ def kinds(spec: RunSpec) -> tuple[Hashable, Hashable]:
     return dataclasses.replace(spec, seed=0), (spec.study, spec.protocol, spec.task)
 
 
-def measure(runs: Iterable[RunState]) -> Pace:
+def measure(runs: Sequence[RunState]) -> Pace:
     """Look into finished runs of the kinds that something is left of, and at checkpoints of running ones."""
-    runs = list(runs)
-    pace = Pace()
+    pace, looked_into = Pace(), Counter()
     wanted = {kind for run in runs if not run.finished for kind in kinds(run.spec)}
     for run in runs:
+        own = kinds(run.spec)
         if run.state == RUNNING and run.reached and run.reached.seconds_an_iteration:
             pace.own[run.spec.run] = run.reached.seconds_an_iteration / run.together
-            for kind in kinds(run.spec):
+            for kind in own:
                 pace.running[kind].append(pace.own[run.spec.run])
-    for run in _sample([run for run in runs if run.finished], wanted):
+        if not run.finished or all(kind not in wanted or looked_into[kind] >= SAMPLE for kind in own):
+            continue
+        looked_into.update(own)
         try:
             found = read_provenance(run.folder)
         except RecordError:
             continue  # what cannot be read is no measure
-        if found is None or not found.seconds or not found.iterations:
-            continue
-        pace.devices.add(str(found.device))
-        seconds = found.total_seconds / found.iterations
-        for kind in kinds(run.spec):
-            pace.finished[kind].append(seconds)
+        if found is not None and found.seconds and found.iterations:
+            pace.devices.add(str(found.device))
+            for kind in own:
+                pace.finished[kind].append(found.total_seconds / found.iterations)
     return pace
-
-
-def _sample(runs: list[RunState], wanted: set[Hashable]) -> Iterator[RunState]:
-    """At most ``SAMPLE`` runs of each wanted kind."""
-    alike: dict[Hashable, list[RunState]] = defaultdict(list)
-    for run in runs:
-        for kind in kinds(run.spec):
-            if kind in wanted:
-                alike[kind].append(run)
-    chosen = itertools.chain.from_iterable(found[:SAMPLE] for found in alike.values())
-    yield from {run.spec.run: run for run in chosen}.values()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-GAP = "  "
-FEWEST = 12
-"""Characters of a column that folds, at least."""
 ENDLESS = 100_000
 """Characters of a line that is not broken."""
 
@@ -32,17 +29,7 @@ class Column:
     spare: bool = False
     """Whether a terminal leaves it out, and says so, where it has too little room."""
     hide: str | None = None
-    """A terminal leaves the column out where all cells are this; a pipe always has it."""
-    decoration: bool = False
-    """Whether it is for a terminal only."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Cells, and a style of rich's for all of them."""
-
-    cells: tuple[str, ...]
-    style: str = ""
+    """The column is left out where all cells are this."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +44,33 @@ class Line:
 
 @dataclass
 class Table:
-    """Columns and rows; a row of one cell is a heading of those that follow."""
+    """Columns, and rows with a style of rich's; a row of one cell is a heading of those that follow."""
 
     columns: Sequence[Column]
-    rows: list[Row] = field(default_factory=list)
+    rows: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
 
     def row(self, *cells: object, style: str = "") -> None:
         """Add a row."""
-        self.rows.append(Row(tuple(map(str, cells)), style))
+        self.rows.append((tuple(map(str, cells)), style or ("bold" if len(cells) == 1 else "")))
+
+    def grid(self, shown: Sequence[int]) -> RichTable:
+        """These columns of it."""
+        names = [column.name for column in self.columns]
+        grid = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(names))
+        grid.header_style = "dim"
+        for number in shown:
+            column = self.columns[number]
+            cells = [names[number], *(cells[number] for cells, _ in self.rows if number < len(cells))]
+            grid.add_column(
+                column.name,
+                justify="right" if column.right else "left",
+                min_width=None if column.folds else max(map(cell_len, cells)),
+                no_wrap=not column.folds,
+                overflow="fold",
+            )
+        for cells, style in self.rows:
+            grid.add_row(*(Text(cells[number], style) for number in shown if number < len(cells)))
+        return grid
 
 
 Block = Line | Table
@@ -85,13 +91,13 @@ def plain(blocks: Iterable[Block]) -> str:
     sink = io.StringIO()
     console = Console(file=sink, width=ENDLESS, color_system=None, highlight=False)
     for block in blocks:
-        _print(console, block, everything=True)
+        _print(console, block)
     return "".join(f"{line.rstrip()}\n" for line in sink.getvalue().split("\n")[:-1])
 
 
-def _print(console: Console, block: Block, everything: bool = False) -> None:
+def _print(console: Console, block: Block) -> None:
     if isinstance(block, Table):
-        _print_table(console, block, everything)
+        _print_table(console, block)
         return
     text = block.text.removeprefix("\n")
     if text != block.text or not text:
@@ -103,53 +109,16 @@ def _print(console: Console, block: Block, everything: bool = False) -> None:
         console.print(Padding(Text(bare, block.style), (0, 0, 0, len(text) - len(bare)), expand=False))
 
 
-def _print_table(console: Console, table: Table, everything: bool) -> None:
-    """Headings over the whole width; on a terminal without the columns that are not worth their place."""
-    columns = table.columns
-    full = [row.cells for row in table.rows if len(row.cells) > 1]
-    shown = [
-        number
-        for number, column in enumerate(columns)
-        if not (column.decoration if everything else all(cells[number] == column.hide for cells in full))
-    ]
-    names = [column.name for column in columns]
-    natural = {number: max(cell_len(cells[number]) for cells in [names, *full]) for number in shown}
-    widths = {number: natural[number] for number in shown if not columns[number].spare}
-    for number in (number for number in shown if columns[number].spare):
-        least = min(FEWEST, natural[number]) if columns[number].folds else natural[number]
-        if _total(widths) + len(GAP) + least <= console.width:
-            widths[number] = natural[number]
-    _shrink(widths, [number for number in widths if columns[number].folds], console.width)
-    made = [Row(tuple(names), "dim"), *table.rows] if any(names) else table.rows
-    for heading, rows in itertools.groupby(made, lambda row: len(row.cells) == 1):
-        part = _grid([(widths[number], columns[number].right) for number in sorted(widths)])
-        for row in rows:
-            if heading:
-                console.print(Text(row.cells[0], row.style or "bold"))
-            else:
-                part.add_row(*(Text(row.cells[number], row.style) for number in sorted(widths)))
-        if not heading:
-            console.print(part)
-    left_out = [names[number] for number in shown if number not in widths and names[number]]
-    if left_out:
-        console.print(Text(f"(left out for want of width: {', '.join(left_out)})", "dim"))
-
-
-def _grid(columns: Sequence[tuple[int, bool]]) -> RichTable:
-    grid = RichTable.grid(padding=(0, len(GAP), 0, 0))
-    for width, right in columns:
-        grid.add_column(width=width, justify="right" if right else "left", overflow="fold")
-    return grid
-
-
-def _total(widths: dict[int, int]) -> int:
-    return sum(widths.values()) + len(GAP) * (len(widths) - 1)
-
-
-def _shrink(widths: dict[int, int], folding: Sequence[int], available: int) -> None:
-    """Take what is too much from the widest column that folds, again and again."""
-    while _total(widths) > available:
-        widest = max(folding, key=lambda number: widths[number], default=None)
-        if widest is None or widths[widest] <= FEWEST:
-            return
-        widths[widest] -= 1
+def _print_table(console: Console, table: Table) -> None:
+    """Where there is little room, without the columns that are not worth it, the last of them first."""
+    full, columns = [cells for cells, _ in table.rows if len(cells) > 1], enumerate(table.columns)
+    shown = [n for n, column in columns if any(cells[n] != column.hide for cells in full) or not full]
+    spare, left_out = [number for number in shown if table.columns[number].spare], []
+    endless = console.options.update(width=ENDLESS)
+    while spare and Measurement.get(console, endless, table.grid(shown)).minimum > console.width:
+        left_out.insert(0, table.columns[spare[-1]].name)
+        shown.remove(spare.pop())
+    console.print(table.grid(shown))
+    if any(left_out):
+        names = ", ".join(filter(None, left_out))
+        console.print(Text(f"(left out for want of width: {names})", "dim"))

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from redrop.analysis.settings import flat, show, study_spec
+from redrop.analysis.summary import several
 from redrop.errors import ConfigError, RecordError
 from redrop.layout import RUN_SUFFIX
 from redrop.provenance import Provenance, read_provenance
-from redrop.record import (
-    CURVE,
-    DIVERGED,
-    METRICS,
-    SPEC,
-    Metric,
-    read_curve,
-    read_json,
-    read_record,
-)
+from redrop.record import CURVE, DIVERGED, METRICS, SPEC, Metric, read_curve, read_json, read_record
 from redrop.spec import RunSpec
-from redrop.study import Setting, Study, load_study, project_folder
+from redrop.study import Setting, load_study, project_folder
 from redrop.view.find import Found, asked_for
-from redrop.view.numbers import duration, several, size
-from redrop.view.pace import measure
+from redrop.view.numbers import duration, size
 from redrop.view.screen import Block, Column, Line, Table
 from redrop.view.sparkline import sparkline
-from redrop.view.states import STATES, StudyStates, study_states
-from redrop.view.status import Status, details
+from redrop.view.states import STATES
+from redrop.view.status import details, status_of
 
 HEADING = "bold"
 CHANGED = "config"
 """Where a setting comes from that is not as in the study file."""
+METRIC_COLUMNS = [Column("name"), Column("value", right=True), Column("n", right=True), Column("split")]
+METRIC_COLUMNS += [Column("signature", folds=True, spare=True)]
+SETTING_COLUMNS = [Column("setting"), Column("value"), Column("source")]
+SETTING_COLUMNS += [Column("note", folds=True, spare=True)]
 CURVE_METRICS = ("val_loss", "train_loss")
 
 
@@ -42,9 +36,7 @@ def blocks(found: Found, project: Path | None = None) -> Iterator[Block]:
     finished = (found.folder / METRICS).exists()
     record = read_record(found.folder) if finished else None
     spec = record.spec if record else _unfinished_spec(found)
-    state = record.status if record else None
-    run = record.run if record else spec.run
-    yield Line(f"{run}  {state or ''}".rstrip(), HEADING)
+    yield Line(f"{record.run}  {record.status}" if record else spec.run, HEADING)
     yield Line(f"{spec.study}: {spec.protocol}, {spec.config}, {spec.task}, seed {spec.seed}")
     if record is not None and record.status == DIVERGED:
         yield Line(str(record.reason), "red")
@@ -54,10 +46,10 @@ def blocks(found: Found, project: Path | None = None) -> Iterator[Block]:
     yield from _curve(found.folder, {} if record is None else record.metrics)
     if record is not None:
         yield Line("\nMetrics", HEADING)
-        table = Table([Column("name"), Column("value", right=True), Column("n", right=True)])
-        table.columns += [Column("split"), Column("signature", folds=True, spare=True)]
+        table = Table(METRIC_COLUMNS)
         for name, metric in record.metrics.items():
-            table.row(name, _number(metric.value), f"{metric.n:,}", metric.split, metric.signature)
+            value = f"{metric.value:.6g}" if isinstance(metric.value, float) else show(metric.value)
+            table.row(name, value, f"{metric.n:,}", metric.split, metric.signature)
         yield table
     provenance = read_provenance(found.folder)
     if provenance is not None:
@@ -82,19 +74,16 @@ def _unfinished(found: Found, spec: RunSpec) -> Iterator[Line]:
     if found.results is None:
         yield Line("not finished; name its id to be told how far it is")
         return
-    study: StudyStates = study_states(spec.study, [spec], found.results)
-    status = Status(found.results, [study], 0, measure(study.runs), time.time())
-    for run in study.runs:
-        yield Line(f"{run.state}: {STATES[run.state]}")
-        yield from (Line(f"  {text}", whole="/" in text) for text in details(run, status))
+    status = status_of({spec.study: [spec]}, found.results)
+    [run] = status.runs
+    yield Line(f"{run.state}: {STATES[run.state]}")
+    yield from (Line(f"  {text}", whole="/" in text) for text in details(run, status))
 
 
 def _files(found: Found) -> Iterator[Line]:
-    try:
-        files = sorted(path.name for path in found.folder.iterdir() if not path.name.startswith("."))
-    except FileNotFoundError:
-        return
-    yield Line(f"{found.folder}: {', '.join(files)}", whole=True)
+    files = sorted(path.name for path in found.folder.glob("[!.]*"))
+    if files:
+        yield Line(f"{found.folder}: {', '.join(files)}", whole=True)
     for folder in found.also:
         yield Line(f"{folder}: the same run", whole=True)
 
@@ -111,21 +100,12 @@ def _curve(folder: Path, metrics: dict[str, Metric]) -> Iterator[Line]:
         known = [(row["iteration"], row[name]) for row in trained if row.get(name) is not None]
         if not known:
             continue
-        lowest = min(known, key=lambda point: point[1])
-        highest = max(known, key=lambda point: point[1])
-        lower = name in CURVE_METRICS
-        at, value = lowest if lower else highest
+        best, word = (min, "lowest") if name in CURVE_METRICS else (max, "highest")
+        at, value = best(known, key=lambda point: point[1])
         start = next((row.get(name) for row in rows if row["iteration"] == 0), None)
         line = sparkline([row.get(name) for row in trained])
-        text = f"  {name:<12} {line}  {known[0][1]:.4f} to {known[-1][1]:.4f}, "
-        text += f"{'lowest' if lower else 'highest'} {value:.4f} at {at:,}"
+        text = f"  {name:<12} {line}  {known[0][1]:.4f} to {known[-1][1]:.4f}, {word} {value:.4f} at {at:,}"
         yield Line(text + (f" (untrained {start:.4f})" if start is not None else ""))
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "none"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
 def _provenance(found: Provenance) -> Iterator[Line]:
@@ -156,35 +136,28 @@ def _provenance(found: Provenance) -> Iterator[Line]:
 
 def _settings(spec: RunSpec, project: Path | None) -> Iterator[Block]:
     """Every setting, with its source where the study's file is at hand."""
-    study = _study(spec, project)
-    own = None if study is None else study_spec(study, spec.protocol, spec.config, spec.task, spec.seed)
-    row = None if own is None else flat(own)
-    sources = {} if own is None else _sources(study, own)
-    yield Line("\nSettings", HEADING)
-    if own is None:
-        yield Line("  their sources are not shown: no study file here has this row")
-    table = Table(
-        [Column("setting"), Column("value"), Column("source"), Column("note", folds=True, spare=True)]
-    )
-    for key, value in flat(spec).items():
-        setting = sources.get(key, Setting(value, "", ""))
-        if row is not None and row.get(key) != value:
-            setting = Setting(value, CHANGED, f"the study file has {show(row.get(key))}")
-        table.row(key, show(value), setting.source, " ".join(setting.note.split()))
-    yield table
-
-
-def _study(spec: RunSpec, project: Path | None) -> Study | None:
+    sources: dict[str, Setting] = {}
+    row = None
     try:
         root = project or project_folder()
-        return load_study(root / "config" / "studies" / f"{spec.study}.yaml", root)
+        study = load_study(root / "config" / "studies" / f"{spec.study}.yaml", root)
+        row = study_spec(study, spec.protocol, spec.config, spec.task, spec.seed)
     except ConfigError:
-        return None
-
-
-def _sources(study: Study, spec: RunSpec) -> dict[str, Setting]:
-    protocol = study.protocols[spec.protocol]
-    return {**protocol.settings, **protocol.tasks.get(spec.task, {}), **protocol.rows[spec.config]}
+        pass
+    yield Line("\nSettings", HEADING)
+    if row is None:
+        yield Line("  their sources are not shown: no study file here has this row")
+    else:
+        protocol = study.protocols[spec.protocol]
+        sources = protocol.settings | protocol.tasks.get(spec.task, {}) | protocol.rows[spec.config]
+    table = Table(SETTING_COLUMNS)
+    own = flat(spec) if row is None else flat(row)
+    for key, value in flat(spec).items():
+        setting = sources.get(key, Setting(value, "", ""))
+        if own.get(key) != value:
+            setting = Setting(value, CHANGED, f"the study file has {show(own.get(key))}")
+        table.row(key, show(value), setting.source, " ".join(setting.note.split()))
+    yield table
 
 
 def _reproduce(folder: Path, spec: RunSpec, provenance: Provenance | None) -> Iterator[Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = " "
@@ -15,23 +16,14 @@ def sparkline(values: Sequence[float | None], width: int = 40) -> str:
 
     More values than ``width`` are averaged in that many groups of neighbours.
     """
-    means = [_mean(group) for group in _groups(values, width)]
-    known = [value for value in means if value is not None]
-    if not known:
-        return ""
-    low, span = min(known), max(known) - min(known)
-    top = len(BLOCKS) - 1
-    return "".join(
-        GAP if value is None else BLOCKS[round(top * (value - low) / span) if span else 0] for value in means
-    )
-
-
-def _groups(values: Sequence[float | None], width: int) -> list[Sequence[float | None]]:
     count = min(width, len(values))
     edges = [number * len(values) // count for number in range(count + 1)] if count else []
-    return [values[begin:end] for begin, end in itertools.pairwise(edges)]
-
-
-def _mean(group: Sequence[float | None]) -> float | None:
-    known = [value for value in group if value is not None and math.isfinite(value)]
-    return sum(known) / len(known) if known else None
+    groups = [values[begin:end] for begin, end in itertools.pairwise(edges)]
+    finite = [[one for one in group if one is not None and math.isfinite(one)] for group in groups]
+    means = [fmean(group) if group else None for group in finite]
+    known = [mean for mean in means if mean is not None]
+    if not known:
+        return ""
+    low, span = min(known), max(known) - min(known) or 1.0
+    top = len(BLOCKS) - 1
+    return "".join(GAP if mean is None else BLOCKS[round(top * (mean - low) / span)] for mean in means)

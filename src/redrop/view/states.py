@@ -6,13 +6,13 @@ folders; checkpoints and logs of those runs only that have no record. Nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from redrop.errors import RecordError
-from redrop.layout import ResultsLayout, RunFolders, names_in
-from redrop.record import CURVE, METRICS, read_json
+from redrop.layout import ResultsLayout, names_in
+from redrop.record import CURVE, METRICS, REMEDY, read_json
 from redrop.record import DIVERGED as RECORDED_AS_DIVERGED
 from redrop.runtime.work import iterations_of
 from redrop.spec import RunSpec
@@ -43,8 +43,8 @@ class RunState:
     state: str
     folder: Path
     """Where its record is, or will be."""
-    iterations: int
-    """How many it takes."""
+    fault: str | None = None
+    """Why it diverged, what is wrong with its record, or the last line of its log that is an error's."""
     waits: bool = False
     """Whether its record is in the pool, until its own job collects it."""
     pid: int | None = None
@@ -53,13 +53,16 @@ class RunState:
     """How many runs that process trains at once."""
     reached: Reached | None = None
     log: LogEnd | None = None
-    fault: str | None = None
-    """Why it diverged, what is wrong with its record, or the last line of its log that is an error's."""
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
         return self.state in (DONE, DIVERGED)
+
+    @property
+    def iterations(self) -> int:
+        """How many it takes."""
+        return iterations_of(self.spec)
 
     @property
     def iteration(self) -> int:
@@ -69,102 +72,62 @@ class RunState:
         return 0 if self.reached is None else min(self.reached.iteration, self.iterations)
 
 
-@dataclass(frozen=True)
-class StudyStates:
-    """A study's runs."""
-
-    study: str
-    runs: list[RunState]
-    sees_locks: bool
-
-
-def study_states(study: str, specs: Iterable[RunSpec], results: Path) -> StudyStates:
-    """The state of each of ``specs`` in a results folder."""
+def run_states(study: str, specs: Iterable[RunSpec], results: Path) -> tuple[list[RunState], bool]:
+    """The state of each of a study's ``specs``, and whether this system lists who holds a lock."""
     layout = ResultsLayout(results)
-    held = held_locks(layout.pool(study))
-    folders = layout.runs(study)
-    there = (names_in(folder) for folder in (layout.pool(study), folders.path, layout.logs(study)))
-    seen = _Seen(layout, study, folders, held or {}, *there)
-    runs = [seen.state(spec) for spec in specs]
-    return StudyStates(study, runs, held is not None)
+    pool, logs, folders = layout.pool(study), layout.logs(study), layout.runs(study)
+    locks = held_locks(pool)
+    in_pool, in_runs, in_logs = (names_in(folder) for folder in (pool, folders.path, logs))
+    found = []
+    for spec in specs:
+        run, folder = spec.run, folders.of(spec)
+        places = [pool / run] if run in in_pool else []
+        if places or folder.name in in_runs:  # it may have been moved there meanwhile
+            places.append(folder)
+        state = next(filter(None, (_recorded(spec, place, folder) for place in places)), None)
+        if state is None:
+            checkpoints = [layout.checkpoints(study) / run]
+            if run in in_runs:  # of a run that is trained by hand, in its own folder
+                checkpoints.append(folders.path / run / "checkpoints" / run)
+            log = log_end(logs / f"{run}.log") if f"{run}.log" in in_logs else None
+            state = _unfinished(spec, folder, checkpoints, log, locks or {})
+        found.append(state)
+    return found, locks is not None
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What a look at the folders showed."""
-
-    layout: ResultsLayout
-    study: str
-    folders: RunFolders
-    held: dict[str, int]
-    pool: set[str]
-    runs: set[str]
-    logs: set[str]
-
-    def state(self, spec: RunSpec) -> RunState:
-        """One run's."""
-        run, iterations = spec.run, iterations_of(spec)
-        folder = self.folders.of(spec)
-        for place in self._records(run, folder):
-            state, fault = _recorded(place)
-            if state is not None:
-                waits = place.parent == self.layout.pool(self.study)
-                return RunState(spec, state, folder, iterations, waits, fault=fault)
-        at = max(
-            filter(None, (reached(place, run) for place in self._checkpoints(run))),
-            key=lambda found: found.saved,
-            default=None,
-        )
-        log = log_end(self.layout.logs(self.study) / f"{run}.log") if f"{run}.log" in self.logs else None
-        fault = None
-        if run in self.held:
-            state = RUNNING
-        elif log is not None and log.fault and (at is None or at.saved <= log.written):
-            state, fault = FAILED, log.fault
-        else:
-            state = MISSING if at is None and log is None else BEGUN
-        pid = self.held.get(run)
-        return RunState(
-            spec,
-            state,
-            folder,
-            iterations,
-            pid=pid,
-            together=max(1, list(self.held.values()).count(pid)),
-            reached=at,
-            log=log,
-            fault=fault,
-        )
-
-    def _records(self, run: str, folder: Path) -> Iterator[Path]:
-        """Where its record may be; it may have been moved from the first to the second meanwhile."""
-        if run in self.pool:
-            yield self.layout.pool(self.study) / run
-        if folder.name in self.runs or run in self.pool:
-            yield folder
-
-    def _checkpoints(self, run: str) -> Iterator[Path]:
-        yield self.layout.checkpoints(self.study) / run
-        if run in self.runs:  # of a run that is trained by hand, in its own folder
-            yield self.folders.path / run / "checkpoints" / run
-
-
-def _recorded(folder: Path) -> tuple[str | None, str | None]:
-    """State and fault by a run's metrics.json; neither where there is none.
+def _recorded(spec: RunSpec, place: Path, folder: Path) -> RunState | None:
+    """By the metrics.json in ``place``; None where there is none.
 
     All of it is parsed, and its settings are not checked: 5,000 of them take a third of a second so.
     """
-    path = folder / METRICS
+    path, state, fault = place / METRICS, DONE, None
     if not path.exists():
-        return None, None
+        return None
     try:
         document = read_json(path)
-        if not (folder / CURVE).exists():
-            return DAMAGED, f"{folder / CURVE}: no such file; delete its folder and run the run again"
-        if document["status"] == RECORDED_AS_DIVERGED:
-            return DIVERGED, document["reason"]
-        return DONE, None
+        if not (place / CURVE).exists():
+            state, fault = DAMAGED, f"{place / CURVE}: no such file; {REMEDY}"
+        elif document["status"] == RECORDED_AS_DIVERGED:
+            state, fault = DIVERGED, document["reason"]
     except RecordError as error:
-        return DAMAGED, str(error)
+        state, fault = DAMAGED, str(error)
     except (KeyError, TypeError):
-        return DAMAGED, f"{path}: not a run's metrics; delete its folder and run the run again"
+        state, fault = DAMAGED, f"{path}: not a run's metrics; {REMEDY}"
+    return RunState(spec, state, folder, fault, waits=place != folder)
+
+
+def _unfinished(
+    spec: RunSpec, folder: Path, checkpoints: Iterable[Path], log: LogEnd | None, locks: dict[str, int]
+) -> RunState:
+    """By lock, log and the newest checkpoint."""
+    there = filter(None, (reached(place, spec.run) for place in checkpoints))
+    at = max(there, key=lambda one: one.saved, default=None)
+    pid, fault = locks.get(spec.run), None
+    if pid is not None:
+        state = RUNNING
+    elif log is not None and log.fault and (at is None or at.saved <= log.written):
+        state, fault = FAILED, log.fault
+    else:
+        state = MISSING if at is None and log is None else BEGUN
+    together = max(1, list(locks.values()).count(pid))
+    return RunState(spec, state, folder, fault, pid=pid, together=together, reached=at, log=log)

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from redrop.analysis.summary import several
 from redrop.errors import ConfigError
 from redrop.layout import ResultsLayout
+from redrop.spec import RunSpec
 from redrop.study import Plan
-from redrop.view.numbers import duration, several
+from redrop.view.numbers import duration
 from redrop.view.pace import Pace, measure
 from redrop.view.screen import Block, Column, Line, Table
-from redrop.view.states import (
-    BEGUN,
-    DAMAGED,
-    DIVERGED,
-    DONE,
-    FAILED,
-    RUNNING,
-    STATES,
-    RunState,
-    StudyStates,
-    study_states,
-)
+from redrop.view.states import BEGUN, DAMAGED, DIVERGED, DONE, FAILED, RUNNING, STATES, RunState, run_states
 
 BAR = 10
 LISTED = 10
@@ -39,33 +30,9 @@ COLUMNS = [
     Column("runs", right=True),
     *(Column(state, right=True, hide="0") for state in STATES),
     Column("progress", right=True),
-    Column("", decoration=True, spare=True),
+    Column("", spare=True),
     Column("left", right=True),
 ]
-
-
-@dataclass(frozen=True)
-class TaskStatus:
-    """The runs of one protocol on one task."""
-
-    study: str
-    protocol: str
-    task: str
-    counts: Counter[str]
-    iterations: int
-    made: int
-    """Iterations that need not be made any more."""
-    seconds_left: float
-    """Of one process, for the runs of which it is known."""
-    unmeasured: int
-    """Unfinished runs of which it is not."""
-
-    @property
-    def left(self) -> str:
-        """The time left as text."""
-        if not self.unmeasured:
-            return duration(self.seconds_left) if self.seconds_left else ""
-        return f"> {duration(self.seconds_left)}" if self.seconds_left else "?"
 
 
 @dataclass(frozen=True)
@@ -73,7 +40,9 @@ class Status:
     """A results folder beside what a config asks for."""
 
     results: Path
-    studies: list[StudyStates]
+    runs: list[RunState]
+    """All that are asked for, in the order of the config."""
+    sees_locks: bool
     others: int
     """Runs that are there and that the config does not ask for."""
     pace: Pace
@@ -81,28 +50,31 @@ class Status:
     """When it was looked at, in seconds since the epoch."""
 
     @property
-    def runs(self) -> list[RunState]:
-        """All runs that are asked for."""
-        return [run for study in self.studies for run in study.runs]
+    def tasks(self) -> list[dict[str, Any]]:
+        """The runs by study, protocol and task: their number in each state, iterations, and time left.
 
-    @property
-    def tasks(self) -> list[TaskStatus]:
-        """By study, protocol and task, in the order of the config."""
-        found: dict[tuple[str, str, str], list[RunState]] = {}
+        ``process_seconds_left``: of one process, without the ``unmeasured`` runs, of which it is not known.
+        """
+        groups: dict[tuple[str, str, str], list[RunState]] = {}
         for run in self.runs:
-            found.setdefault((run.spec.study, run.spec.protocol, run.spec.task), []).append(run)
-        return [self._task(key, runs) for key, runs in found.items()]
-
-    def _task(self, key: tuple[str, str, str], runs: list[RunState]) -> TaskStatus:
-        left = [self.pace.seconds_left(run) for run in runs]
-        return TaskStatus(
-            *key,
-            Counter(run.state for run in runs),
-            sum(run.iterations for run in runs),
-            sum(run.iteration for run in runs),
-            sum(seconds for seconds in left if seconds is not None),
-            left.count(None),
-        )
+            groups.setdefault((run.spec.study, run.spec.protocol, run.spec.task), []).append(run)
+        found = []
+        for (study, protocol, task), runs in groups.items():
+            counts, left = Counter(run.state for run in runs), [self.pace.seconds_left(run) for run in runs]
+            found.append(
+                {
+                    "study": study,
+                    "protocol": protocol,
+                    "task": task,
+                    "runs": len(runs),
+                    **{state: counts[state] for state in STATES},
+                    "iterations": sum(run.iterations for run in runs),
+                    "iterations_made": sum(run.iteration for run in runs),
+                    "process_seconds_left": sum(seconds for seconds in left if seconds is not None),
+                    "unmeasured": left.count(None),
+                }
+            )
+        return found
 
     @property
     def processes(self) -> int:
@@ -114,53 +86,64 @@ def read_status(plan: Plan, results: Path, study: str | None = None) -> Status:
     """Look at a results folder; ``study``: only this one. Raises ``ConfigError`` where there is no folder."""
     if not results.is_dir():
         raise ConfigError(f"--results: {results} is no folder; `snakemake` makes it, or name another one")
-    names = [plan.studies[study].name] if study else list(plan.runs)
-    found = plan.runs if study is None else {names[0]: plan.specs[study]}
-    studies = [study_states(name, found[name].values(), results) for name in names]
+    found = plan.runs if study is None else {plan.studies[study].name: plan.specs[study]}
     layout = ResultsLayout(results)
     folders = {name: layout.runs(name) for name in plan.runs}
     asked = {folders[spec.study].of(spec).name for specs in plan.runs.values() for spec in specs.values()}
     others = sum(folder.name not in asked for folder in layout.run_folders())
-    pace = measure(run for each in studies for run in each.runs)
-    return Status(results, studies, others, pace, time.time())
+    return status_of({name: specs.values() for name, specs in found.items()}, results, others)
+
+
+def status_of(asked: Mapping[str, Iterable[RunSpec]], results: Path, others: int = 0) -> Status:
+    """That of the runs ``asked`` for, by study."""
+    found = [run_states(study, specs, results) for study, specs in asked.items()]
+    runs = [run for own, _ in found for run in own]
+    return Status(results, runs, all(seen for _, seen in found), others, measure(runs), time.time())
 
 
 def blocks(status: Status) -> Iterator[Block]:
     """For the screen."""
-    runs = status.runs
-    counts = Counter(run.state for run in runs)
-    said = ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state] or state == DONE)
-    yield Line(f"{status.results}: {several(len(runs), 'run')} asked for, {said}", "bold")
-    yield _table(status.tasks)
-    yield from _time_left(status)
-    waiting = sum(run.waits for run in runs)
+    by_state = {state: [run for run in status.runs if run.state == state] for state in STATES}
+    said = ", ".join(f"{len(runs):,} {state}" for state, runs in by_state.items() if runs or state == DONE)
+    yield Line(f"{status.results}: {several(len(status.runs), 'run')} asked for, {said}", "bold")
+    tasks = status.tasks
+    yield _table(tasks)
+    yield from _time_left(status, tasks)
+    waiting = sum(run.waits for run in status.runs)
     if waiting:
         yield Line(f"{several(waiting, 'finished run')} in the pool, until the job of each collects it")
     if status.others:
         yield Line(f"{several(status.others, 'other run')} there that this config does not ask for")
-    if not all(study.sees_locks for study in status.studies):
+    if not status.sees_locks:
         yield Line("this system does not list locks (no /proc/locks): what is running is among 'begun'")
     for state in (RUNNING, BEGUN, FAILED, DAMAGED, DIVERGED):
-        yield from _listed(state, [run for run in runs if run.state == state], status)
+        if by_state[state]:
+            yield from _listed(state, by_state[state], status)
 
 
-def _table(tasks: Sequence[TaskStatus]) -> Table:
-    table = Table(COLUMNS)
-    for before, task in zip([None, *tasks], tasks, strict=False):
-        if before is None or before.study != task.study:
-            table.row(task.study)
-        share = task.made / task.iterations if task.iterations else 1.0
-        counts = [task.counts[state] for state in STATES]
-        full = int(BAR * share)
-        bar = "█" * full + "░" * (BAR - full)
-        name = f"{task.protocol} on {task.task}"
-        table.row(name, task.counts.total(), *counts, f"{int(100 * share)}%", bar, task.left)
+def _table(tasks: Sequence[dict[str, Any]]) -> Table:
+    table, study = Table(COLUMNS), None
+    for task in tasks:
+        if task["study"] != study:
+            study = task["study"]
+            table.row(study)
+        share = task["iterations_made"] / task["iterations"] if task["iterations"] else 1.0
+        counts = [task[state] for state in STATES]
+        bar = ("█" * int(BAR * share)).ljust(BAR, "░")
+        name = f"{task['protocol']} on {task['task']}"
+        table.row(name, task["runs"], *counts, f"{int(100 * share)}%", bar, time_left(task))
     return table
 
 
-def _time_left(status: Status) -> Iterator[Line]:
-    tasks = status.tasks
-    seconds, unmeasured = sum(task.seconds_left for task in tasks), sum(task.unmeasured for task in tasks)
+def time_left(task: Mapping[str, Any]) -> str:
+    """Of an entry of ``Status.tasks``: ``2.5 h``, ``> 2.5 h`` with runs that are not measured, ``?``."""
+    seconds = task["process_seconds_left"]
+    text = duration(seconds) if seconds else ""
+    return text if not task["unmeasured"] else f"> {text}" if text else "?"
+
+
+def _time_left(status: Status, tasks: Sequence[dict[str, Any]]) -> Iterator[Line]:
+    seconds, unmeasured = (sum(task[key] for task in tasks) for key in ("process_seconds_left", "unmeasured"))
     if seconds:
         text = f"time left: {duration(seconds)} of one process"
         if status.processes > 1:
@@ -174,11 +157,8 @@ def _time_left(status: Status) -> Iterator[Line]:
 
 
 def _listed(state: str, runs: list[RunState], status: Status) -> Iterator[Line]:
-    if not runs:
-        return
-    yield Line("")
     style = "bold red" if state in (FAILED, DAMAGED) else "bold"
-    yield Line(f"{state} ({STATES[state]})", style)
+    yield Line(f"\n{state} ({STATES[state]})", style)
     for run in runs[:LISTED]:
         yield Line(f"  {run.spec.run}")
         yield from (Line(f"    {text}", whole="/" in text) for text in details(run, status))
@@ -224,40 +204,26 @@ def document(status: Status) -> dict[str, Any]:
     return {
         "results": str(status.results),
         "looked_at": status.now,
-        "sees_locks": all(study.sees_locks for study in status.studies),
+        "sees_locks": status.sees_locks,
         "processes": status.processes,
         "measured_on": sorted(status.pace.devices),
-        "parts": [
-            {
-                "study": task.study,
-                "protocol": task.protocol,
-                "task": task.task,
-                "runs": task.counts.total(),
-                **{state: task.counts[state] for state in STATES},
-                "iterations": task.iterations,
-                "iterations_made": task.made,
-                "process_seconds_left": task.seconds_left,
-                "unmeasured": task.unmeasured,
-            }
-            for task in status.tasks
-        ],
+        "parts": status.tasks,
         "others": status.others,
-        "runs": [_run_document(run, status) for run in status.runs],
-    }
-
-
-def _run_document(run: RunState, status: Status) -> dict[str, Any]:
-    return {
-        "run": run.spec.run,
-        "study": run.spec.study,
-        "state": run.state,
-        "waits_in_pool": run.waits,
-        "folder": str(run.folder),
-        "iteration": run.iteration,
-        "iterations": run.iterations,
-        "checkpoint_saved": run.reached.saved if run.reached else None,
-        "process": run.pid,
-        "process_seconds_left": status.pace.seconds_left(run),
-        "log": str(run.log.path) if run.log else None,
-        "fault": run.fault,
+        "runs": [
+            {
+                "run": run.spec.run,
+                "study": run.spec.study,
+                "state": run.state,
+                "waits_in_pool": run.waits,
+                "folder": str(run.folder),
+                "iteration": run.iteration,
+                "iterations": run.iterations,
+                "checkpoint_saved": run.reached.saved if run.reached else None,
+                "process": run.pid,
+                "process_seconds_left": status.pace.seconds_left(run),
+                "log": str(run.log.path) if run.log else None,
+                "fault": run.fault,
+            }
+            for run in status.runs
+        ],
     }
