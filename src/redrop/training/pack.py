@@ -125,6 +125,8 @@ class PackTrainer:
             else:
                 group["lr"] = rate
         if self.masks.rescale(self.runs[0].dropout_scale(self.iteration)):
+            for stream in self.masks.streams:
+                stream.restore(stream.state())  # the graph so far keeps its generator
             self._update = self._make_update()
         losses_M = self._update(x_MBT, y_MBT)
         self._updated = True
