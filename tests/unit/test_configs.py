@@ -25,7 +25,7 @@ def plan_of(project: Path, name: str) -> Plan:
         ("short.yaml", 50 + 24),
         ("minilm.yaml", 48 + 36 + 24 + 25),
         ("generation.yaml", 4 + 25 + 3),
-        ("methods.yaml", 51 + 5 * 22 + 2 * (30 + 3 * 12)),
+        ("methods.yaml", 84 + 5 * 33 + 2 * (42 + 3 * 16)),
     ],
 )
 def test_it_resolves(project: Path, name: str, runs: int) -> None:
