@@ -9,7 +9,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.verbs.shared import AddVerb, config_options, read_plan, results_folder, results_option
+from redrop.verbs.shared import (
+    AddVerb,
+    config_options,
+    read_plan,
+    results_folder,
+    results_option,
+    settings_option,
+)
 
 if TYPE_CHECKING:
     from redrop.study import Plan
@@ -128,6 +135,7 @@ def add(verb: AddVerb) -> None:
     made = verb("plan", plan)
     made.add_argument("--names", action="store_true", help="only the names of the studies")
     made.add_argument("--study", help="only this study")
+    settings_option(made)
     made.add_argument("--decide", metavar="CLAIM", help="only the seeds that would decide this claim")
     results_option(made)
     made.add_argument(

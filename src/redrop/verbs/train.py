@@ -14,7 +14,7 @@ from redrop.places import Places, is_prepared
 from redrop.runtime import gpu
 from redrop.runtime.pool import PACK_ON_ACCELERATOR, Pool, is_settled
 from redrop.spec import RunSpec
-from redrop.verbs.shared import AddVerb, positive, seconds
+from redrop.verbs.shared import AddVerb, positive, read_settings, seconds, settings_option
 
 EXIT_STOPPED = 143
 """A run that was asked to stop (SIGTERM) and left a checkpoint: what a scheduler calls requeue-able."""
@@ -30,7 +30,7 @@ def train(arguments: argparse.Namespace) -> None:
             raise ConfigError(f"--spec: {storage_error(error)}") from error
         except ValueError as error:
             raise ConfigError(f"--spec: {text!r} is no text file in UTF-8; give a run's spec.json") from error
-    spec = RunSpec.from_json(text)
+    spec = RunSpec.from_json(text).with_settings(read_settings(arguments.settings))
     out = arguments.out
     pool = None if arguments.pool is None else Pool(arguments.pool, runs=out.parent)
     checkpoints = arguments.checkpoints or out / "checkpoints"
@@ -73,6 +73,7 @@ def add(verb: AddVerb) -> None:
     """The verbs of this file and their options."""
     made = verb("train", train)
     made.add_argument("--spec", required=True, help="a spec.json, or its text")
+    settings_option(made)
     made.add_argument("--out", type=Path, required=True, help="the run's folder")
     made.add_argument(
         "--data",
