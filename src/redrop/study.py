@@ -297,6 +297,8 @@ class Plan:
     studies: dict[str, Study]
     specs: dict[str, dict[str, RunSpec]]
     """Study, or part of a study -> run id -> spec."""
+    keep_weights: bool = False
+    """Whether finished models are kept."""
 
     @property
     def runs(self) -> dict[str, dict[str, RunSpec]]:
@@ -341,7 +343,14 @@ def resolve(config: dict[str, Any], root: Path) -> Plan:
         selections = config["studies"][name]
         studies[name] = load_part(name, root)
         specs[name] = {spec.run: spec for spec in select(studies[name], selections)}
-    return Plan(Path(config["results"]), config["label"], config["mirror"], studies, specs)
+    return Plan(
+        Path(config["results"]),
+        config["label"],
+        config["mirror"],
+        studies,
+        specs,
+        config.get("keep_weights", False),
+    )
 
 
 def merge_config(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -22,14 +22,13 @@ from redrop.data import base
 from redrop.data import translation_steps as steps
 from redrop.data.base import DataSet, PairLengths, Prepared, Writer
 from redrop.data.sources import RemoteFile
+from redrop.data.text_pairs import CODES_FILE, VOCABULARY_FILE
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
     from redrop.data.source_record import FetchedFile
     from redrop.data.translation_files import Counts, Pairs, Splits
 
-CODES_FILE = "codes"
-VOCABULARY_FILE = "vocabulary.txt"
 FORMS = ("raw", "tokenised", "bpe")
 DROPPED = ("repeated", "in_train", *steps.RULES)
 """Rules that drop pairs."""
@@ -158,6 +157,13 @@ class ParallelSet(DataSet):
             folder=folder,
             counts=meta["counts"],
         )
+
+    def as_symbols(self, lines: Sequence[str], language: str, codes: str) -> list[str]:
+        """New sentences as BPE symbols separated by spaces: prepared as the test sets are."""
+        tokenised = _tokens(self, "test", language, [steps.tidy(line) for line in lines])
+        if self.lower_case:
+            tokenised = [line.lower() for line in tokenised]
+        return steps.apply_codes(codes, tokenised)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
         from redrop.data.translation_files import check

@@ -9,7 +9,7 @@ import numpy as np
 
 from redrop.data import get
 from redrop.data.directions import DIRECTIONS, Direction
-from redrop.data.text_pairs import Codec, Pairs, SymbolCodec, TextPairs
+from redrop.data.text_pairs import CODES_FILE, Codec, Pairs, SymbolCodec, TextPairs
 from redrop.evaluation import summarization, translation
 from redrop.record import Metric
 from redrop.spec_generation import TextPairDataSpec
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def translation_pairs(data: ParallelData, spec: TextPairDataSpec) -> TextPairs:
     """A direction of a parallel text; training pairs with a longer side are left out."""
     direction = DIRECTIONS[spec.task]
-    codec = SymbolCodec(data.vocabulary)
+    codec = SymbolCodec(data.vocabulary, data.folder / CODES_FILE)
     splits = {}
     for name, split in data.splits.items():
         source, target = (codec.encode(split.bpe[side]) for side in (direction.source, direction.target))

@@ -12,6 +12,7 @@ import torch
 from redrop.data.corpus import Corpus
 from redrop.errors import DataError
 from redrop.evaluation.language_model import draw_windows, mean_loss, split_windows, spread_windows, take
+from redrop.models.kept import write_language_model
 from redrop.objectives.windows import WindowBatch
 from redrop.places import Places
 from redrop.record import Metric
@@ -169,6 +170,10 @@ class LanguageModelling(Task):
     def metrics(self, run: Run) -> dict[str, Metric]:
         """Losses at the end and at their best."""
         return self.sampling.evaluation.metrics(run.curve)
+
+    def keep(self, folder: Path) -> None:
+        """The model with its settings and its characters."""
+        write_language_model(folder, self.spec, self.corpus.vocab, self.model)
 
     def finish(self, trainer: Trainer) -> None:
         """Nothing is left to measure."""

@@ -8,6 +8,7 @@ as the trainer of one run up to float32 rounding, because both draw the same num
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
 from redrop.methods import passes_of
+from redrop.models.kept import write_language_model
+from redrop.models.residual_gpt import build
 from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, model_losses
 from redrop.optimisers import adamw
 from redrop.record import Metric
@@ -223,6 +226,16 @@ class PackTrainer:
 
     def finish(self) -> None:
         """Nothing is left to measure."""
+
+    @torch.no_grad()
+    def keep(self, number: int, folder: Path) -> None:
+        """One of the models, as if it had been trained alone."""
+        spec, vocabulary = self.runs[number].spec, self.models[number].corpus.vocab
+        model = build(spec.model, len(vocabulary), spec.seed)
+        views = self.pack.views(self.pack.buffer)
+        for name, values in model.named_parameters():
+            values.copy_(views[name][number])
+        write_language_model(folder, spec, vocabulary, model)
 
     def metrics(self) -> list[dict[str, Metric]]:
         """Losses at the end and at their best."""

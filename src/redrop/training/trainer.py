@@ -100,6 +100,10 @@ class Trainer:
         if self.run.reason is None:
             self.task.finish(self)
 
+    def keep(self, number: int, folder: Path) -> None:
+        """The task's model."""
+        self.task.keep(folder)
+
     def metrics(self) -> list[dict[str, Metric]]:
         """The task's metrics of the curve."""
         return [self.task.metrics(self.run)]

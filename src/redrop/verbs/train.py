@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from redrop.errors import ConfigError, storage_error
+from redrop.layout import WEIGHTS
 from redrop.places import Places, is_prepared
 from redrop.runtime import gpu
 from redrop.runtime.pool import PACK_ON_ACCELERATOR, Pool, is_settled
@@ -35,7 +36,10 @@ def train(arguments: argparse.Namespace) -> None:
     pool = None if arguments.pool is None else Pool(arguments.pool, runs=out.parent)
     checkpoints = arguments.checkpoints or out / "checkpoints"
     is_done = functools.partial(is_settled, spec, out, checkpoints, pool)
+    weights = (lambda run: out.parent / run / WEIGHTS) if pool else (lambda run: out / WEIGHTS)
     if is_done():
+        if arguments.keep_weights and not weights(out.name).is_dir():
+            print(f"{out}: is finished and has no weights; train it again in another folder", file=sys.stderr)
         return  # before torch is imported: this is what most jobs of a sweep do
 
     stop = {"asked": False}
@@ -62,6 +66,7 @@ def train(arguments: argparse.Namespace) -> None:
             device=device,
             pack=arguments.pack or (1 if device.type == "cpu" else PACK_ON_ACCELERATOR),
             checkpoint_seconds=arguments.checkpoint_every,
+            weights=weights if arguments.keep_weights else None,
             should_stop=lambda: stop["asked"],
             interrupted=lambda: stop["asked"],
         )
@@ -99,6 +104,9 @@ def add(verb: AddVerb) -> None:
         metavar="N",
         help="with --pool, train up to N small language models of one shape together"
         " (default: 20 on a GPU, each alone on a CPU)",
+    )
+    made.add_argument(
+        "--keep-weights", action="store_true", help=f"keep the finished model in OUT/{WEIGHTS} (safetensors)"
     )
     made.add_argument(
         "--checkpoint-every", type=seconds, default=60.0, metavar="SECONDS", help="default: %(default)s"
