@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import requests
 import torch
 
+import warm
 from bad_input_support import Place, make_place, train_until
 from redrop.cli import main
 from redrop.data import fetch, prepare, sources
@@ -20,6 +22,11 @@ from support import toy_text
 
 PROJECT = Path(__file__).resolve().parents[1]
 os.environ["REDROP_GPUS"] = ""  # `redrop train` runs on the CPU here, whatever the machine has
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # else it is a process of pytest-xdist, whose parent has done this
+        warm.start()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,6 +99,22 @@ def shakespeare(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpu
     folder = tmp_path_factory.mktemp("shakespeare")
     fetch("tiny_shakespeare", folder / "raw", mirror)
     return prepare("tiny_shakespeare", folder / "raw", folder / "prepared")
+
+
+@pytest.fixture(scope="session")
+def published_page(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of what is published, as it is. It takes long, so one test process writes it for all."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    page = shared / "published.html"
+    with (shared / "published.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not page.exists():
+            from redrop.report.page import write_page
+
+            write_page(project / "results" / "published", page, project)
+    return page
 
 
 @pytest.fixture(scope="session")

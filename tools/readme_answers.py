@@ -37,7 +37,7 @@ ASKED = (
     Asked(
         "residual",
         "skip1-0.025-best",
-        "Skip-1 dropout of 0.025 is best (against 0.05)",
+        "Of the paper's skip-1 rates, 0.025 is best (against 0.05)",
         "0.025 and 0.05",
         ("authors", "a2r025", "a2r05"),
     ),

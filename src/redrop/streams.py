@@ -44,20 +44,14 @@ class NumpyStream:
 
 
 class GlobalStream:
-    """torch's global generators, lent to one run: within the block they are its stream, after it as before.
-
-    For released models, whose dropout draws from nowhere else.
-    """
+    """torch's global generators, lent to one run within the block: released models draw from nowhere else."""
 
     def __init__(self, seed: int, purpose: str, device: torch.device) -> None:
         self.device = device
-        with torch.random.fork_rng(devices=self._devices()):
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derive_seed(seed, purpose))
             self._state = self._read()
         self._outside: list[dict[str, torch.Tensor]] = []
-
-    def _devices(self) -> list[torch.device]:
-        return [self.device] if self.device.type == "cuda" else []
 
     def _read(self) -> dict[str, torch.Tensor]:
         state = {"cpu": torch.get_rng_state()}
@@ -90,24 +84,20 @@ class GlobalStream:
 
 
 class MaskStream:
-    """Dropout masks for one model on one device.
+    """Dropout masks of one model: of a ``NumpyStream`` on a CPU, else of a generator on the device."""
 
-    On a CPU they come from a ``NumpyStream``; on an accelerator from a generator that lives there.
-    """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
+    def __init__(self, seed: int, device: torch.device, purpose: str = "dropout") -> None:
         self.device = device
-        self._numpy = NumpyStream(seed, "dropout") if device.type == "cpu" else None
+        self.scale = 1.0
+        """What a dropout schedule multiplies the rates by just now; it goes into no checkpoint."""
+        self._numpy = NumpyStream(seed, purpose) if device.type == "cpu" else None
         self.generator: torch.Generator | None = None
         """The generator of an accelerator's stream, which a CUDA graph has to know."""
         if self._numpy is None:
-            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
+            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, purpose))
 
     def mask(self, shape: tuple[int, ...], rate: float, keep_value: float) -> torch.Tensor:
-        """A float32 tensor of ``shape``: ``keep_value`` with probability 1 - ``rate``, else 0.
-
-        ``rate`` is strictly between 0 and 1: the two ends need no random numbers.
-        """
+        """A float32 tensor: ``keep_value`` with probability 1 - ``rate``, which is in (0, 1), else 0."""
         mask = torch.empty(shape, device=self.device)
         self.fill(mask, rate, keep_value)
         return mask

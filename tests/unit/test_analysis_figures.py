@@ -22,7 +22,7 @@ from redrop.analysis.plotting.drawing import to_csv
 from redrop.analysis.registry import figure_names, figure_plan
 from redrop.analysis.study_results import StudyResults
 from redrop.errors import ConfigError
-from redrop.record import CURVE, DIVERGED, read_curve, write_curve
+from redrop.record import CURVE, DIVERGED, curve_text, read_curve, write_text
 from support import STUDY, spec_of
 
 NO_RUN = ("notebook-curves-skip-2", "notebook-curves-skip-4")
@@ -281,7 +281,7 @@ def with_norms(folder: Path, config: str, seed: int, norm: float | None) -> None
     if norm is not None:
         rows = read_curve(place)
         more = {"grad_norm_layer_1": norm, "grad_norm_layer_2": 2 * norm, "grad_norm_head": 1.0}
-        write_curve(place / CURVE, [rows[0], *(row | more for row in rows[1:])])
+        write_text(place / CURVE, curve_text([rows[0], *(row | more for row in rows[1:])]))
         edit_metrics(place, lambda document: None)
 
 

@@ -23,8 +23,9 @@ def plan_of(project: Path, name: str) -> Plan:
         ("notebook.yaml", 60),
         ("gradients.yaml", 12),
         ("short.yaml", 50 + 24),
-        ("minilm.yaml", 36 + 21 + 13),
-        ("generation.yaml", 4 + 6 + 3),
+        ("minilm.yaml", 48 + 36 + 24 + 25),
+        ("generation.yaml", 4 + 25 + 3),
+        ("methods.yaml", 51 + 5 * 22 + 2 * (30 + 3 * 12)),
     ],
 )
 def test_it_resolves(project: Path, name: str, runs: int) -> None:
@@ -37,7 +38,7 @@ def test_only_the_demo_is_marked_and_it_keeps_to_itself(project: Path) -> None:
     assert "DEMO" in demo.label
     assert str(demo.results) == "results/demo"
     for path in sorted((project / "config").glob("*.yaml")):
-        if path.name not in ("demo.yaml", "claims.yaml"):
+        if path.name not in ("demo.yaml", "claims.yaml", "sentences.yaml"):
             plan = plan_of(project, path.name)
             assert (plan.label, str(plan.results)) == (None, "results")
 
@@ -47,7 +48,7 @@ def test_a_part_shares_the_runs_of_its_study(project: Path) -> None:
     plan = plan_of(project, "minilm.yaml")
     shared = plan.specs["glue"].keys() & plan.specs["glue_ablation"].keys()
     assert {plan.specs["glue"][run].config for run in shared} == {"ce", "lrdrop"}
-    assert len(plan.runs["glue"]) == 36 + 21 + 13 - len(shared) == 64
+    assert len(plan.runs["glue"]) == 48 + 36 + 24 + 25 - len(shared) == 127
     assert {spec.study for specs in plan.specs.values() for spec in specs.values()} == {"glue"}
 
 
@@ -99,3 +100,33 @@ def test_a_claim_belongs_to_one_part(project: Path) -> None:
     assert "terms-inside-the-layers" in found[1]
     for study, claims in zip(studies, found, strict=True):
         assert bool(claims) == ("claims" in study.tables) == ("forest" in study.figures)
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_every_method_has_three_trials_on_what_it_is_not_judged_on(project: Path) -> None:
+    """But for controls and equal compute; each row has the settings of one of its trials."""
+    plan = plan_of(project, "methods.yaml")
+    without = {"plain-2x", "dropout-2x", "multi-sample-1", "gateskip-0", "data-dropout-random"}
+    without |= {"epochs-6", "r3f-noise"}
+    for part in ("methods", "methods_encoder"):
+        specs = list(plan.specs[part].values())
+        trials = {spec.config: spec for spec in specs if spec.protocol.endswith("-trials")}
+        rows = {spec.config: spec for spec in specs if not spec.protocol.endswith("-trials")}
+        assert len(trials) == 3 * len(rows.keys() - without)
+        for config, row in rows.items():
+            own = [spec for name, spec in trials.items() if is_number(name.removeprefix(f"{config}-"))]
+            if config in without:
+                assert not own
+                continue
+            assert len(own) == 3, config
+            sections = ("model", "objective", "optimiser", "schedule")
+            alike = [one for one in own if all(getattr(one, s) == getattr(row, s) for s in sections)]
+            assert len(alike) == 1, config
+            assert alike[0].data != row.data

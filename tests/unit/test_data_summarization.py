@@ -23,8 +23,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from redrop import data
+from redrop.data import of_family
 from redrop.data.base import fingerprint
-from redrop.data.discovery import of_family
 from redrop.data.sets.summarization import toy_summaries as summarization_toy
 from redrop.data.sets.summarization._cnn import REVISION as CNN_REVISION
 from redrop.data.sets.summarization.dialogsum import COMMIT as DIALOGSUM_COMMIT

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from redrop.cli import main
-from redrop.data.lengths import CORPORA
+from redrop.data.tasks import CORPORA
 from redrop.errors import ConfigError
 from redrop.models.sizes import SHAPES
 from redrop.record import read_json

@@ -404,13 +404,9 @@ NUMBER = re.compile(r"[+−-]?\d[\d,]*\.\d+")
 
 
 @pytest.fixture(scope="module")
-def published(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+def published(published_page: Path) -> Page:
     """The page of what is published."""
-    out = tmp_path_factory.mktemp("page") / "report.html"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charts, "javascript", lambda: "")
-        write_page(project / "results" / "published", out, project)
-    return Page(out.read_text())
+    return Page(published_page.read_text())
 
 
 def numbers_in(path: Path) -> list[float]:

@@ -33,6 +33,8 @@ class Summary:
         mean = show_number(self.mean, form)
         return mean if self.n == 1 else f"{mean} ± {self.sd:{form}}"
 
+    __format__ = show
+
 
 def summarise(values: Iterable[float]) -> Summary:
     """Summarise the values that are numbers."""

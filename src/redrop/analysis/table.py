@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import string
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redrop.analysis.summary import show_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +48,7 @@ class Table:
         """Their names."""
         return list(self.frame.columns)
 
-    @property
+    @cached_property
     def wide(self) -> set[str]:
         """Columns of words that wrap."""
         return {c for c in self.text_columns if max(map(len, self.frame[c]), default=0) > WRAP}
@@ -58,11 +63,22 @@ class Table:
         return [(heading, [row for _, row in own]) for heading, own in headed]
 
 
+class _Print(string.Formatter):
+    """Numbers with the minus of print; a dash for what is no number."""
+
+    def format_field(self, value: Any, form: str) -> str:
+        return show_number(value, form) if isinstance(value, float) else format(value, form)
+
+
+PRINT = _Print()
+
+
 @dataclass
 class Builder:
     """Collects the rows of a table; a footnote said twice is one footnote."""
 
-    columns: list[str]
+    columns: Sequence[str] | Mapping[str, str]
+    """Their names; or name -> how ``add`` writes its cells, such as ``{loss:.4f}``."""
     text_columns: frozenset[str]
     rows: list[list[str]] = field(default_factory=list)
     raw: list[dict[str, Any]] = field(default_factory=list)
@@ -82,6 +98,14 @@ class Builder:
         self.show(section, cells)
         self.raw.append({**raw, "notes": " ".join(dict.fromkeys(note for _, note in notes))})
 
+    def add(
+        self, section: str, raw: dict[str, Any], notes: Sequence[tuple[str, str]] = (), **shown: Any
+    ) -> None:
+        """Add a row; the columns' formats make its cells of ``raw``, and of what is only ``shown``."""
+        known = raw | shown
+        cells = {name: PRINT.format(form, **known) for name, form in self.columns.items()}
+        self.row(section, cells, raw, list(notes))
+
     def show(self, section: str, cells: dict[str, str]) -> None:
         """Add a row that sums up others, without numbers of its own in the csv file."""
         self.rows.append([cells[column] for column in self.columns])
@@ -98,7 +122,7 @@ class Builder:
             name=name,
             title=title,
             caption=caption,
-            frame=pd.DataFrame(self.rows, columns=self.columns),
+            frame=pd.DataFrame(self.rows, columns=list(self.columns)),
             raw=raw,
             sections=tuple(self.sections),
             footnotes=tuple(self.footnotes),

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 from redrop import data
-from redrop.data.base import read_utf8
-from redrop.data.directions import DIRECTIONS
-from redrop.data.glue_tasks import TASKS
+from redrop.data.files import read_utf8
+from redrop.data.tasks import DIRECTIONS, TASKS
 from redrop.data.text_pairs import CODES_FILE, VOCABULARY_FILE, SymbolCodec, TokenizerCodec
 from redrop.data.tokens import tokenise
 from redrop.evaluation.decoding import decode

@@ -55,10 +55,7 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """The GPUs that this process may use, whether or not another one uses them at present.
-
-    Raises ``ConfigError`` where REDROP_GPUS names one that the driver, which lists others, does not know.
-    """
+    """The GPUs that this process may use, in use or not; ``ConfigError`` for a name that the driver lacks."""
     asked, visible = (os.environ.get(variable) for variable in VARIABLES)
     if asked is None and visible is None:
         return driver_devices()
@@ -70,9 +67,8 @@ def devices() -> list[Device]:
         if not called and asked is None:
             break  # as CUDA reads it: at the first name that is no device the list ends
         if not called and there:
-            raise ConfigError(
-                f"REDROP_GPUS: {name!r} is none of this machine's GPUs ({', '.join(map(str, there))})"
-            )
+            known = ", ".join(map(str, there))
+            raise ConfigError(f"REDROP_GPUS: {name!r} is none of this machine's GPUs ({known})")
         found |= dict.fromkeys(called or [Device(name)])
     return list(found)
 
@@ -189,7 +185,5 @@ def _key(device: Device) -> str:
         name = name.replace("/", ".")
     key = name if job is None else f"slurm-{job}-{name}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]*", key):
-        raise ConfigError(
-            f"REDROP_GPUS: {name!r} is no name of a GPU; `nvidia-smi -L` prints numbers and UUIDs"
-        )
+        raise ConfigError(f"REDROP_GPUS: {name!r} is no name of a GPU; `nvidia-smi -L` prints them")
     return key

@@ -52,17 +52,13 @@ def choose_device(name: str, leased: gpu.Device | None = None) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"--device: {name!r} is no device; try cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            f"--device: {name!r} was asked for, but this torch ({torch.__version__}) sees no CUDA "
-            "device; use --device cpu, or install a CUDA build of torch"
-        )
+        said = f"{name!r} was asked for, but this torch ({torch.__version__}) sees no CUDA device"
+        raise ConfigError(f"--device: {said}; use --device cpu, or install a CUDA build of torch")
     try:
         torch.ones(1, device=device).item()
     except Exception as error:  # torch knows many devices by name, and each fails in its own way
-        raise ConfigError(
-            f"--device: {name!r} cannot be used by this torch ({torch.__version__}) on this machine "
-            f"({type(error).__name__}); use --device cpu, or auto"
-        ) from error
+        said = f"this torch ({torch.__version__}) on this machine ({type(error).__name__})"
+        raise ConfigError(f"--device: {name!r} cannot be used by {said}; use cpu, or auto") from error
     return device
 
 
@@ -78,11 +74,9 @@ def automatic(leased: gpu.Device | None) -> str:
         if torch.version.cuda is None:
             remedy = "install a CUDA build of torch (https://pytorch.org/get-started/locally)"
         who = "" if leased in gpu.driver_devices() else ", as REDROP_GPUS says and the driver does not"
-        raise ConfigError(
-            f"--device: GPU {leased} is there{who}, but this torch ({torch.__version__}, built "
-            f"{build}) cannot use it; {remedy}, or train on the CPU with --device cpu (in a "
-            "workflow: REDROP_GPUS='')"
-        )
+        said = f"this torch ({torch.__version__}, built {build}) cannot use it; {remedy}"
+        cpu = "train on the CPU with --device cpu (in a workflow: REDROP_GPUS='')"
+        raise ConfigError(f"--device: GPU {leased} is there{who}, but {said}, or {cpu}")
     if usable and not gpu.are_hidden():
         log.info("device: cuda, not leased: torch finds it, the NVIDIA driver does not list it")
         return "cuda"
@@ -113,11 +107,9 @@ class Workplace:
 
 
 def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = None) -> bool:
-    """Train ``spec`` and leave its record in ``out``; False if it was stopped and can be resumed.
+    """Train ``spec`` and leave its record in ``out``, if it is not there; False if it was stopped.
 
-    With a ``pool``, other runs that wait there are trained along, and after it. A folder that
-    already holds this run's record is left as it is; one that holds another run's is refused with
-    ``RecordError``.
+    With a ``pool``, other runs that wait there are trained along, and after it.
     """
     if is_settled(spec, out, workplace.checkpoints, pool):
         return True
@@ -136,13 +128,19 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
         return other.run not in failed and is_prepared(other, workplace.places)
 
     def attempt(leader: RunSpec, lock: RunLock) -> None:
+        """Train ``leader`` and what fits beside it; give the locks back in any case."""
+        room = workplace.pack - 1 if can_be_packed(leader) else 0
+        along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
         try:
-            train_pack(leader, lock, workplace, pool)
+            train_together([leader, *(other for other, _ in along)], workplace, pool.place)
         except Exception:
             if leader.run == spec.run:
                 raise
             log.exception("%s: left to its own job", leader.run)  # this job must not fail for another's run
             failed.add(leader.run)
+        finally:
+            for held in (lock, *(held for _, held in along)):
+                held.close()
 
     while not pool.finished(spec.run) and not (out / METRICS).exists():  # another job of it may have
         lead = pool.lead(spec, suitable, workplace.should_stop)
@@ -157,17 +155,6 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
         attempt(*lead)
     # Last of all: a job that is killed while it goes on loses what it declares, but not what is in the pool.
     return is_settled(spec, out, workplace.checkpoints, pool)
-
-
-def train_pack(leader: RunSpec, lock: RunLock, workplace: Workplace, pool: Pool) -> bool:
-    """Train ``leader`` and what fits beside it; False if stopped. Gives the locks back in any case."""
-    room = workplace.pack - 1 if can_be_packed(leader) else 0
-    along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
-    try:
-        return train_together([leader, *(spec for spec, _ in along)], workplace, pool.place)
-    finally:
-        for held in (lock, *(held for _, held in along)):
-            held.close()
 
 
 def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:
@@ -205,9 +192,8 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
                 raise
             except (ValueError, KeyError, TypeError, RuntimeError) as error:  # of another device, or version
                 folder = checkpoint_of(specs[number], workplace).last.parent
-                raise RecordError(
-                    f"{folder}: {error}; go on there (--device), or delete the folder to begin anew"
-                ) from error
+                remedy = "go on there (--device), or delete the folder to begin anew"
+                raise RecordError(f"{folder}: {error}; {remedy}") from error
     since = f", from iteration {reached[0]}" if reached[0] else ""
     log.info("%s on %s%s", ", ".join(spec.run for spec in specs), workplace.device, since)
     try:
@@ -247,12 +233,8 @@ def write_record(
     """Write a finished run's files, metrics.json last; ``earlier``: what it took before this process."""
     if outcome.reason is not None:
         log.warning("%s diverged: %s", spec.run, outcome.reason)
-    last = TimeSpent(
-        processes=1,
-        iterations=outcome.iterations_now,
-        training=outcome.seconds_training,
-        evaluation=outcome.seconds_evaluation,
-    )
+    seconds = {"training": outcome.seconds_training, "evaluation": outcome.seconds_evaluation}
+    last = TimeSpent(processes=1, iterations=outcome.iterations_now, **seconds)
     spent = earlier + last
     cost = {
         **spent.to_dict(),

@@ -76,48 +76,45 @@ def train(arguments: argparse.Namespace) -> None:
 
 def add(verb: AddVerb) -> None:
     """The verbs of this file and their options."""
-    made = verb("train", train)
-    made.add_argument("--spec", required=True, help="a spec.json, or its text")
-    settings_option(made)
-    made.add_argument("--out", type=Path, required=True, help="the run's folder")
-    made.add_argument(
+    option = verb("train", train)
+    option("--spec", required=True, help="a spec.json, or its text")
+    settings_option(option)
+    option("--out", type=Path, required=True, help="the run's folder")
+    option(
         "--data",
         type=Path,
         default=Path("results/data"),
         help="folder of prepared data sets; what is missing is fetched (default: %(default)s)",
     )
-    made.add_argument(
+    option(
         "--models",
         type=Path,
         default=Path("results/models"),
         help="folder of released models; what is missing is fetched (default: %(default)s)",
     )
-    made.add_argument("--checkpoints", type=Path, help="folder for checkpoints; default: OUT/checkpoints")
-    made.add_argument(
+    option("--checkpoints", type=Path, help="folder for checkpoints; default: OUT/checkpoints")
+    option(
         "--pool",
         type=Path,
         help="folder in which jobs share out the runs that wait for training; OUT is then named RUNS/<run>",
     )
-    made.add_argument(
+    option(
         "--pack",
         type=positive,
         metavar="N",
         help="with --pool, train up to N small language models of one shape together"
         " (default: 20 on a GPU, each alone on a CPU)",
     )
-    made.add_argument(
-        "--keep-weights", action="store_true", help=f"keep the finished model in OUT/{WEIGHTS} (safetensors)"
-    )
-    made.add_argument(
-        "--checkpoint-every", type=seconds, default=60.0, metavar="SECONDS", help="default: %(default)s"
-    )
-    made.add_argument(
+    said = f"keep the finished model in OUT/{WEIGHTS} (safetensors)"
+    option("--keep-weights", action="store_true", help=said)
+    option("--checkpoint-every", type=seconds, default=60.0, metavar="SECONDS", help="default: %(default)s")
+    option(
         "--device",
         default="auto",
         help="auto (default: a GPU that no other redrop process uses, the CPU where there is none),"
         " or as given: cpu, cuda, cuda:N",
     )
-    made.add_argument(
+    option(
         "--jobs-per-gpu",
         type=positive,
         default=1,

@@ -125,26 +125,22 @@ def temperature(text: str) -> float:
 def add(verb: AddVerb) -> None:
     """The verbs of this file and their options."""
     for name, function in (("sample", sample), ("predict", predict), ("export", export)):
-        made = verb(name, function)
+        option = verb(name, function)
         many = {"nargs": "*"} if function is export else {}
-        made.add_argument("run", help="its id, the beginning of its id, or its folder", **many)
-        made.add_argument("--results", type=Path, help="default: results, its demo, and what is published")
+        option("run", help="its id, the beginning of its id, or its folder", **many)
+        option("--results", type=Path, help="default: results, its demo, and what is published")
         if function is sample:
-            made.add_argument("--prompt", default="\n", help="what is continued (default: a line's end)")
-            made.add_argument(
-                "--length", type=positive, default=500, metavar="N", help="characters (default: %(default)s)"
-            )
-            made.add_argument(
-                "--temperature", type=temperature, default=1.0, help="0: the likeliest (default: %(default)s)"
-            )
-            made.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+            option("--prompt", default="\n", help="what is continued (default: a line's end)")
+            said = "characters (default: %(default)s)"
+            option("--length", type=positive, default=500, metavar="N", help=said)
+            said = "0: the likeliest (default: %(default)s)"
+            option("--temperature", type=temperature, default=1.0, help=said)
+            option("--seed", type=int, default=0, help="default: %(default)s")
         elif function is predict:
-            made.add_argument(
-                "--input", type=Path, required=True, metavar="FILE.tsv",
-                help="columns sentence1 and, for pairs, sentence2; source to translate or summarise",
-            )  # fmt: skip
-            made.add_argument("--out", type=Path, metavar="FILE.tsv", help="default: the terminal")
-            made.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:N")
+            said = "columns sentence1 and, for pairs, sentence2; source to translate or summarise"
+            option("--input", type=Path, required=True, metavar="FILE.tsv", help=said)
+            option("--out", type=Path, metavar="FILE.tsv", help="default: the terminal")
+            option("--device", default="cpu", help="cpu (default), cuda, cuda:N")
         else:
-            made.add_argument("--to", choices=("tensorboard",), required=True)
-            made.add_argument("--out", type=Path, required=True, help="the folder to write to")
+            option("--to", choices=("tensorboard",), required=True)
+            option("--out", type=Path, required=True, help="the folder to write to")

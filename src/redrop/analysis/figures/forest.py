@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from redrop.analysis.claims import Judgement, judge, own_claims
 from redrop.analysis.compared import ComparedPair
 from redrop.analysis.decision.comparison import CONTRADICTED, EQUIVALENT, SMALL, SUPPORTED, UNDECIDED
+from redrop.analysis.derived import ITERATIONS_TO
 from redrop.analysis.plotting import style
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.scoring import SCORE
@@ -36,14 +37,18 @@ ROW = 0.17
 LINEAR = 0.01
 """Differences of losses are drawn to scale up to this, and by their logarithm beyond."""
 
+NATS = {"gap_last": "gap of ", "overfitting": "rise above the best of ", "largest_rise": "spike of "}
+"""Metrics in nats that are no loss -> what a row is called."""
+
 
 def unit_of(metric: str) -> str:
     """What differences of a metric are counted in."""
     if metric == SCORE:
         return "points"
-    if metric == "iteration_of_best":
+    if metric == "iteration_of_best" or ITERATIONS_TO.fullmatch(metric):
         return "iterations"
-    return style.NATS if metric.endswith(("_last", "_best")) else metric.replace("_", " ")
+    nats = metric in NATS or metric.endswith(("_last", "_best"))
+    return style.NATS if nats else metric.replace("_", " ")
 
 
 def scale_differences(axes: Axes, unit: str) -> None:
@@ -75,7 +80,7 @@ class _Line:
     @property
     def text(self) -> str:
         sign = ">" if self.judgement.claim.higher else "<"
-        what = "gap of " if self.judgement.claim.metric == "gap_last" else ""
+        what = NATS.get(self.judgement.claim.metric, "")
         return f"{what}{self.comparison.config} {sign} {self.comparison.than}"
 
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.plotting import style
+from redrop.analysis.plotting.bands import band_of, band_rows, draw_band
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
 from redrop.analysis.plotting.configurations import Configuration
 from redrop.analysis.plotting.drawing import Drawing, Row
@@ -77,22 +78,14 @@ def _places(frames: list[pd.DataFrame]) -> list[str]:
 def _draw(axes: Axes, one: Configuration, frames: list[pd.DataFrame], budget: int) -> list[Row]:
     rows: list[Row] = []
     for index, place in enumerate(_places(frames)):
-        wide = (
-            pd.concat([frame[place] for frame in frames], axis="columns", join="inner").dropna().loc[:budget]
-        )
-        look = style.look(index)
-        every = max(1, len(wide) // 4)
+        band = band_of([frame[place] for frame in frames]).loc[:budget]
+        every = max(1, len(band) // 4)
         # Staggered, so that lines which lie together show their marks.
-        look |= {"linewidth": 0.9, "markersize": 2.8, "markevery": (index * every // 6, every)}
-        label = place.replace("_", " ")
-        axes.plot(wide.index, wide.mean(axis=1), label=label, **look)
-        if len(frames) > 1:
-            low, high = wide.min(axis=1), wide.max(axis=1)
-            axes.fill_between(wide.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        look = style.look(index) | {"linewidth": 0.9, "markersize": 2.8}
+        look |= {"markevery": (index * every // 6, every)}
+        draw_band(axes, band, len(frames), look, place.replace("_", " "))
         head = {"config": one.config, "name": one.name, "part": place, "n": len(frames)}
-        for at, values in wide.iterrows():
-            band = {"mean": values.mean(), "low": values.min(), "high": values.max()}
-            rows.append(head | {"iteration": at} | band)
+        rows += band_rows(band, head)
     return rows
 
 

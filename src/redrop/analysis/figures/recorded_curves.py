@@ -7,10 +7,11 @@ import itertools
 from redrop.analysis.author_curves import AUTHORS_CORPUS, read_recorded, recorded_file
 from redrop.analysis.collect import Group
 from redrop.analysis.plotting import style
+from redrop.analysis.plotting.bands import band_of, band_rows
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
-from redrop.analysis.plotting.configurations import band
+from redrop.analysis.plotting.configurations import val_curves
 from redrop.analysis.plotting.drawing import Drawing, Row
-from redrop.analysis.plotting.sweep_panels import all_groups, fit_losses, lines_of, panel_grid, val_curves
+from redrop.analysis.plotting.sweep_panels import all_groups, fit_losses, lines_of, panel_grid
 from redrop.analysis.reported import comparable
 from redrop.analysis.settings import overrides
 from redrop.analysis.study_results import StudyResults
@@ -47,9 +48,8 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     rows: list[Row] = []
     labels = {"band": "our lowest to highest seed", "mean": "our mean", "theirs": "the authors' run"}
     for line, places in zip(lines, panels, strict=True):
-        curves = {one.config: val_curves(results, one.group) for one in line.shown}
         for axes, one in zip(places, line.shown, strict=True):
-            ours = band(results, one.group).loc[: line.budget]
+            ours = band_of(val_curves(results, one.group)).loc[: line.budget]
             blue = {"color": style.OURS}
             axes.fill_between(
                 ours.index, ours["low"], ours["high"], alpha=0.3, linewidth=0, label=labels["band"], **blue
@@ -65,9 +65,8 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
                     label=labels["theirs"],
                 )
             head = {"sweep": line.sweep.name, "config": one.config, "n": len(one.group.done)}
-            for at, mean, low, high in ours.itertuples():
-                rows.append(head | {"iteration": at, "mean": mean, "low": low, "high": high})
-        fit_losses(places, line, curves)
+            rows += band_rows(ours, head)
+        fit_losses(places, line, results)
     style.legend(figure, itertools.chain(*panels))
     groups = all_groups(data, protocol, task)
     caption = (

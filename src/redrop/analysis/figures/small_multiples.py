@@ -8,16 +8,9 @@ from matplotlib.axes import Axes
 
 from redrop.analysis.plotting import style
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
-from redrop.analysis.plotting.configurations import Configuration
+from redrop.analysis.plotting.configurations import Configuration, val_curves
 from redrop.analysis.plotting.drawing import Drawing, Row
-from redrop.analysis.plotting.sweep_panels import (
-    CUT_SHARE,
-    all_groups,
-    fit_losses,
-    lines_of,
-    panel_grid,
-    val_curves,
-)
+from redrop.analysis.plotting.sweep_panels import CUT_SHARE, all_groups, fit_losses, lines_of, panel_grid
 from redrop.analysis.study_results import StudyResults
 
 EACH = "task"
@@ -43,7 +36,6 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
         return drawn
 
     for line, places in zip(lines, panels, strict=True):
-        curves = {one.config: val_curves(data.results, one.group) for one in line.shown}
         for axes, one in zip(places, line.shown, strict=True):
             if line.control is not None and one is not line.control:
                 grey = {"color": style.PALE, "linewidth": 2.2, "zorder": 1}
@@ -51,7 +43,7 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
             blue = {"color": style.OURS, "linewidth": 0.8, "zorder": 3}
             drawn = plot(axes, one, "one seed", line.budget, **blue)
             rows += [{"sweep": line.sweep.name} | row for row in drawn]
-        fit_losses(places, line, curves)
+        fit_losses(places, line, data.results)
     style.legend(figure, itertools.chain(*panels))
     groups = all_groups(data, protocol, task)
     caption = (

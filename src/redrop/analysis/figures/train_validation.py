@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from redrop.analysis.collect import Group
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.captions import absent_text, seeds_text
+from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
 from redrop.analysis.plotting.drawing import Drawing, Row
-from redrop.analysis.settings import show
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import MINUS
 
@@ -28,7 +27,7 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     if not rows:
         style.say_empty(axes)
         axes.set_xticks([])
-        return Drawing(figure, _caption(protocol, task, every, rows), [])
+        return Drawing(figure, _caption(protocol, task, every), [])
     numbers: list[Row] = []
     for position, group in enumerate(rows):
         train, val = group.summary("train_loss_last").mean, group.summary("val_loss_last").mean
@@ -64,15 +63,12 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     axes.set_yticks(range(len(rows)), [group.config for group in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     figure.legend(loc="outside lower center", ncols=2)
-    return Drawing(figure, _caption(protocol, task, every, rows), numbers)
+    return Drawing(figure, _caption(protocol, task, every), numbers)
 
 
-def _caption(protocol: str, task: str, every: list[Group], rows: list[Group]) -> str:
-    budgets = sorted({group.spec.schedule.last_iteration for group in rows})
+def _caption(protocol: str, task: str, every: list[Group]) -> str:
     return (
         f"Training (hollow) and validation loss (filled) at the last iteration in {style.NATS}, both "
-        f"without dropout, protocol {protocol} on {task}; {seeds_text(every)}"
-        + (f", budget {', '.join(map(show, budgets))} iterations" if budgets else "")
-        + ". Dots are single seeds; the line joins the two means, whose gap is at the right."
-        + absent_text(every)
+        f"without dropout, protocol {protocol} on {task}; {seeds_text(every)}{budget_text(every)}. "
+        f"Dots are single seeds; the line joins the two means, whose gap is at the right.{absent_text(every)}"
     )

@@ -7,13 +7,18 @@ import textwrap
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import Configuration, common_budget, reach, sweep_configurations
+from redrop.analysis.plotting.configurations import (
+    Configuration,
+    common_budget,
+    fit,
+    sweep_configurations,
+    val_curves,
+)
 from redrop.analysis.study_results import StudyResults
 from redrop.study import Protocol, Sweep
 
@@ -121,25 +126,17 @@ def rate_grid(
     return figure, list(zip(grid.flat, sweeps, strict=False))
 
 
-def fit_losses(panels: list[Axes], line: SweepLine, curves: dict[str, list[pd.Series]]) -> None:
+def fit_losses(panels: list[Axes], line: SweepLine, results: Results) -> None:
     """One scale for a line of panels: all but the head of its curves."""
     ranges = []
     for one in line.shown:
-        late = [curve.loc[CUT_SHARE * line.budget : line.budget].dropna() for curve in curves[one.config]]
+        curves = val_curves(results, one.group)
+        late = [curve.loc[CUT_SHARE * line.budget : line.budget].dropna() for curve in curves]
         late = [curve for curve in late if len(curve)]
         if late:
             ranges.append((min(map(min, late)), max(map(max, late))))
-    if not ranges:
-        return
-    low, high = min(lowest for lowest, _ in ranges), reach(ranges)
-    margin = 0.05 * (high - low) or 0.01
-    for axes in panels:
-        axes.set_ylim(low - margin, high + margin)
-
-
-def val_curves(results: Results, group: Group) -> list[pd.Series]:
-    """Validation loss by iteration of each finished run."""
-    return [results.curve(record.run).set_index("iteration")["val_loss"] for record in group.done]
+    if ranges:
+        fit(panels, ranges, 0.05)
 
 
 def all_groups(data: StudyResults, protocol: str, task: str) -> list[Group]:

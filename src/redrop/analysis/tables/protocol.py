@@ -11,7 +11,13 @@ from redrop.analysis.study_results import StudyResults
 from redrop.analysis.table import Builder, Table
 from redrop.study import Protocol, Setting, Study
 
-COLUMNS = ["Setting", "Value", "Source", "Applies to", "Note"]
+COLUMNS = {
+    "Setting": "{setting}",
+    "Value": "{shown}",
+    "Source": "{source}",
+    "Applies to": "{applies_to}",
+    "Note": "{note}",
+}
 ORDER = 80
 SECTION = "settings"
 
@@ -46,7 +52,15 @@ def build(data: StudyResults) -> Table:
                 for (value, was), where in changed.get(key, {}).items()
             ]
             for setting, where in lines:
-                _add(builder, name, data.heading(name), key, setting, where)
+                raw = {
+                    "protocol": name,
+                    "setting": key,
+                    "value": "null" if setting.value is None else setting.value,
+                    "source": setting.source,
+                    "applies_to": where,
+                    "note": setting.note,
+                }
+                builder.add(data.heading(name), raw, shown=show(setting.value))
     caption = (SOURCES if study.reads == "corpus" else LR_DROP_SOURCES) + OVERRIDES
     return builder.table("protocol", f"{study.title}: settings and their sources", caption)
 
@@ -96,22 +110,3 @@ def _overridden(results: Results, study: Study, name: str) -> dict[str, dict[tup
         }
         for key, values in found.items()
     }
-
-
-def _add(builder: Builder, name: str, section: str, key: str, setting: Setting, where: str) -> None:
-    cells = {
-        "Setting": key,
-        "Value": show(setting.value),
-        "Source": setting.source,
-        "Applies to": where,
-        "Note": setting.note,
-    }
-    raw = {
-        "protocol": name,
-        "setting": key,
-        "value": "null" if setting.value is None else setting.value,
-        "source": setting.source,
-        "applies_to": where,
-        "note": setting.note,
-    }
-    builder.row(section, cells, raw, [])

@@ -13,7 +13,7 @@ from typing import Any
 from redrop.analysis.collect import Results
 from redrop.analysis.scoring import in_order
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import DASH, show_number
+from redrop.analysis.summary import DASH
 from redrop.analysis.table import Builder, Table
 from redrop.record import RunRecord, read_json, write_json
 from redrop.study import Study
@@ -26,7 +26,16 @@ ORDER = 40
 FITS = ("translation",)
 PAIRS = (("rdrop", "ce"), ("lrdrop", "ce"), ("lrdrop", "rdrop"))
 """System and baseline."""
-COLUMNS = ["System", "Baseline", "Seed", "n", "System's BLEU", "Baseline's BLEU", "Difference", "p"]
+COLUMNS = {
+    "System": "{system}",
+    "Baseline": "{baseline}",
+    "Seed": "{seed}",
+    "n": "{n}",
+    "System's BLEU": "{system_bleu:.2f}",
+    "Baseline's BLEU": "{baseline_bleu:.2f}",
+    "Difference": "{difference:+.2f}",
+    "p": "{p:.3f}",
+}
 
 CAPTION = (
     "Tokenised BLEU of the main test set and sacrebleu's paired bootstrap over its n sentences, one seed of "
@@ -44,8 +53,22 @@ def build(data: StudyResults) -> Table:
         for task in in_order(own):
             for system, baseline in pairs(data, protocol, task):
                 found = compare(system, baseline)
-                if found is not None:
-                    _add(builder, f"{protocol}, {task}", system, baseline, found)
+                if found is None:
+                    continue
+                raw = {
+                    "protocol": protocol,
+                    "task": task,
+                    "system": system.spec.config,
+                    "baseline": baseline.spec.config,
+                    "seed": system.spec.seed,
+                    "n": found["n"],
+                    "system_bleu": found["system"],
+                    "baseline_bleu": found["baseline"],
+                    "difference": found["system"] - found["baseline"],
+                    "p": found["p_value"],
+                    "signature": found["signature"],
+                }
+                builder.add(f"{protocol}, {task}", raw)
     if not builder.rows:
         cells = dict.fromkeys(COLUMNS, DASH)
         builder.row("", cells, {}, [("System", NOTHING_HERE)])
@@ -94,32 +117,3 @@ def outputs(record: RunRecord) -> tuple[list[str], list[str]]:
     rows = list(csv.DictReader(io.StringIO(text)))
     main = [row for row in rows if row["split"] == rows[0]["split"]]
     return [row["hypothesis"] for row in main], [row["reference"] for row in main]
-
-
-def _add(
-    builder: Builder, section: str, system: RunRecord, baseline: RunRecord, found: dict[str, Any]
-) -> None:
-    cells = {
-        "System": system.spec.config,
-        "Baseline": baseline.spec.config,
-        "Seed": str(system.spec.seed),
-        "n": str(found["n"]),
-        "System's BLEU": f"{found['system']:.2f}",
-        "Baseline's BLEU": f"{found['baseline']:.2f}",
-        "Difference": show_number(found["system"] - found["baseline"], "+.2f"),
-        "p": f"{found['p_value']:.3f}",
-    }
-    raw: dict[str, Any] = {
-        "protocol": system.spec.protocol,
-        "task": system.spec.task,
-        "system": system.spec.config,
-        "baseline": baseline.spec.config,
-        "seed": system.spec.seed,
-        "n": found["n"],
-        "system_bleu": found["system"],
-        "baseline_bleu": found["baseline"],
-        "difference": found["system"] - found["baseline"],
-        "p": found["p_value"],
-        "signature": found["signature"],
-    }
-    builder.row(section, cells, raw, [])
