@@ -19,6 +19,8 @@ DIGITS = 6
 """Significant digits of a number."""
 ROUNDED = ("difference", "interval")
 """What depends on a processor's rounding."""
+COMPARED = ("verdict", "verdict_as_published", "budget", "metric", "comparisons")
+"""What has to be as expected."""
 
 
 def answers(judged: Iterable[Judged], label: str | None) -> dict[str, Any]:
@@ -67,16 +69,18 @@ def without_numbers(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def disagreements(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
-    """What is not as expected, the numbers' last digits apart: a line each."""
+    """What is not as expected of verdicts, budgets and numbers of seeds: a line each.
+
+    Of the claims that are expected; others may have come since.
+    """
     lines = []
     if found["label"] != expected["label"]:
         lines.append(f"label: {found['label']!r}, expected {expected['label']!r}")
     ours, theirs = (without_numbers(document)["claims"] for document in (found, expected))
-    for name in dict.fromkeys([*theirs, *ours]):
-        one, other = ours.get(name, {}), theirs.get(name, {})
-        lines += [
-            f"{name}: {key}: {one.get(key)!r}, expected {other.get(key)!r}"
-            for key in dict.fromkeys([*other, *one])
-            if one.get(key) != other.get(key)
-        ]
+    for name, other in theirs.items():
+        if (one := ours.get(name)) is None:
+            lines.append(f"{name}: no such claim")
+            continue
+        different = (key for key in COMPARED if one[key] != other[key])
+        lines += [f"{name}: {key}: {one[key]!r}, expected {other[key]!r}" for key in different]
     return lines
