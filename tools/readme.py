@@ -55,7 +55,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def replication(published: Path, study: Study) -> str:
     """Our losses beside the authors', for every published configuration."""
     runs = load(published / study.name / "runs")
-    made = build_table("replication", StudyResults(runs, study, find_reported(study, None)))
+    made = build_table("replication", StudyResults(runs, study, find_reported(study)))
     titles = {
         "Configuration": "configuration",
         "Skip-1": "skip-1",

@@ -5,7 +5,6 @@ Numbers carry where they are from: an element with ``data-source`` names the fil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,16 +61,13 @@ def render(folder: ResultsFolder, studies: Sequence[StudyRuns], configs: list[st
             }
         )
     any_charts = any(view["charts"] for book in books for own in book["chapters"] for view in own["views"])
-    return (
-        environment(folder)
-        .get_template("page.html.jinja")
-        .render(
-            folder=folder,
-            name=commands.named(folder.path),
-            books=books,
-            command=commands.page(folder, out, configs),
-            javascript=as_script(charts.javascript()) if any_charts else "",
-        )
+    template = environment(folder).get_template("page.html.jinja")
+    return template.render(
+        folder=folder,
+        name=commands.named(folder.path),
+        books=books,
+        command=commands.page(folder, out, configs),
+        javascript=as_script(charts.javascript()) if any_charts else "",
     )
 
 
@@ -107,6 +103,7 @@ def environment(folder: ResultsFolder) -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    made.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
     made.filters |= {"number": show_number, "slug": slug}
     made.globals |= {
         "SIGNS": verdicts.SIGNS,
@@ -120,7 +117,6 @@ def environment(folder: ResultsFolder) -> jinja2.Environment:
         "unit_of": lambda claim: sentences.words_of(claim.metric)[2],
         "claim_figures": claim_figures,
         "relative": folder.relative,
-        "embedded": embedded,
         "DASH": DASH,
     }
     return made
@@ -148,12 +144,6 @@ def claim_figures(chapter: dict[str, Any], judged: Judged) -> list[ShownFigure]:
 def slug(text: str) -> str:
     """A text as part of an address."""
     return "".join(character if character.isalnum() else "-" for character in text)
-
-
-def embedded(value: Any) -> str:
-    """A value as JSON that cannot end the script element which holds it."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")
 
 
 def as_script(code: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -62,39 +61,32 @@ def scale_differences(axes: Axes, unit: str) -> None:
     axes.set_xlabel(f"difference ({unit}); right of 0: as the claim says")
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
+    """A comparison, and in which panel, under which heading it stands."""
+
     judgement: Judgement
     comparison: ComparedPair
+    unit: str
+    section: str
 
-    @property
-    def unit(self) -> str:
-        return unit_of(self.judgement.claim.metric)
 
-    @property
-    def section(self) -> str:
-        judgement = self.judgement
-        place = judgement.protocol, judgement.task, judgement.budget, judgement.model
-        return ", ".join(dict.fromkeys(place))  # a protocol may have its model's name
-
-    @property
-    def text(self) -> str:
-        sign = ">" if self.judgement.claim.higher else "<"
-        what = NATS.get(self.judgement.claim.metric, "")
-        return f"{what}{self.comparison.config} {sign} {self.comparison.than}"
+def _line(judgement: Judgement, comparison: ComparedPair) -> _Line:
+    place = judgement.protocol, judgement.task, judgement.budget, judgement.model
+    section = ", ".join(dict.fromkeys(place))  # a protocol may be its model's name
+    return _Line(judgement, comparison, unit_of(judgement.claim.metric), section)
 
 
 def draw(data: StudyResults) -> Drawing:
     """All protocols together: a group a protocol, task and budget, a panel a unit."""
     study = data.study
     judgements = [found for claim in own_claims(study) for found in judge(data.results, study, claim)]
-    every = [_Line(judgement, one) for judgement in judgements for one in judgement.comparisons]
+    every = [_line(judgement, one) for judgement in judgements for one in judgement.comparisons]
     shown = [line for line in every if line.comparison.result.n]
     units = list(dict.fromkeys(line.unit for line in shown))
     panels = {unit: [line for line in shown if line.unit == unit] for unit in units}
     sizes = [len(lines) + len({line.section for line in lines}) + 2 for lines in panels.values()] or [4]
-    figure = style.new_figure(style.DOUBLE, 0.8 + ROW * sum(sizes) + 0.3 * len(sizes))
-    figure.suptitle("Claims: paired differences with 95 % intervals")
+    height = 0.8 + ROW * sum(sizes) + 0.3 * len(sizes)
+    figure = style.new_figure(style.DOUBLE, height, "Claims: paired differences with 95 % intervals")
     grid = figure.subplots(len(sizes), 1, squeeze=False, height_ratios=sizes)[:, 0]
     rows: list[Row] = []
     for axes, (unit, lines) in zip(grid, panels.items(), strict=False):
@@ -122,8 +114,9 @@ def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
         last = None
         for line in members:
             y += 1
-            ticks[y] = line.text
             claim = line.judgement.claim
+            what = NATS.get(claim.metric, "")
+            ticks[y] = f"{what}{line.comparison.config} {'>' if claim.higher else '<'} {line.comparison.than}"
             if claim.name != last:
                 axes.text(1.01, y, claim.name, transform=side, va="center", fontsize=7, color="#333333")
                 last = claim.name

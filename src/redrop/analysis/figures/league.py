@@ -29,8 +29,9 @@ def draw(data: StudyResults) -> Drawing:
     """A panel a protocol and text, a row a method that was run."""
     found = [league for league in leagues(data) if any(one.equal_updates.n for one in league.entries)]
     sizes = [sum(one.equal_updates.n > 0 for one in league.entries) + 2.5 for league in found] or [6.0]
-    figure = style.new_figure(style.DOUBLE, 0.8 + ROW * sum(sizes))
-    figure.suptitle("What each method gains over plain training")
+    figure = style.new_figure(
+        style.DOUBLE, 0.8 + ROW * sum(sizes), "What each method gains over plain training"
+    )
     grid = figure.subplots(len(sizes), 1, squeeze=False, height_ratios=sizes)[:, 0]
     rows: list[Row] = []
     for axes, league in zip(grid, found, strict=False):
