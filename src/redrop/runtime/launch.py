@@ -14,6 +14,7 @@ import torch
 from redrop import record
 from redrop.atomic import check_writable, replacing
 from redrop.errors import ConfigError, RecordError
+from redrop.models.kept import whole_folder
 from redrop.places import Places, is_prepared
 from redrop.provenance import TimeSpent
 from redrop.runtime import gpu
@@ -90,6 +91,8 @@ class Workplace:
     """Most language models that are trained as one batched program; 1: each alone, by the plain trainer."""
     checkpoint_seconds: float = 60.0
     should_stop: Callable[[], bool] = lambda: False
+    weights: Callable[[str], Path] | None = None
+    """Run -> the folder that its finished model is kept in; None: models are not kept."""
     interrupted: Callable[[], bool] = lambda: False
     """The same, asked while something is measured; see ``redrop.training.loop.drive``."""
 
@@ -196,7 +199,14 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
     except Stopped as stopped:
         log.warning("%s; run the same command to go on", stopped)
         return False
-    for spec, source, outcome, before in zip(specs, sources, outcomes, earlier, strict=True):
+    for number, (spec, source, outcome, before) in enumerate(
+        zip(specs, sources, outcomes, earlier, strict=True)
+    ):
+        if (
+            workplace.weights is not None and outcome.reason is None
+        ):  # before the record, which says: finished
+            with whole_folder(workplace.weights(spec.run)) as folder:
+                trainer.keep(number, folder)
         write_record(place(spec.run), spec, source, outcome, before, workplace.device, len(specs))
         checkpoint_of(spec, workplace).delete()
     return True

@@ -185,6 +185,11 @@ class Generation(ReleasedModelTask):
             if path is not None:
                 path.unlink(missing_ok=True)
 
+    def keep(self, folder: Path) -> None:
+        """The encoder-decoder, with the weights that its outputs are reported of, and its codec."""
+        super().keep(folder)
+        self.pairs.codec.save(folder)
+
     def metrics(self, run: Run) -> dict[str, Metric]:
         """Validation losses and scores; those of the test sets are measured in ``finish``.
 

@@ -109,6 +109,7 @@ def add(verb: shared.AddVerb) -> None:
     option = verb("plan", plan)
     option("--names", action="store_true", help="only the names of the studies")
     option("--study", help="only this study")
+    shared.settings_option(option)
     option("--decide", metavar="CLAIM", help="only the seeds that would decide this claim")
     shared.results_option(option)
     option("--profile", type=Path, metavar="FOLDER", help="Snakemake's profile, for the time on the clock")
