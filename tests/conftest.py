@@ -11,6 +11,7 @@ import pytest
 import requests
 import torch
 
+import warm
 from bad_input_support import Place, make_place, train_until
 from redrop.cli import main
 from redrop.data import fetch, prepare, sources
@@ -20,6 +21,11 @@ from support import toy_text
 
 PROJECT = Path(__file__).resolve().parents[1]
 os.environ["REDROP_GPUS"] = ""  # `redrop train` runs on the CPU here, whatever the machine has
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # else it is a process of pytest-xdist, whose parent has done this
+        warm.start()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

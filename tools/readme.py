@@ -1,11 +1,11 @@
-"""The README's numbers: blocks between markers, generated from what lies under results/published/.
+"""The documents' numbers: blocks between markers, generated from what lies under results/published/.
 
     <!-- begin NAME -->
     whatever was generated last time
     <!-- end NAME -->
 
-``python tools/readme.py`` makes them anew. A test compares the README with what this makes, so the two cannot
-disagree.
+``python tools/readme.py`` makes them anew in the README and in docs/. A test compares the documents with what
+this makes, so the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import readme_sources
+from readme_answers import rows as answer_rows
 from readme_scores import GENERATION_HEADER, GLUE_HEADER, at_equal_passes, generation_rows, glue_rows
 from redrop.analysis.build import find_reported, load
 from redrop.analysis.claims import project_claims
@@ -303,10 +305,21 @@ def judged(published: Path, names: Iterable[str]) -> list[Judged]:
     return found
 
 
+def answers(published: Path, study: Study) -> str:
+    """What was asked, our number, the paper's, the verdict."""
+    names = [name for paper in PAPERS for name in paper.studies]
+    found = {(one.study.name, one.claim.name): one for one in judged(published, names)}
+    reported = {name: find_reported(load_part(name, project_folder()), None) for name in names}
+    return "\n".join(answer_rows(found, reported)) + "\n"
+
+
 BLOCKS: dict[str, Callable[[Path, Study], str]] = {
     "replication": replication,
     "claims": claims,
     "verdicts": verdicts,
+    "answers": answers,
+    "data-sets": lambda published, study: readme_sources.data_sets(),
+    "models": lambda published, study: readme_sources.models(),
     "curve-heads": curve_heads,
     "kills": kills,
     "load": many_runs,
@@ -322,37 +335,48 @@ BLOCKS: dict[str, Callable[[Path, Study], str]] = {
 }
 
 
-def fill(text: str, published: Path, study: Study) -> str:
-    """``text`` with every marked block made anew; raises ``RecordError`` for an unknown block."""
-    for name in re.findall(r"<!-- begin (\S+) -->", text):
-        if name not in BLOCKS:
+def fill(text: str, published: Path, study: Study, name: str = "README.md") -> str:
+    """``text`` of the document ``name`` with every marked block made anew.
+
+    Raises ``RecordError`` for an unknown block.
+    """
+    for block in re.findall(r"<!-- begin (\S+) -->", text):
+        if block not in BLOCKS:
             raise RecordError(
-                f"README: no block {name!r} (known: {', '.join(BLOCKS)}){suggest(name, BLOCKS)}; "
+                f"{name}: no block {block!r} (known: {', '.join(BLOCKS)}){suggest(block, BLOCKS)}; "
                 "correct the marker"
             )
-        pattern = re.compile(MARKER.format(name=re.escape(name)), flags=re.DOTALL)
+        pattern = re.compile(MARKER.format(name=re.escape(block)), flags=re.DOTALL)
         if not pattern.search(text):
-            raise RecordError(f"README: block {name!r} has no end marker; add <!-- end {name} -->")
+            raise RecordError(f"{name}: block {block!r} has no end marker; add <!-- end {block} -->")
         try:
-            block = BLOCKS[name](published, study)
+            made = BLOCKS[block](published, study)
         except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
             raise RecordError(
-                f"README: block {name!r}: what it is made of in {published} is damaged ({error!r}); "
+                f"{name}: block {block!r}: what it is made of in {published} is damaged ({error!r}); "
                 f"restore it: git checkout -- {published}"
             ) from error
-        text = pattern.sub(lambda found, block=block: found[1] + block + found[2], text)
+        text = pattern.sub(lambda found, made=made: found[1] + made + found[2], text)
     return text
 
 
+def documents(project: Path) -> list[Path]:
+    """The README, and the pages of docs/."""
+    return [project / "README.md", *sorted((project / "docs").glob("*.md"))]
+
+
 def write(project: Path) -> None:
-    """Make the blocks of a project's README anew."""
-    path = project / "README.md"
-    try:
-        with naming(path):
-            text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not text in UTF-8 ({error}); save it as UTF-8") from error
-    write_text(path, fill(text, project / "results" / "published", load_part("residual", project)))
+    """Make the blocks of a project's documents anew."""
+    study = load_part("residual", project)
+    for path in documents(project):
+        try:
+            with naming(path):
+                text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: not text in UTF-8 ({error}); save it as UTF-8") from error
+        made = fill(text, project / "results" / "published", study, path.name)
+        if made != text:
+            write_text(path, made)
 
 
 def main() -> None:

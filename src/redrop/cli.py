@@ -28,10 +28,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"redrop {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="verb")
 
-    def verb(name: str, function: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+    def verb(name: str, function: Callable[[argparse.Namespace], None]) -> Callable[..., object]:
         made = verbs.add_parser(name, help=function.__doc__, description=function.__doc__)
         made.set_defaults(function=function)
-        return made
+        return made.add_argument
 
     for part in (obtain, train, present, look):
         part.add(verb)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,36 +37,30 @@ RUN_SUFFIX = re.compile(r"-s\d+-[0-9a-f]{8}$")
 OWN, PUBLISHED, ONE_STUDY, EMPTY = "own", "published", "one study", "empty"
 
 
+def _inside(name: str) -> property:
+    return property(lambda self: self.path / name)
+
+
+def _of_study(name: str) -> Callable[..., Path]:
+    return lambda self, study="": self.path / name / study
+
+
 @dataclass(frozen=True)
 class ResultsLayout:
     """The folders and files of one results folder."""
 
     path: Path
 
-    @property
-    def data(self) -> Path:
-        """Prepared data sets, a folder each."""
-        return self.path / "data"
-
-    @property
-    def models(self) -> Path:
-        """Released models, a folder each."""
-        return self.path / "models"
-
-    @property
-    def downloads(self) -> Path:
-        """Raw files of data sets, a folder each."""
-        return self.path / "downloads"
-
-    @property
-    def csv(self) -> Path:
-        """All runs of all studies in one long table."""
-        return self.path / "runs.csv"
-
-    @property
-    def page(self) -> Path:
-        """The report."""
-        return self.path / "report.html"
+    data = _inside("data")
+    """Prepared data sets, a folder each."""
+    models = _inside("models")
+    """Released models, a folder each."""
+    downloads = _inside("downloads")
+    """Raw files of data sets, a folder each."""
+    csv = _inside("runs.csv")
+    """All runs of all studies in one long table."""
+    page = _inside("report.html")
+    """The report."""
 
     @cached_property
     def kind(self) -> str:
@@ -81,21 +75,14 @@ class ResultsLayout:
         published = {PUBLISHED: self.path / study / "runs", ONE_STUDY: self.path / "runs"}
         return RunFolders(published.get(self.kind, self.path / "runs" / study))
 
-    def pool(self, study: str) -> Path:
-        """Locks, and records that wait for their own job."""
-        return self.path / "pool" / study
-
-    def checkpoints(self, study: str) -> Path:
-        """Checkpoints, a folder a run."""
-        return self.path / "checkpoints" / study
-
-    def logs(self, study: str = "") -> Path:
-        """A log a run, or of what is not a run of a study."""
-        return self.path / "logs" / study
-
-    def benchmarks(self, study: str) -> Path:
-        """What Snakemake measured of each run's job."""
-        return self.path / "benchmarks" / study
+    pool = _of_study("pool")
+    """Locks, and records that wait for their own job."""
+    checkpoints = _of_study("checkpoints")
+    """Checkpoints, a folder a run."""
+    logs = _of_study("logs")
+    """A log a run, or of what is not a run of a study."""
+    benchmarks = _of_study("benchmarks")
+    """What Snakemake measured of each run's job."""
 
     def part(self, part: str) -> Path:
         """What is made of the runs of a study, or of a part of one: runs.csv, tables/, figures/."""

@@ -28,12 +28,7 @@ class TimeSpent:
     """Seconds."""
 
     def __add__(self, other: TimeSpent) -> TimeSpent:
-        return TimeSpent(
-            processes=self.processes + other.processes,
-            iterations=self.iterations + other.iterations,
-            training=self.training + other.training,
-            evaluation=self.evaluation + other.evaluation,
-        )
+        return TimeSpent(**{key: value + vars(other)[key] for key, value in vars(self).items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Iterations and seconds as ``provenance.json`` has them."""
@@ -99,10 +94,10 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, without what is not known."""
-        known = {own.name: getattr(self, own.name) for own in dataclasses.fields(self)}
+        known = {key: value for key, value in vars(self).items() if value is not None}
         others = known.pop("others")
-        needless = [key for key in ("last_process", "decoding") if not known[key]]
-        return {key: known[key] for key in known if known[key] is not None and key not in needless} | others
+        needless = {key for key in ("last_process", "decoding") if not known[key]}
+        return {key: value for key, value in known.items() if key not in needless} | others
 
     @property
     def total_seconds(self) -> float:

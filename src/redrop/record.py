@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import math
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ def _refuse_constant(name: str) -> None:
 class Metric:
     """One number with what it takes to read it."""
 
-    value: float | None
+    value: float | int | None
     """None where the run diverged before it could be measured."""
     n: int
     """How many windows, examples or sentences it is a mean over."""
@@ -90,13 +91,10 @@ class Metric:
     def to_dict(self) -> dict[str, Any]:
         """Plain values; a value that is not finite becomes null."""
         finite = self.value is not None and math.isfinite(self.value)
-        return {
-            "value": self.value if finite else None,
-            "n": self.n,
-            "split": self.split,
-            "higher_is_better": self.higher_is_better,
-            "signature": self.signature,
-        }
+        return {**vars(self), "value": self.value if finite else None}
+
+
+_METRIC = typing.get_type_hints(Metric)
 
 
 @dataclass(frozen=True)
@@ -128,10 +126,7 @@ def metrics_document(
     metrics: dict[str, Metric],
     files: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
-    """The content of ``metrics.json``. It repeats the spec, so that it can be read on its own.
-
-    ``files``: the run's other deterministic files, of which it keeps the checksums.
-    """
+    """The content of ``metrics.json``; ``files``: the run's other deterministic ones, for their checksums."""
     document = {
         "run": spec.run,
         "spec": spec.to_dict(),
@@ -161,10 +156,8 @@ def read_record(folder: Path) -> RunRecord:
     try:
         spec = RunSpec.from_dict(document["spec"])
         if document["run"] != (own := id_of(document["spec"])):
-            raise RecordError(
-                f"{path}: says it is run {document['run']!r} but its settings are those of "
-                f"{own!r}; it was edited: {REMEDY}"
-            )
+            said = f"says it is run {document['run']!r} but its settings are those of {own!r}"
+            raise RecordError(f"{path}: {said}; it was edited: {REMEDY}")
         if document["status"] not in (DONE, DIVERGED):
             raise RecordError(f"{path}: unknown status {document['status']!r}; {REMEDY}")
         metrics = {name: _metric(name, value) for name, value in document["metrics"].items()}
@@ -176,16 +169,8 @@ def read_record(folder: Path) -> RunRecord:
         _check_kind("files", files, dict)
         if "sha256" in document and checksum(document) != document["sha256"]:
             raise ValueError("its checksum is wrong: it was edited, or a part of it changed on the disk")
-        return RunRecord(
-            run=own,
-            spec=spec,
-            status=document["status"],
-            reason=document["reason"],
-            data=document["data"],
-            metrics=metrics,
-            folder=Path(folder),
-            files=files,
-        )
+        status, reason, data = (document[key] for key in ("status", "reason", "data"))
+        return RunRecord(own, spec, status, reason, data, metrics, Path(folder), files)
     except KeyError as error:
         raise RecordError(f"{path}: not a run's metrics (no {error}); {REMEDY}") from error
     except (TypeError, ValueError, AttributeError, ConfigError) as error:
@@ -193,10 +178,7 @@ def read_record(folder: Path) -> RunRecord:
 
 
 def check_whole(folder: Path) -> RunRecord:
-    """Read a run's record and the files beside it; raises ``RecordError`` for the first fault.
-
-    Of those that are not always kept, such as predictions, only the ones that are there.
-    """
+    """Read a run's record and those files beside it that are there; raises ``RecordError``."""
     folder = Path(folder)
     record = read_record(folder)
     read_curve(folder, record.files.get(CURVE))
@@ -223,9 +205,8 @@ def has_checksum(content: bytes, sha256: str) -> bool:
 def read_whole(folder: Path) -> RunRecord:
     """Read a run's record and look at its curve, without which it is not finished; raises ``RecordError``."""
     record = read_record(folder)
-    path = Path(folder) / CURVE
     sha256 = record.files.get(CURVE)
-    if sha256 is None or not has_checksum(_read(path), sha256):
+    if sha256 is None or not has_checksum(_read(Path(folder) / CURVE), sha256):
         read_curve(folder, sha256)  # which finds the place of the fault
     return record
 
@@ -237,11 +218,8 @@ def same_result(one: RunRecord, other: RunRecord) -> bool:
 
 def _metric(name: str, value: dict[str, Any]) -> Metric:
     metric = Metric(**value)
-    _check_kind(f"metrics.{name}.value", metric.value, float | int | None)
-    _check_kind(f"metrics.{name}.n", metric.n, int)
-    _check_kind(f"metrics.{name}.split", metric.split, str)
-    _check_kind(f"metrics.{name}.higher_is_better", metric.higher_is_better, bool | None)
-    _check_kind(f"metrics.{name}.signature", metric.signature, str)
+    for key, kind in _METRIC.items():
+        _check_kind(f"metrics.{name}.{key}", getattr(metric, key), kind)
     return metric
 
 
@@ -269,16 +247,8 @@ def is_recorded(folder: Path, spec: RunSpec) -> bool:
     return True
 
 
-def write_curve(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write a curve as ``curve_text`` has it."""
-    write_text(path, curve_text(rows))
-
-
 def read_curve(folder: Path, sha256: str | None = None) -> list[dict[str, Any]]:
-    """Read a run's curve; raises ``RecordError`` naming the line that is damaged.
-
-    ``sha256``: what the run's record says of the file (``RunRecord.files``); None: it says nothing.
-    """
+    """Read a run's curve; ``sha256``: of the file, as the run's record has it. Raises ``RecordError``."""
     path = Path(folder) / CURVE
     content = _read(path)
     rows = []
@@ -295,8 +265,6 @@ def read_curve(folder: Path, sha256: str | None = None) -> list[dict[str, Any]]:
     if not content.endswith(b"\n"):
         raise RecordError(f"{path}: line {len(rows) + 1} is damaged (it does not end); {REMEDY}")
     if sha256 is not None and not has_checksum(content, sha256):
-        raise RecordError(
-            f"{path}: damaged (its checksum is not the one in {METRICS}: it was edited, or a part of it "
-            f"changed on the disk); {REMEDY}"
-        )
+        said = f"its checksum is not the one in {METRICS}: it was edited, or changed on the disk"
+        raise RecordError(f"{path}: damaged ({said}); {REMEDY}")
     return rows

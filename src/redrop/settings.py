@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from redrop.checks import check_choice, check_range, suggest
 from redrop.errors import ConfigError
@@ -56,11 +57,82 @@ class Option:
     def read(self, key: str, value: Any) -> Any:
         """``value`` as this option holds it; raises ``ConfigError`` naming ``key`` and what is allowed."""
         value = coerce(key, value, type(self.default))
+        if self.choices or not isinstance(value, (str, bool)):
+            Limits(self.low, self.high, self.choices).check(key, value)
+        return value
+
+
+class Limits:
+    """What a setting may be besides null: a number in [low, high], or one of ``choices``.
+
+    It stands in the setting's annotation: ``Annotated[float, Limits(0.0, 1.0)]``.
+    """
+
+    def __init__(self, low: float = 0, high: float = math.inf, choices: Collection[str] = ()) -> None:
+        self.low, self.high, self.choices = low, high, choices
+
+    def check(self, key: str, value: Any) -> None:
+        """Raise ``ConfigError`` naming ``key`` and what is allowed."""
+        if value is None:
+            return
         if self.choices:
             check_choice(key, value, self.choices)
-        elif not isinstance(value, (str, bool)):
+        else:
             check_range(key, value, self.low, self.high)
-        return value
+
+
+def one_of(*choices: str) -> Any:
+    """The annotation of a setting that is one of these words."""
+    return Annotated[str, Limits(choices=choices)]
+
+
+Count = Annotated[int, Limits(1)]
+"""Of what there is at least one."""
+Rate = Annotated[float, Limits(0.0, 1.0)]
+"""A dropout rate, or another share of a whole."""
+RateOrNull = Annotated[float | None, Limits(0.0, 1.0)]
+
+
+class Section:
+    """A section of a run's settings: a frozen dataclass whose values keep to what their annotations say."""
+
+    SECTION: ClassVar[str]
+    """Its name, which its keys begin with."""
+    PART: ClassVar[tuple[str, Mapping[str, Any]] | None] = None
+    """The field that names a part which has settings of its own, its ``OPTIONS``; and all such parts."""
+
+    def __post_init__(self) -> None:
+        for key, limits in _limits(type(self)).items():
+            limits.check(f"{self.SECTION}.{key}", getattr(self, key))
+        if self.PART is not None:
+            key, parts = self.PART
+            check_choice(f"{self.SECTION}.{key}", getattr(self, key), parts)
+
+    @classmethod
+    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
+        """Settings that the part named in ``values`` has beyond the fields; none of an unknown one."""
+        key, parts = cls.PART
+        name = values.get(key, getattr(cls, key, None))  # a field's default is the class's attribute
+        return getattr(parts[name], "OPTIONS", {}) if isinstance(name, str) and name in parts else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SectionWithPart(Section):
+    """A section with a ``PART``."""
+
+    options: Options = added({})
+    """What the part can be set to besides; its file declares it."""
+
+
+@functools.cache  # a config has thousands of specs, and reading annotations is slow
+def _hints(cls: type, extras: bool = False) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=extras)
+
+
+@functools.cache
+def _limits(cls: type) -> dict[str, Limits]:
+    annotated = {key: getattr(hint, "__metadata__", ()) for key, hint in _hints(cls, extras=True).items()}
+    return {key: found[0] for key, found in annotated.items() if found}
 
 
 def to_dict(value: Any) -> dict[str, Any]:
@@ -76,17 +148,14 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 
 def build(cls: type, values: Any, prefix: str = "", choose: Mapping[str, type] | None = None) -> Any:
-    """Build dataclass ``cls`` from a mapping, checking keys and types by its annotations.
+    """Build dataclass ``cls`` from a mapping, checked by its annotations; ``choose``: classes of sections.
 
-    ``choose``: the classes of sections, by name. A class with a field of ``Options`` has a class method
-    ``known_options(values) -> dict[str, Option]``: what may stand beside its fields.
-    Raises ``ConfigError`` naming key, value and what is allowed.
+    A class with a field of ``Options`` says what may stand beside its fields: ``known_options``.
     """
     where = prefix.rstrip(".") or "run spec"
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: {values!r} is not a mapping of settings")
-    hints = typing.get_type_hints(cls) if cls not in _HINTS else _HINTS[cls]
-    _HINTS[cls] = hints
+    hints = _hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls) if hints[field.name] is not Options}
     holder = next((name for name, kind in hints.items() if kind is Options), None)
     known = {} if holder is None else cls.known_options(values)
@@ -100,9 +169,8 @@ def build(cls: type, values: Any, prefix: str = "", choose: Mapping[str, type] |
                 options[key] = value
         elif key not in fields and key not in retired:
             names = ", ".join(prefix + name for name in (*fields, *known))
-            raise ConfigError(
-                f"{prefix}{key}: unknown setting (known: {names}){suggest(key, [*fields, *known])}"
-            )
+            hint = suggest(key, [*fields, *known])
+            raise ConfigError(f"{prefix}{key}: unknown setting (known: {names}){hint}")
     for key, field in fields.items():
         if key not in values:
             if field.default is dataclasses.MISSING:
@@ -114,10 +182,6 @@ def build(cls: type, values: Any, prefix: str = "", choose: Mapping[str, type] |
         else:
             made[key] = coerce(f"{prefix}{key}", values[key], kind)
     return cls(**made) if holder is None else cls(**made, **{holder: options})
-
-
-_HINTS: dict[type, dict[str, Any]] = {}
-"""A config has thousands of specs, and reading annotations is slow."""
 
 
 def coerce(key: str, value: Any, kind: Any) -> Any:

@@ -12,23 +12,24 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from redrop import settings
 from redrop.checks import check_choice, check_name, check_range, parse_json
 from redrop.errors import ConfigError
 from redrop.kinds import KINDS, Kind
-from redrop.methods import weights_of
+from redrop.methods import check_method
 from redrop.optimisers import OPTIMISERS
-from redrop.registry import declared_options
-from redrop.settings import Option, Options, added
+from redrop.settings import Limits, SectionWithPart, one_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimiserSpec:
+class OptimiserSpec(SectionWithPart):
     """The optimiser and what is done to its gradients; a field that it has no use for is ignored."""
+
+    SECTION: ClassVar = "optimiser"
+    PART: ClassVar = ("name", OPTIMISERS)
 
     name: str = "adamw"
     """Which one; see ``redrop.optimisers``."""
@@ -36,32 +37,20 @@ class OptimiserSpec:
     """Decay of the first moment."""
     beta2: float
     """Decay of the second moment."""
-    eps: float
+    eps: Annotated[float, Limits(0.0)]
     """Added to the root of the second moment."""
-    weight_decay: float
+    weight_decay: Annotated[float, Limits(0.0)]
     """Decoupled weight decay."""
-    decay: str
+    decay: one_of("matrices", "all")
     """``matrices``: weight decay on parameters with two or more axes only; ``all``: on every one."""
-    clip_norm: float | None
+    clip_norm: Annotated[float | None, Limits(1e-12)]
     """Gradients are scaled down to this norm; null: never."""
-    options: Options = added({})
-    """What the optimiser can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
-        check_choice("optimiser.name", self.name, OPTIMISERS)
-        check_choice("optimiser.decay", self.decay, ("matrices", "all"))
+        super().__post_init__()
         for key in ("beta1", "beta2"):
             if not 0.0 <= (decay := getattr(self, key)) < 1.0:  # a moment of decay 1 never learns anything
                 raise ConfigError(f"optimiser.{key}: {decay!r} is out of range; it must be in [0.0, 1.0)")
-        check_range("optimiser.eps", self.eps, 0.0)
-        check_range("optimiser.weight_decay", self.weight_decay, 0.0)
-        if self.clip_norm is not None:
-            check_range("optimiser.clip_norm", self.clip_norm, 1e-12)
-
-    @classmethod
-    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
-        """Settings that the optimiser has beyond these fields."""
-        return declared_options(OPTIMISERS, values.get("name", "adamw"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +79,7 @@ class RunSpec:
         for key in ("study", "protocol", "config"):
             check_name(key, getattr(self, key))
         check_range("seed", self.seed, 0, 2**63 - 1)
-        for weight in weights_of(self.objective.name):
-            if weight not in self.kind.weights:
-                raise ConfigError(
-                    f"objective.name: {self.objective.name!r} has a term {weight}, but a {self.model.name} "
-                    f"can have no other than {', '.join(self.kind.weights) or 'its own loss'}"
-                )
+        check_method(self)
         self.kind.check(self)
 
     @property
@@ -149,10 +133,7 @@ class RunSpec:
 
 
 def id_of(values: dict[str, Any]) -> str:
-    """The id of a run by its settings as they are written down, whatever version wrote them.
-
-    A record from before a setting was added or retired has the id that it was given then.
-    """
+    """The id of a run by its settings as they were written down, by whatever version, before others came."""
     task = RunSpec.from_dict(values).task
     return f"{values['protocol']}-{values['config']}-{task}-s{values['seed']}-{_hash8(_canonical(values))}"
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from redrop.checks import check_choice, check_name, check_range
+from redrop.checks import check_name
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
-from redrop.registry import declared_options, resolve
-from redrop.schedules import HIGHEST_RATE, SCHEDULES
-from redrop.settings import Option, Options, added
-from redrop.spec_encoder import ConsistencySpec, check_revision
+from redrop.registry import resolve
+from redrop.settings import Count, Limits, Rate, RateOrNull, Section, one_of
+from redrop.spec_encoder import ConsistencySpec, PaperASchedule, ReleasedSpec
 
 SIDES = ("encoder", "decoder")
 ATTENTIONS = ("encoder", "decoder", "cross")
@@ -26,20 +26,21 @@ def directions() -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextPairDataSpec:
+class TextPairDataSpec(Section):
     """What a run reads."""
+
+    SECTION: ClassVar = "data"
 
     task: str
     """A direction of translation, such as ``iwslt14_de_en``, or a set of summaries."""
-    max_source: int
+    max_source: Annotated[int, Limits(2)]
     """Tokens of an input; a longer article is cut, a longer pair of translations left out of training."""
-    max_target: int
+    max_target: Annotated[int, Limits(2)]
     """Tokens of an output, likewise; the end mark is counted."""
 
     def __post_init__(self) -> None:
         check_name("data.task", self.task)
-        check_range("data.max_source", self.max_source, 2)
-        check_range("data.max_target", self.max_target, 2)
+        super().__post_init__()
 
     @property
     def translates(self) -> bool:
@@ -53,61 +54,42 @@ class TextPairDataSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerSpec:
+class TransformerSpec(DropoutSchedule):
     """An encoder-decoder with random weights; ``redrop.models.generation`` builds it."""
 
-    name: str = "transformer"
+    name: one_of("transformer") = "transformer"
     """Which kind of model this is."""
-    layers: int
+    layers: Count
     """Of the encoder and of the decoder each."""
-    width: int
+    width: Count
     """Of the hidden states."""
-    feed_forward: int
+    feed_forward: Count
     """Width of the feed-forward layers."""
-    heads: int
+    heads: Count
     """Attention heads; divides ``width``."""
-    dropout: float
+    dropout: Rate
     """Rate on embeddings and on each sub-layer's output."""
-    attention_dropout: float
+    attention_dropout: Rate
     """Rate on the attention probabilities."""
-    activation_dropout: float
+    activation_dropout: Rate
     """Rate between the two feed-forward products."""
 
     def __post_init__(self) -> None:
-        check_choice("model.name", self.name, ("transformer",))
-        for key in ("layers", "width", "feed_forward", "heads"):
-            check_range(f"model.{key}", getattr(self, key), 1)
-        for key in ("dropout", "attention_dropout", "activation_dropout"):
-            check_range(f"model.{key}", getattr(self, key), 0.0, 1.0)
+        super().__post_init__()
         if self.width % self.heads:
             raise ConfigError(f"model.width: {self.width} is not a multiple of model.heads ({self.heads})")
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorSpec:
+class GeneratorSpec(ReleasedSpec):
     """A released encoder-decoder, such as BART; ``redrop.models.generation`` loads it."""
 
-    name: str = "generator"
+    name: one_of("generator") = "generator"
     """Which kind of model this is."""
-    checkpoint: str
-    """A name that ``redrop.models.sources`` knows, a repository of the hub, or a local folder."""
-    revision: str | None
-    """Of a repository of the hub, 40 hex digits; null for a known name (pinned) or a folder."""
-    dropout: float | None
-    """Rate on embeddings and on each sub-layer's output; null: as released."""
-    attention_dropout: float | None
-    """Rate on the attention probabilities; null: as released."""
-    activation_dropout: float | None
-    """Rate between the two feed-forward products; null: as released."""
-
-    def __post_init__(self) -> None:
-        check_choice("model.name", self.name, ("generator",))
-        if not self.checkpoint:
-            raise ConfigError("model.checkpoint: empty; name a model or a folder")
-        check_revision(self.revision)
-        for key in ("dropout", "attention_dropout", "activation_dropout"):
-            if getattr(self, key) is not None:
-                check_range(f"model.{key}", getattr(self, key), 0.0, 1.0)
+    dropout: RateOrNull
+    """Rate on embeddings and on each sub-layer's output."""
+    activation_dropout: RateOrNull
+    """Rate between the two feed-forward products."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +99,9 @@ class GenerationObjectiveSpec(ConsistencySpec):
     ``hidden_layers`` and ``attention_layers`` count within each stack.
     """
 
-    PASSES: ClassVar = ("mean", "sum")
-    OUTPUTS: ClassVar = ("tokenmean",)
-
-    label_smoothing: float
+    passes: one_of("mean", "sum")
+    outputs: one_of("tokenmean")
+    label_smoothing: Rate
     """Share of the target's probability that is spread evenly over the vocabulary."""
     hidden_sides: str
     """Stacks whose hidden states are kept consistent: ``encoder``, ``decoder``, or both joined by ``+``."""
@@ -129,117 +110,72 @@ class GenerationObjectiveSpec(ConsistencySpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("objective.label_smoothing", self.label_smoothing, 0.0, 1.0)
         for key, known in (("hidden_sides", SIDES), ("attentions", ATTENTIONS)):
             parts = getattr(self, key).split("+")
             if parts != [part for part in known if part in parts]:
-                raise ConfigError(
-                    f"objective.{key}: {getattr(self, key)!r} is none of {', '.join(known)}, "
-                    "nor some of them in this order joined by +"
-                )
+                allowed = f"none of {', '.join(known)}, nor some of them in this order joined by +"
+                raise ConfigError(f"objective.{key}: {getattr(self, key)!r} is {allowed}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationScheduleSpec:
-    """How long, in what batches, at which learning rate."""
+class GenerationScheduleSpec(PaperASchedule):
+    """How long, in what batches, at which learning rate; ``accumulation`` of them are an update."""
 
-    RISES_FROM: ClassVar = 1
-    """The warm-up's first update has so many of its steps, as fairseq's."""
-
-    updates: int
+    updates: Count
     """Optimiser updates."""
-    batch_tokens: int
+    batch_tokens: Count
     """Pairs of a batch times the longest of their sides, at most; before doubling."""
-    accumulation: int
-    """Batches an update. Stands for the papers' several GPUs."""
-    shape: str
-    """How the learning rate goes on after the warm-up; see ``redrop.schedules``."""
-    learning_rate: float
-    """The highest learning rate."""
-    warmup: int
+    warmup: Count
     """Updates of linear rise from 0."""
-    precision: str
-    """``fp32`` (TF32 matrix products on CUDA), or autocast: ``bf16``, or ``fp16`` with scaled gradients."""
-    gradient_checkpointing: bool
-    """Layers are computed again in the backward pass: less memory, more time."""
-    options: Options = added({})
-    """What the shape can be set to besides; its file declares it."""
-
-    def __post_init__(self) -> None:
-        for key in ("updates", "batch_tokens", "accumulation"):
-            check_range(f"schedule.{key}", getattr(self, key), 1)
-        check_choice("schedule.shape", self.shape, SCHEDULES)
-        check_choice("schedule.precision", self.precision, ("fp32", "bf16", "fp16"))
-        check_range("schedule.learning_rate", self.learning_rate, 0.0, HIGHEST_RATE)
-        check_range("schedule.warmup", self.warmup, 1)
-
-    @classmethod
-    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
-        """Settings that the shape has beyond these fields."""
-        return declared_options(SCHEDULES, values.get("shape"))
 
     @property
     def last_iteration(self) -> int:
         """Updates that are really made."""
         return self.updates
 
-    def warmup_updates(self, updates: int) -> int:
-        """Updates of the warm-up."""
-        return self.warmup
-
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationEvaluationSpec:
+class GenerationEvaluationSpec(Section):
     """What is measured, and how outputs are searched for."""
 
-    every: int
+    SECTION: ClassVar = "evaluation"
+
+    every: Count
     """Updates between two evaluations on the validation set; the first and the last are always there."""
-    decoded: int
+    decoded: Annotated[int, Limits(0)]
     """Validation inputs, the first ones, that each evaluation decodes to score them; 0: none."""
-    report: str
+    report: one_of("best", "last", "valid")
     """Weights that the test sets are decoded with: ``best`` on the decoded validation inputs, or ``last``.
 
     ``valid``: no test set is touched, the last weights are scored on the whole validation set.
     """
-    beam: int
+    beam: Count
     """Hypotheses that the search keeps; 1: greedy."""
-    length_penalty: float
+    length_penalty: Annotated[float, Limits(-50.0, 50.0)]
     """Power of the length that a hypothesis' score is divided by."""
-    min_length: int
+    min_length: Annotated[int, Limits(0)]
     """Tokens of an output at least, without the end mark."""
-    max_length: int
+    max_length: Count
     """Tokens of an output at most."""
-    max_ratio: float
+    max_ratio: Annotated[float, Limits(0.0, 1e9)]
     """Tokens of an output at most for each one of the batch's longest input, plus 10; 0: no such limit."""
-    no_repeat: int
+    no_repeat: Annotated[int, Limits(0)]
     """Length of the token sequences that an output may hold only once; 0: any may come again."""
-    batch_tokens: int
+    batch_tokens: Count
     """Size of a batch in scoring and decoding, as ``schedule.batch_tokens``."""
 
     def __post_init__(self) -> None:
-        check_choice("evaluation.report", self.report, ("best", "last", "valid"))
-        for key in ("every", "beam", "max_length", "batch_tokens"):
-            check_range(f"evaluation.{key}", getattr(self, key), 1)
-        for key in ("decoded", "min_length", "no_repeat"):
-            check_range(f"evaluation.{key}", getattr(self, key), 0)
-        check_range("evaluation.max_ratio", self.max_ratio, 0.0, 1e9)
-        check_range("evaluation.length_penalty", self.length_penalty, -50.0, 50.0)
+        super().__post_init__()
         if self.min_length > self.max_length:
-            raise ConfigError(
-                f"evaluation.min_length: {self.min_length} is more than evaluation.max_length "
-                f"({self.max_length}); give less, or a greater maximum"
-            )
+            said = f"{self.min_length} is more than evaluation.max_length ({self.max_length})"
+            raise ConfigError(f"evaluation.min_length: {said}; give less, or a greater maximum")
         if self.report == "best" and not self.decoded:
-            raise ConfigError(
-                "evaluation.report: 'best' needs a score on validation inputs; "
-                "give evaluation.decoded above 0, or report 'last'"
-            )
+            remedy = "give evaluation.decoded above 0, or report 'last'"
+            raise ConfigError(f"evaluation.report: 'best' needs a score on validation inputs; {remedy}")
 
 
 SECTIONS: dict[str, type] = {
-    "data": TextPairDataSpec,
-    "objective": GenerationObjectiveSpec,
-    "schedule": GenerationScheduleSpec,
-    "evaluation": GenerationEvaluationSpec,
+    cls.SECTION: cls
+    for cls in (TextPairDataSpec, GenerationObjectiveSpec, GenerationScheduleSpec, GenerationEvaluationSpec)
 }
 """What both kinds of model share."""

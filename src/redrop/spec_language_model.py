@@ -5,18 +5,16 @@ Read by the Snakefile in every job: standard library only.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
-from redrop.checks import check_choice, check_name, check_range
+from redrop.checks import check_name, check_range
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
-from redrop.methods import METHODS, check_weights
-from redrop.registry import declared_options
 from redrop.residual_streams import STREAMS
-from redrop.schedules import HIGHEST_RATE, SCHEDULES
-from redrop.settings import Option, Options, added
+from redrop.schedules import Schedule
+from redrop.settings import Count, Limits, Rate, RateOrNull, Section, added, one_of
+from redrop.spec_encoder import ConsistencySpec, Reduction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,73 +39,73 @@ class DataSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualGPTSpec:
+class ResidualGPTSpec(DropoutSchedule):
     """The decoder of paper B (arXiv 2410.01019); ``redrop.models.residual_gpt`` gives the equations."""
 
-    name: str = "residual_gpt"
+    name: one_of("residual_gpt") = "residual_gpt"
     """Which model class this is."""
-    residual_stream: str
+    residual_stream: Annotated[str, Limits(choices=STREAMS)]
     """How skips and sub-layers are combined; see ``redrop.residual_streams``."""
-    n_layer: int
+    n_layer: Count
     """Pairs of an attention and an MLP sub-layer. A block holds one pair, two of them with skip-4."""
-    n_head: int
+    n_head: Count
     """Attention heads; divides ``n_embd``."""
-    n_embd: int
+    n_embd: Count
     """Width."""
-    block_size: int
+    block_size: Count
     """Context length in characters."""
-    embedding_dropout: float
+    embedding_dropout: Rate
     """Rate on the summed token and position embeddings."""
-    attention_dropout: float
+    attention_dropout: Rate
     """Rate on the attention probabilities."""
-    attention_output_dropout: float
+    attention_output_dropout: Rate
     """Rate after the attention's output projection."""
-    mlp_dropout: float
+    mlp_dropout: Rate
     """Rate after the MLP's output projection."""
-    skip1_dropout: float
+    skip1_dropout: Rate
     """Rate on the skip around one sub-layer."""
-    skip2_dropout: float | None
+    skip2_dropout: RateOrNull
     """Rate on the skip around two sub-layers; null: there is no such skip."""
-    skip4_dropout: float | None
+    skip4_dropout: RateOrNull
     """Rate on the skip around four sub-layers; null: there is no such skip (and blocks are single)."""
-    activation: str
+    activation: one_of("gelu", "relu")
     """``gelu`` (exact) or ``relu``."""
-    bias: str
+    bias: one_of("none", "notebook")
     """``none``, or ``notebook``: everywhere but in query, key and value."""
     tied_embedding: bool
     """Whether the output layer shares the token embedding's matrix."""
-    attention_scale: str
+    attention_scale: one_of("head", "model")
     """Scores are divided by the root of the ``head`` width or of the ``model`` width."""
-    initialisation: str
-    """``nanogpt``: N(0, 0.02), residual projections smaller; ``torch``: each layer's default."""
-    initialisation_seed: str
+    initialisation: one_of("nanogpt", "nanogpt-pairs", "torch")
+    """``nanogpt``: N(0, 0.02), residual projections smaller, by the blocks; ``torch``: each layer's default.
+
+    ``nanogpt-pairs``: by the attention/MLP pairs, so that a model of half as many double blocks starts alike.
+    """
+    initialisation_seed: one_of("run", "stream")
     """``run``: torch's generator seeded with the run's seed itself, as nanoGPT does; ``stream``: derived."""
-    last_mlp_input: str
+    last_mlp_input: one_of("own", "second")
     """``own``, or ``second``: the last MLP of a double block reads the second sub-layer's input."""
+    sublayers: one_of("attention+mlp", "attention") = added("attention+mlp")
+    """What a layer is made of; ``attention``: no MLPs (after arXiv 2410.13732), and no skips but skip-1."""
 
     def __post_init__(self) -> None:
-        check_choice("model.name", self.name, ("residual_gpt",))
-        check_choice("model.residual_stream", self.residual_stream, STREAMS)
-        check_choice("model.activation", self.activation, ("gelu", "relu"))
-        check_choice("model.bias", self.bias, ("none", "notebook"))
-        check_choice("model.attention_scale", self.attention_scale, ("head", "model"))
-        check_choice("model.initialisation", self.initialisation, ("nanogpt", "torch"))
-        check_choice("model.initialisation_seed", self.initialisation_seed, ("run", "stream"))
-        check_choice("model.last_mlp_input", self.last_mlp_input, ("own", "second"))
-        for key in ("n_layer", "n_head", "n_embd", "block_size"):
-            check_range(f"model.{key}", getattr(self, key), 1)
-        for key in dataclasses.asdict(self):
-            rate = getattr(self, key)
-            if key.endswith("_dropout") and rate is not None:
-                check_range(f"model.{key}", rate, 0.0, 1.0)
+        super().__post_init__()
         if self.n_embd % self.n_head:
-            raise ConfigError(
-                f"model.n_embd: {self.n_embd} is not a multiple of model.n_head ({self.n_head})"
-            )
+            said = f"{self.n_embd} is not a multiple of model.n_head ({self.n_head})"
+            raise ConfigError(f"model.n_embd: {said}")
         if self.skip4_dropout is not None and self.n_layer % 2:
+            said = f"{self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
+            raise ConfigError(f"model.n_layer: {said}")
+
+        if self.sublayers == "attention" and (self.skip2_dropout, self.skip4_dropout) != (None, None):
             raise ConfigError(
-                f"model.n_layer: {self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
+                "model.sublayers: 'attention' leaves no pairs for skip-2 or skip-4; give null for both"
             )
+
+    @property
+    def block(self) -> list[str]:
+        """Its sub-layers in their order."""
+        return self.sublayers.split("+") * self.pairs_per_block
 
     @property
     def pairs_per_block(self) -> int:
@@ -121,94 +119,63 @@ class ResidualGPTSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectiveSpec:
-    """What is minimised."""
-
-    alpha: ClassVar = 0.0
-    beta: ClassVar = 0.0
-    outputs: ClassVar = "batchmean"
+class ObjectiveSpec(ConsistencySpec):
+    """The same total over a language model: means over the symbols of a batch, or their pairs s <= t."""
 
     name: str = "ce"
-    """``ce``: cross entropy; ``rdrop``: of two passes whose outputs are kept consistent."""
+    alpha: float = added(0.0)
+    beta: float = added(0.0)
     gamma: float = added(0.0)
-    """Weight of the outputs' consistency."""
-    passes: str = added("mean")
-    """How two passes enter the cross entropy: their ``mean`` or ``sum``."""
-    options: Options = added({})
-    """What the method can be set to besides; its file declares it."""
-
-    def __post_init__(self) -> None:
-        check_choice("objective.name", self.name, METHODS)
-        check_weights(self, ("gamma",))
-        check_choice("objective.passes", self.passes, ("mean", "sum"))
-
-    @classmethod
-    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
-        """Settings that the method has beyond these fields."""
-        return declared_options(METHODS, values.get("name", "ce"))
+    passes: one_of("mean", "sum") = added("mean")
+    outputs: one_of("batchmean") = added("batchmean")
+    hidden_layers: str = added("all")
+    attention_layers: str = added("all")
+    attention: one_of("scores", "probabilities", "dropped") = added("scores")
+    layers: Reduction = added("mean")
+    heads: Reduction = added("mean")
+    tokens: Reduction = added("mean")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleSpec:
+class ScheduleSpec(Schedule):
     """How long, in what batches, at which learning rate."""
 
     RISES_FROM: ClassVar = 0
-    """The warm-up's first update has so many of its steps: nanoGPT begins at 0."""
 
-    iterations: int
+    iterations: Count
     """Optimiser updates that the schedule spans."""
     stop_at: int | None
     """Train only this head of the schedule; null: all of it."""
-    batch_size: int
+    batch_size: Count
     """Windows of ``block_size`` characters an update."""
-    shape: str
-    """How the learning rate goes on after the warm-up; see ``redrop.schedules``."""
-    learning_rate: float
-    """The highest learning rate."""
     min_learning_rate: float
     """The learning rate at the last iteration of a cosine."""
-    warmup: int
+    warmup: Annotated[int, Limits(0)]
     """Iterations of linear rise from 0."""
-    precision: str
+    precision: one_of("fp32", "bf16")
     """``fp32`` (TF32 matrix products on CUDA), or ``bf16`` autocast."""
-    options: Options = added({})
-    """What the shape can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
-        check_choice("schedule.shape", self.shape, SCHEDULES)
-        check_choice("schedule.precision", self.precision, ("fp32", "bf16"))
-        check_range("schedule.iterations", self.iterations, 1)
-        check_range("schedule.batch_size", self.batch_size, 1)
-        check_range("schedule.warmup", self.warmup, 0)
-        check_range("schedule.learning_rate", self.learning_rate, 0.0, HIGHEST_RATE)
+        super().__post_init__()
         check_range("schedule.min_learning_rate", self.min_learning_rate, 0.0, self.learning_rate)
         if self.stop_at is not None:
             check_range("schedule.stop_at", self.stop_at, 1, self.iterations)
-
-    @classmethod
-    def known_options(cls, values: Mapping[str, Any]) -> dict[str, Option]:
-        """Settings that the shape has beyond these fields."""
-        return declared_options(SCHEDULES, values.get("shape"))
 
     @property
     def last_iteration(self) -> int:
         """Updates that are really made."""
         return self.iterations if self.stop_at is None else self.stop_at
 
-    def warmup_updates(self, updates: int) -> int:
-        """Updates of the warm-up."""
-        return self.warmup
-
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationSpec:
+class EvaluationSpec(Section):
     """What is measured while training; it never touches the streams that training draws from."""
 
-    every: int
-    """Iterations between two rows of the curve; iteration 0 and the last are always in it."""
-    sampled_batches: int
-    """Random batches of each split that are scored besides the whole split, as the authors do; 0: none."""
+    SECTION: ClassVar = "evaluation"
 
-    def __post_init__(self) -> None:
-        check_range("evaluation.every", self.every, 1)
-        check_range("evaluation.sampled_batches", self.sampled_batches, 0)
+    every: Count
+    """Iterations between two rows of the curve; iteration 0 and the last are always in it."""
+    sampled_batches: Annotated[int, Limits(0)]
+    """Random batches of each split that are scored besides the whole split, as the authors do; 0: none."""
+    fewer_blocks: bool = added(False)
+    """Whether the finished model's validation loss is also measured with fewer of its blocks."""

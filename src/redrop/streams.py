@@ -51,13 +51,10 @@ class GlobalStream:
 
     def __init__(self, seed: int, purpose: str, device: torch.device) -> None:
         self.device = device
-        with torch.random.fork_rng(devices=self._devices()):
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derive_seed(seed, purpose))
             self._state = self._read()
         self._outside: list[dict[str, torch.Tensor]] = []
-
-    def _devices(self) -> list[torch.device]:
-        return [self.device] if self.device.type == "cuda" else []
 
     def _read(self) -> dict[str, torch.Tensor]:
         state = {"cpu": torch.get_rng_state()}
@@ -90,18 +87,17 @@ class GlobalStream:
 
 
 class MaskStream:
-    """Dropout masks for one model on one device.
+    """Dropout masks of one model: of a ``NumpyStream`` on a CPU, else of a generator on the device."""
 
-    On a CPU they come from a ``NumpyStream``; on an accelerator from a generator that lives there.
-    """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
+    def __init__(self, seed: int, device: torch.device, purpose: str = "dropout") -> None:
         self.device = device
-        self._numpy = NumpyStream(seed, "dropout") if device.type == "cpu" else None
+        self.scale = 1.0
+        """What a dropout schedule multiplies the rates by just now; it goes into no checkpoint."""
+        self._numpy = NumpyStream(seed, purpose) if device.type == "cpu" else None
         self.generator: torch.Generator | None = None
         """The generator of an accelerator's stream, which a CUDA graph has to know."""
         if self._numpy is None:
-            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
+            self.generator = torch.Generator(device).manual_seed(derive_seed(seed, purpose))
 
     def mask(self, shape: tuple[int, ...], rate: float, keep_value: float) -> torch.Tensor:
         """A float32 tensor of ``shape``: ``keep_value`` with probability 1 - ``rate``, else 0.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redrop.checks import check_choice, check_name, check_path, suggest
+from redrop.checks import check_choice, check_name, check_path, suggest, unknown
 from redrop.errors import ConfigError
 from redrop.presented import check_presented
 from redrop.spec import RunSpec
@@ -28,9 +28,8 @@ def project_folder() -> Path:
     for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (folder / "config" / "studies").is_dir():
             return folder
-    raise ConfigError(
-        f"{Path.cwd()} has no config/studies; run redrop in the project's folder or pass --project"
-    )
+    remedy = "run redrop in the project's folder or pass --project"
+    raise ConfigError(f"{Path.cwd()} has no config/studies; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Study:
     title: str
     protocols: dict[str, Protocol] = field(default_factory=dict)
     reads: str = "corpus"
-    """What its runs read, a kind of ``redrop.data.names``: ``corpus``, ``glue``, ``translation``, ..."""
+    """What its runs, or those of this part, read, a kind of ``redrop.data.names``: ``corpus``, ``glue``."""
     tables: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     part: str = ""
@@ -87,14 +86,11 @@ class Study:
     def protocol(self, name: str) -> Protocol:
         """The protocol of that name; raises ``ConfigError`` with the known ones."""
         if name not in self.protocols:
-            known = ", ".join(self.protocols)
-            raise ConfigError(
-                f"study {self.name}: no protocol {name!r} (known: {known}){suggest(name, self.protocols)}"
-            )
+            raise unknown(f"study {self.name}: no protocol {name!r}", name, self.protocols)
         return self.protocols[name]
 
 
-ROW_KEYS = ("config", "tags", "source", "settings")
+ROW_KEYS = ("config", "tags", "source", "note", "settings")
 """What a row may have besides the keys that the study file declares as columns."""
 
 
@@ -104,13 +100,16 @@ def _row_settings(row: dict[str, Any], columns: dict[str, list[str]], source: st
         if key in ROW_KEYS:
             continue
         if key not in columns:
-            known = ", ".join([*ROW_KEYS, *columns])
-            raise ConfigError(f"{where}: unknown key {key!r} (known: {known}){suggest(key, columns)}")
+            raise unknown(f"{where}: unknown key {key!r}", key, [*ROW_KEYS, *columns])
         for target in columns[key]:
-            settings[target] = Setting(value, source)
+            settings[target] = Setting(value, source, row.get("note", ""))
     for key, value in row.get("settings", {}).items():
-        settings[key] = Setting(value, source)
+        settings[key] = Setting(value, source, row.get("note", ""))
     return settings
+
+
+def _settings(values: dict[str, dict[str, Any]]) -> dict[str, Setting]:
+    return {key: Setting(**value) for key, value in values.items()}
 
 
 def load_part(name: str, root: Path) -> Study:
@@ -125,9 +124,7 @@ def load_part(name: str, root: Path) -> Study:
         path = folder / f"{study}.yaml"
     if not path.exists():
         known = sorted(p.stem for p in folder.glob("*.yaml"))
-        raise ConfigError(
-            f"config: studies.{name}: unknown study (known: {', '.join(known)})" + suggest(name, known)
-        )
+        raise unknown(f"config: studies.{name}: unknown study", name, known)
     return load_study(path, root, part)
 
 
@@ -137,8 +134,10 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
     check_schema(raw, "study", root, str(path))
     if raw["study"] != path.stem:
         raise ConfigError(f"{path}: study: {raw['study']!r} is not the file's name; give {path.stem!r}")
-    _check_presented(raw, path)
-    base = {key: Setting(**value) for key, value in raw["settings"].items()}
+    for view in (raw, *raw.get("parts", {}).values()):  # now, not after all runs are trained
+        for folder in ("tables", "figures"):
+            check_presented(str(path), folder, view[folder], view.get("reads", raw["reads"]))
+    base = _settings(raw["settings"])
     protocols: dict[str, Protocol] = {}
     for name, part in raw["protocols"].items():
         where = f"{path}: protocol {name}"
@@ -146,7 +145,7 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
         if "rows_from" in part:
             check_choice(f"{where}: rows_from", part["rows_from"], raw["protocols"])
         origin = raw["protocols"].get(part.get("rows_from"), part)
-        own = {key: Setting(**value) for key, value in part.get("settings", {}).items()}
+        own = _settings(part.get("settings", {}))
         rows: dict[str, dict[str, Setting]] = {}
         tags: dict[str, frozenset[str]] = {}
         for row in origin.get("rows", []):
@@ -171,16 +170,12 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
             check_name(f"{where}: sweeps", sweep.name)
             for config in sweep.configs:
                 if config not in rows:
-                    raise ConfigError(
-                        f"{where}: sweep {sweep.name} names {config!r}, which is no row"
-                        + suggest(config, rows)
-                    )
+                    said = f"{where}: sweep {sweep.name} names {config!r}, which is no row"
+                    raise ConfigError(said + suggest(config, rows))
         source = part.get("tasks_from", name)
         check_choice(f"{where}: tasks_from", source, raw["protocols"])
-        tasks = {
-            task: {key: Setting(**value) for key, value in settings.items()}
-            for task, settings in raw["protocols"][source].get("tasks", {}).items()
-        }
+        of_source = raw["protocols"][source].get("tasks", {})
+        tasks = {task: _settings(settings) for task, settings in of_source.items()}
         for task in tasks:
             check_choice(f"{where}: tasks", task, task_names(raw["reads"]))
         protocols[name] = Protocol(name, part["title"], {**base, **own}, rows, tags, sweeps, tasks)
@@ -188,21 +183,13 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
     if view_name is not None:
         views = raw.get("parts", {})
         if view_name not in views:
-            raise ConfigError(
-                f"config: studies.{name}_{view_name}: study {name} has no part {view_name!r} "
-                f"(known: {', '.join(views) or 'none'}){suggest(view_name, views)}"
-            )
+            said = f"config: studies.{name}_{view_name}: study {name} has no part {view_name!r}"
+            raise unknown(said, view_name, views)
         name, view = f"{name}_{view_name}", views[view_name]
     tables, figures = tuple(view["tables"]), tuple(view["figures"])
     parts = tuple(raw.get("parts", ()))
-    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, root, parts)
-
-
-def _check_presented(raw: dict[str, Any], path: Path) -> None:
-    """Refuse tables and figures that the study cannot have now, not after all runs are trained."""
-    for view in (raw, *raw.get("parts", {}).values()):
-        for folder in ("tables", "figures"):
-            check_presented(str(path), folder, view[folder], raw["reads"])
+    reads = view.get("reads", raw["reads"])
+    return Study(raw["study"], view["title"], protocols, reads, tables, figures, name, root, parts)
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:
@@ -220,30 +207,23 @@ def make_spec(
 ) -> RunSpec:
     """The run of one row, corpus or task, and seed, with ``override`` settings on top of everything."""
     part = study.protocol(protocol)
-    settings = {key: setting.value for key, setting in part.settings.items()}
-    settings |= {key: setting.value for key, setting in part.tasks.get(task, {}).items()}
-    row = {key: setting.value for key, setting in part.rows[config].items()}
+    common, of_task, row = (
+        {key: setting.value for key, setting in group.items()}
+        for group in (part.settings, part.tasks.get(task, {}), part.rows[config])
+    )
+    settings = common | of_task
     if row.get("model.name", settings.get("model.name")) != settings.get("model.name"):
         # Another kind of model: its row says all that there is to say of it.
         settings = {key: value for key, value in settings.items() if not key.startswith("model.")}
     settings |= row
     retired = tuple(f"{section}." for section in RunSpec.RETIRED)
-    unknown = [key for key in override if key not in settings and not key.startswith(retired)]
-    if unknown:
-        raise ConfigError(
-            f"study {study.name}: unknown setting {unknown[0]!r} (known: {', '.join(settings)})"
-            + suggest(unknown[0], settings)
-        )
+    for key in override:
+        if key not in settings and not key.startswith(retired):
+            raise unknown(f"study {study.name}: unknown setting {key!r}", key, settings)
     settings |= override | {"data.corpus" if study.reads == "corpus" else "data.task": task}
-    values = {
-        "study": study.name,
-        "protocol": protocol,
-        "config": config,
-        "seed": seed,
-        **_nested(settings),
-    }
+    values = {"study": study.name, "protocol": protocol, "config": config, "seed": seed}
     try:
-        return RunSpec.from_dict(values)
+        return RunSpec.from_dict(values | _nested(settings))
     except ConfigError as error:
         raise ConfigError(f"study {study.name}, {protocol}/{config}: {error}") from error
 
@@ -278,10 +258,8 @@ def _configs(study: Study, protocol: Protocol, selection: dict[str, Any]) -> lis
         selected = {config for config in matched if protocol.tags[config] <= asked}
         if not selected:
             tags = ", ".join(sorted(asked.union(*(protocol.tags[config] for config in matched))))
-            raise ConfigError(
-                f"{where}: every configuration that matches {pattern!r} has tags that the selection does not "
-                f"list; write tags: [{tags}]"
-            )
+            said = f"every configuration that matches {pattern!r} has tags that the selection does not list"
+            raise ConfigError(f"{where}: {said}; write tags: [{tags}]")
         found |= selected
     return [config for config in protocol.rows if config in found]
 

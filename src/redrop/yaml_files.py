@@ -51,15 +51,17 @@ def _count(node: yaml.Node, counted: dict[int, int]) -> int:
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[str, Any]:
-    loader.flatten_mapping(node)
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue  # <<: what is written out goes before what is merged
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
             raise ConfigError(f"{_place(key_node)}: the key {key!r} is no text; put it in quotes")
         if key in seen:
             raise ConfigError(f"{_place(key_node)}: {key!r} is given twice; keep one of them")
         seen.add(key)
+    loader.flatten_mapping(node)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
@@ -75,11 +77,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}: no such file; give one that is there") from error
     except OSError as error:
         raise ConfigError(str(storage_error(error, path))) from error
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: such as a wrong date
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as a wrong date
         told = " ".join(str(error).split())
         raise ConfigError(f"{path}: not YAML in UTF-8: {told}; correct it there") from error
 
@@ -103,9 +101,8 @@ def check_schema(value: Any, schema: str, root: Path, where: str) -> None:
         unknown = [name for name in error.instance if name not in known]
         hint = f" (allowed: {', '.join(known)})" + "".join(suggest(name, known) for name in unknown)
     told = error.message if len(error.message) <= 300 else f"{error.message[:300]}..."
-    raise ConfigError(
-        f"{where}: {key}: {told}{hint}; workflow/schemas/{schema}.schema.yaml says what may stand there"
-    )
+    rule = f"workflow/schemas/{schema}.schema.yaml says what may stand there"
+    raise ConfigError(f"{where}: {key}: {told}{hint}; {rule}")
 
 
 def _refuse_unfit(value: Any, where: str) -> None:

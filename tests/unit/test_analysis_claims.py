@@ -176,18 +176,18 @@ def test_a_stuck_run_is_named_and_the_median_stands_beside(residual: Study, tmp_
 def test_comparisons_that_were_not_run_are_one_line_and_stay_in_the_csv(
     residual: Study, tmp_path: Path
 ) -> None:
-    losses = {"res1-0": [1.90, 1.91, 1.89], "res1-0.025": [1.94, 1.95, 1.93]}
+    losses = {"res2-0.99": [1.90, 1.91, 1.89], "res2-0": [1.94, 1.95, 1.93]}
     runs(tmp_path, residual, losses, protocol="notebook")
     table = claims.build(StudyResults(results_of(tmp_path), residual))
     rows = {heading.partition(" ")[0]: [row[0].text for row in own] for heading, own in table.by_section()}
-    assert rows["skip1-0.025-best"] == ["notebook, tiny_shakespeare", "2 more comparisons"]
-    raw = table.raw[table.raw["claim"] == "skip1-0.025-best"]
+    assert rows["skip2-0.99-best"] == ["notebook, tiny_shakespeare", "2 more comparisons"]
+    raw = table.raw[table.raw["claim"] == "skip2-0.99-best"]
     assert sorted(raw["n"].tolist()) == [0, 0, 3]
 
 
 def test_the_same_question_in_two_protocols_is_one(residual: Study) -> None:
-    (claim,) = (claim for claim in project_claims(residual) if claim.name == "skip2-control")
-    assert {pair[2] for pairs in claim.pairs.values() for pair in pairs} == {"skip-2, 0 and 0.99"}
+    (claim,) = (claim for claim in project_claims(residual) if claim.name == "skip1-control")
+    assert {pair[2] for pairs in claim.pairs.values() for pair in pairs} == {"skip-1, 0 and 0.025"}
     assert claim.matters == 0.01
 
 

@@ -22,7 +22,7 @@ from redrop.analysis.plotting.drawing import to_csv
 from redrop.analysis.registry import figure_plan
 from redrop.analysis.study_results import StudyResults
 from redrop.errors import ConfigError
-from redrop.record import CURVE, DIVERGED, read_curve, write_curve
+from redrop.record import CURVE, DIVERGED, curve_text, read_curve, write_text
 from support import STUDY, spec_of
 
 NO_RUN = ("notebook-curves-skip-2", "notebook-curves-skip-4")
@@ -67,6 +67,7 @@ def test_every_planned_figure_is_written_in_every_format(figures: Path) -> None:
     stems = [entry.stem for entry in figure_plan(STUDY, ["notebook"])]
     kinds = ("final-loss", "paper-curves", "small-multiples", "train-validation", "gradients")
     assert set(stems) == {
+        "verdicts",
         "forest",
         *(f"notebook-curves-skip-{span}" for span in (1, 2, 4)),
         *(f"notebook-{kind}" for kind in kinds),
@@ -95,9 +96,8 @@ def test_every_svg_carries_the_label_and_title_as_text(figures: Path) -> None:
     for path in figures.glob("*.svg"):
         found = texts(path)
         assert LABEL in found
-        where = (
-            "notebook, tiny_shakespeare, 5,000" if path.stem == "forest" else "(notebook, tiny_shakespeare)"
-        )
+        places = {"forest": "notebook, tiny_shakespeare, 5,000", "verdicts": "run here (5,000 iterations)"}
+        where = places.get(path.stem, "(notebook, tiny_shakespeare)")
         assert any(where in text for text in found), path.stem
 
 
@@ -106,7 +106,7 @@ def test_every_caption_carries_the_label_seeds_budget_and_corpus(figures: Path) 
         text = path.read_text()
         assert text.startswith(f"{LABEL}. ")
         assert ("no finished run" if path.stem in NO_RUN else "n = 1") in text
-        if path.stem == "forest":
+        if path.stem in ("forest", "verdicts"):
             continue
         assert "tiny_shakespeare" in text
         assert "budget 5,000 iterations" in text
@@ -188,7 +188,7 @@ def test_every_number_that_is_plotted_is_in_the_csv(runs: Path) -> None:
             float(f"{v:.9g}") for row in drawn.rows for v in row.values() if isinstance(v, int | float)
         }
         for axes in drawn.figure.axes:
-            across = entry.figure in ("forest", "train-validation")
+            across = entry.figure in ("verdicts", "forest", "train-validation")
             for line in axes.lines:
                 if line.get_transform() != axes.transData:  # a reference line, or a mark at the edge
                     continue
@@ -196,7 +196,8 @@ def test_every_number_that_is_plotted_is_in_the_csv(runs: Path) -> None:
                 plotted = {float(f"{v:.9g}") for v in values if math.isfinite(v)}
                 assert plotted <= numbers, (entry.stem, sorted(plotted - numbers)[:3])
                 seen |= {entry.figure} if plotted else set()
-    assert seen == {"forest", "curves", "final-loss", "paper-curves", "small-multiples", "train-validation"}
+    drawn_here = {"curves", "final-loss", "paper-curves", "small-multiples", "train-validation"}
+    assert seen == {"verdicts", "forest", *drawn_here}
 
 
 def test_the_csv_holds_what_the_runs_hold_and_carries_the_label(figures: Path) -> None:
@@ -247,6 +248,18 @@ def test_the_forest_has_a_row_a_comparison_with_the_claims_own_sign(figures: Pat
     assert "more have no common seed yet" in (figures / "forest.txt").read_text()
 
 
+def test_a_claim_is_a_row_with_all_its_comparisons(figures: Path) -> None:
+    """By hand, from the losses above; two seeds have no interval."""
+    rows = [row for row in rows_of(figures / "verdicts.csv") if row["claim"] == "skip1-control"]
+    (row,) = rows
+    assert float(row["difference"]) == pytest.approx(0.03)
+    assert (row["n"], row["low"], row["high"], row["verdict"]) == ("2", "", "", "undecided")
+    found = texts(figures / "verdicts.svg")
+    assert "No dropout on skip-1 at all gives a lower" in found
+    assert not {"supported", "contradicted", "equivalent"} & set(found)
+    assert "n = 1 to 2 pairs of runs" in (figures / "verdicts.txt").read_text()
+
+
 def test_small_multiples_have_the_control_behind_every_other_panel(runs: Path) -> None:
     with style.applied():
         figure = small_multiples.draw(
@@ -268,7 +281,7 @@ def with_norms(folder: Path, config: str, seed: int, norm: float | None) -> None
     if norm is not None:
         rows = read_curve(place)
         more = {"grad_norm_layer_1": norm, "grad_norm_layer_2": 2 * norm, "grad_norm_head": 1.0}
-        write_curve(place / CURVE, [rows[0], *(row | more for row in rows[1:])])
+        write_text(place / CURVE, curve_text([rows[0], *(row | more for row in rows[1:])]))
         edit_metrics(place, lambda document: None)
 
 

@@ -23,8 +23,8 @@ def plan_of(project: Path, name: str) -> Plan:
         ("notebook.yaml", 60),
         ("gradients.yaml", 12),
         ("short.yaml", 50 + 24),
-        ("minilm.yaml", 36 + 21 + 13),
-        ("generation.yaml", 4 + 6 + 3),
+        ("minilm.yaml", 48 + 36 + 24 + 25),
+        ("generation.yaml", 4 + 25 + 3),
     ],
 )
 def test_it_resolves(project: Path, name: str, runs: int) -> None:
@@ -37,7 +37,7 @@ def test_only_the_demo_is_marked_and_it_keeps_to_itself(project: Path) -> None:
     assert "DEMO" in demo.label
     assert str(demo.results) == "results/demo"
     for path in sorted((project / "config").glob("*.yaml")):
-        if path.name not in ("demo.yaml", "claims.yaml"):
+        if path.name not in ("demo.yaml", "claims.yaml", "sentences.yaml"):
             plan = plan_of(project, path.name)
             assert (plan.label, str(plan.results)) == (None, "results")
 
@@ -47,7 +47,7 @@ def test_a_part_shares_the_runs_of_its_study(project: Path) -> None:
     plan = plan_of(project, "minilm.yaml")
     shared = plan.specs["glue"].keys() & plan.specs["glue_ablation"].keys()
     assert {plan.specs["glue"][run].config for run in shared} == {"ce", "lrdrop"}
-    assert len(plan.runs["glue"]) == 36 + 21 + 13 - len(shared) == 64
+    assert len(plan.runs["glue"]) == 48 + 36 + 24 + 25 - len(shared) == 127
     assert {spec.study for specs in plan.specs.values() for spec in specs.values()} == {"glue"}
 
 

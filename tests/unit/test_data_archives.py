@@ -159,7 +159,11 @@ def test_zeros_behind_a_tar_count_too(monkeypatch):
 WEB_PAGE = b"<!DOCTYPE html><html>Virus scan warning</html>"
 
 
-@pytest.mark.parametrize("raw", [WEB_PAGE, b"", gzip.compress(WEB_PAGE), tar_gz(GOOD)[:-20]])
+@pytest.mark.parametrize(
+    "raw",
+    [WEB_PAGE, b"", gzip.compress(WEB_PAGE), tar_gz(GOOD)[:-20]],
+    ids=["page", "empty", "packed page", "cut"],
+)
 def test_what_is_no_whole_tar_is_refused(tmp_path, raw):
     (tmp_path / "x.tgz").write_bytes(raw)
     with pytest.raises(DataError, match=r"x\.tgz cannot be read as a gzipped tar archive.*redrop fetch x"):
@@ -173,7 +177,7 @@ def test_a_tar_whose_checksum_is_wrong_is_refused():
         read_tar(bytes(raw), ["a.txt"], "x.tgz", REMEDY)
 
 
-@pytest.mark.parametrize("raw", [WEB_PAGE, b"", gzip.compress(b"a" * 100)[:-9]])
+@pytest.mark.parametrize("raw", [WEB_PAGE, b"", gzip.compress(b"a" * 100)[:-9]], ids=["page", "empty", "cut"])
 def test_what_is_no_whole_zip_or_gzip_is_refused(tmp_path, raw):
     (tmp_path / "x").write_bytes(raw)
     with pytest.raises(DataError, match="cannot be read as a zip archive"):

@@ -151,7 +151,8 @@ def wikitext_mirror(tmp_path, monkeypatch):
     """A small stand-in for the parquet files, with the train file's sum pinned accordingly."""
     contents = {split: parquet_bytes(text=rows) for split, rows in ROWS.items()}
     train = hashlib.sha256(contents["train"]).hexdigest()
-    files = (wikitext2.remote("train", train, None), wikitext2.remote("validation", None, None))
+    (edition,) = wikitext2.DATA_SET.editions.values()
+    files = (replace(edition[0], sha256=train, mirror_sha256=(train,), size=None), edition[1])
     monkeypatch.setattr(wikitext2, "DATA_SET", replace(wikitext2.DATA_SET, editions={"small": files}))
     names = {f"wikitext-2/{s}-00000-of-00001.parquet": c for s, c in contents.items()}
     return make_mirror(tmp_path / "mirror", names)
@@ -170,7 +171,7 @@ def test_wikitext2_keeps_its_own_split(tmp_path, wikitext_mirror):
     ("content", "message"),
     [
         (b"<html>not found</html>", "cannot be read as parquet"),
-        (parquet_bytes(line=["a"]), "no column `text`"),
+        (parquet_bytes(line=["a"]), "no column 'text'"),
         (parquet_bytes(text=[1, 2]), "other than text"),
         (parquet_bytes(text=["", ""]), "no text"),
     ],

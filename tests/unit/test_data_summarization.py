@@ -23,7 +23,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from redrop import data
-from redrop.data.discovery import of_family
+from redrop.data import of_family
+from redrop.data.base import fingerprint
 from redrop.data.sets.summarization import toy_summaries as summarization_toy
 from redrop.data.sets.summarization._cnn import REVISION as CNN_REVISION
 from redrop.data.sets.summarization.dialogsum import COMMIT as DIALOGSUM_COMMIT
@@ -33,7 +34,6 @@ from redrop.data.summarization import (
     SummarySet,
     SummarySplit,
     clean,
-    fingerprint,
     git_blob,
     part,
 )
@@ -179,7 +179,7 @@ def test_the_sample_is_no_whole(sample, mirror):
     ids = [identifier for split in sample.splits.values() for identifier in split.ids]
     assert sorted(ids) == sorted(official)
     for split in sample.splits.values():
-        for identifier, document, summaries in split.rows():
+        for identifier, document, summaries in zip(*split.columns().values(), strict=True):
             assert document == official[identifier]["article"].strip()
             assert summaries == [official[identifier]["highlights"].strip()]
         # Each part keeps the order of the file.
@@ -448,7 +448,10 @@ def test_cleaning_by_hand():
         ("d", "te  xt\n\nmore", ["two\nlines"]),
     ]
     split, counts = clean(rows)
-    assert list(split.rows()) == [("a", "text", ["one"]), ("d", "te  xt\n\nmore", ["two\nlines"])]
+    assert list(zip(*split.columns().values(), strict=True)) == [
+        ("a", "text", ["one"]),
+        ("d", "te  xt\n\nmore", ["two\nlines"]),
+    ]
     assert counts == {"read": 4, "empty_document": 1, "empty_summary": 4, "without_summary": 1}
 
 

@@ -115,7 +115,7 @@ def glue(project: Path) -> Study:
 def misfit(project: Path, folder: Path) -> Path:
     """The file of a GLUE study with a figure of character models."""
     text = (project / "config/studies/glue.yaml").read_text()
-    (folder / "glue.yaml").write_text(text.replace("figures: [forest,", "figures: [curves,", 1))
+    (folder / "glue.yaml").write_text(text.replace("figures: [verdicts,", "figures: [curves,", 1))
     return folder / "glue.yaml"
 
 

@@ -151,6 +151,29 @@ def test_a_finished_run_leaves_predictions_landscape_and_inconsistency(root: Pat
     assert all(one.equal(other) for one, other in zip(before, trainer.parameters, strict=True))
 
 
+def test_the_landscape_can_be_of_training_examples_along_several_directions(root: Path) -> None:
+    """The first direction is that of a run with one; what is drawn and judged is the mean over them."""
+    near = {"landscape_points": 3, "landscape_radius": 0.2, "landscape_split": "train"}
+    settings = {f"evaluation__{key}": value for key, value in near.items()} | {"schedule__updates": 1}
+    found = []
+    for directions in (1, 3):
+        spec = glue_spec(**settings, evaluation__landscape_directions=directions)
+        trainer = tuner(spec, root)
+        (outcome,) = drive(trainer, progress=False)
+        found.append(json.loads(outcome.files["landscape.json"]))
+    one, several = found
+    assert (one["split"], one["radius"], "directions" in one) == ("train", 0.2, False)
+    assert [by for by, _ in several["slice"]] == [-0.2, 0.0, 0.2]
+    assert several["slices"][0] == one["slice"]
+    assert several["slices"][0] != several["slices"][1] != several["slices"][2]
+    losses = np.array(several["slices"])[:, :, 1]
+    assert [loss for _, loss in several["slice"]] == pytest.approx(losses.mean(axis=0).tolist())
+    train = data.load("glue_toy_pairs", root).splits["train"].labels[:512]
+    logits = torch.from_numpy(trainer.task.predict(trainer.task.train, np.arange(512)))
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(train)).item()
+    assert one["slice"][1][1] == pytest.approx(expected, abs=1e-6)
+
+
 def test_inputs_longer_than_the_model_are_refused(root: Path) -> None:
     spec = glue_spec(schedule__updates=1)
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -17,19 +18,30 @@ from redrop.spec import RunSpec
 RUNS = sorted(Path(__file__).parents[2].glob("results/published/*/runs/*"))
 
 
-def test_the_readmes_links_lead_somewhere(project: Path) -> None:
-    for name in ("README.md", "config/README.md"):
-        text = (project / name).read_text()
-        for target in re.findall(r"\]\(([^)#]+)\)", text):
-            if not target.startswith("http"):
-                assert ((project / name).parent / target).exists(), f"{name}: {target}"
-        headings = {
-            re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-            for line in text.splitlines()
-            if line.startswith("#")
-        }
-        for target in re.findall(r"\]\(#([^)]+)\)", text):
-            assert target in headings, f"{name}: #{target}"
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them."""
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    return {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in lines}
+
+
+def test_the_documents_links_lead_somewhere(project: Path) -> None:
+    for page in (project / "README.md", project / "config/README.md", *(project / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            path, _, anchor = link.partition("#")
+            if not link.startswith("http"):
+                target = (page.parent / path).resolve() if path else page
+                assert target.exists(), f"{page.name}: {link}"
+                assert not anchor or anchor in headings(target), f"{page.name}: {link}"
+
+
+LONGEST_README = 160
+
+
+def test_a_stranger_reads_the_readme_in_two_minutes(project: Path) -> None:
+    lines = (project / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LONGEST_README
+    assert {"make demo", "make test"} <= {line.strip()[:9] for line in lines[:40]}
+    assert "<!-- end answers -->" in lines[:60]
 
 
 @pytest.mark.parametrize("folder", RUNS, ids=[folder.name[-40:] for folder in RUNS])
@@ -57,6 +69,21 @@ def test_runs_csv_is_made_of_the_published_runs(project: Path, tmp_path: Path) -
             "spec.json",
             "provenance.json",
         }
+
+
+def test_what_describes_the_software_agrees(project: Path) -> None:
+    """pyproject.toml, CITATION.cff and codemeta.json; the catalog's files are where it looks."""
+    own = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    cited = yaml.safe_load((project / "CITATION.cff").read_text())
+    meta = json.loads((project / "codemeta.json").read_text())
+    assert own["version"] == cited["version"] == meta["version"]
+    assert own["license"] == cited["license"] == meta["license"].rsplit("/", 1)[1]
+    papers = {one["identifiers"][0]["value"] for one in cited["references"]}
+    assert papers == {one["identifier"] for one in meta["referencePublication"]}
+    catalog = yaml.safe_load((project / ".snakemake-workflow-catalog.yml").read_text())
+    assert set(catalog["usage"]) == {"mandatory-flags", "software-stack-deployment", "report"}
+    door = (project / "workflow/Snakefile").read_text()
+    assert (project / "workflow" / re.search(r'include: "(.+)"', door)[1]).resolve() == project / "Snakefile"
 
 
 def test_the_environments_name_the_same_packages(project: Path) -> None:

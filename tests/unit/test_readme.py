@@ -1,4 +1,4 @@
-"""The README's generated blocks are those of what is published; what keeps them from being made is named."""
+"""The documents' generated blocks say what is published; what keeps them from being made is named."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from readme import fill, write
+from readme import documents, fill, write
 from redrop.errors import ConfigError, RecordError, RedropError, StorageError
 from redrop.study import Study
 from support import PROJECT
@@ -18,9 +18,10 @@ from support import PROJECT
 KILLS = "<!-- begin kills -->\n<!-- end kills -->\n"
 
 
-def test_the_readme_says_what_is_published(project: Path, residual: Study) -> None:
-    text = (project / "README.md").read_text()
-    assert fill(text, project / "results/published", residual) == text, "run `python tools/readme.py`"
+def test_the_documents_say_what_is_published(project: Path, residual: Study) -> None:
+    for page in documents(project):
+        text = page.read_text(encoding="utf-8")
+        assert fill(text, project / "results/published", residual) == text, "run `python tools/readme.py`"
 
 
 def test_an_unknown_or_open_block_is_refused(project: Path, residual: Study) -> None:

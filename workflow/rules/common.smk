@@ -18,7 +18,8 @@ from redrop.study import resolve
 from redrop.yaml_files import read_yaml
 from snakemake.exceptions import WorkflowError
 
-PROJECT = Path(workflow.basedir)
+# Not workflow.basedir, which is workflow/ where the workflow is entered there.
+PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 # Killed, Snakemake leaves its lock behind; so that the same command goes on, locks of the dead are removed.
 try:
     ALIVE = hold(Path(".snakemake"), main=workflow.is_main_process)

@@ -57,6 +57,8 @@ class Claim:
     """The part of the study that runs its configurations, as a config calls it, or the study itself."""
     matters: float = 0.0
     """Smallest difference that matters; 0: none was fixed."""
+    equal_passes: bool = False
+    """Whether runs are compared that sent as many batches through the model, instead of equally long ones."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def judge(results: Results, study: Study, claim: Claim) -> list[Judgement]:
 
 def _judge_in(results: Results, study: Study, claim: Claim, protocol: str) -> Iterator[Judgement]:
     pairs, tasks = claim.pairs[protocol], in_order(results.protocols(study.name).get(protocol, []))
-    measure = Measure(claim.metric, claim.higher, claim.matters)
+    measure = Measure(claim.metric, claim.higher, claim.matters, claim.equal_passes)
     for together in _judged_together(results, study, claim, protocol, tasks):
         named = dict.fromkeys(config for pair in pairs for config in pair[:2])
         others = (config for task in together for config in results.configs(study.name, protocol, task))
@@ -235,6 +237,7 @@ def read_claims(path: Path, study: Study, root: Path) -> list[Claim]:
             entry.get("each_task", False),
             part,
             raw.get("matters", {}).get(metric, 0.0),
+            entry.get("equal_passes", False),
         )
     return list(claims.values())
 

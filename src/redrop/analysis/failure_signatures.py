@@ -77,10 +77,15 @@ class Signature:
         return None if self.diverged else late or self.half_drop < HALF_SHARE * self.half_reference
 
 
-def is_stuck(curve: pd.DataFrame, characters: int) -> bool:
-    """Stuck: for a third of its evaluations the model knew no more than how frequent characters are."""
+def stuck_share(curve: pd.DataFrame, characters: int) -> float:
+    """Share of a run's evaluations at which it knew no more than how frequent characters are; NaN: none."""
     val = curve["val_loss"].dropna()[1:]
-    return bool(len(val)) and float((val > STUCK_LEVEL * math.log(characters)).mean()) >= STUCK_SHARE
+    return float((val > STUCK_LEVEL * math.log(characters)).mean())
+
+
+def is_stuck(curve: pd.DataFrame, characters: int) -> bool:
+    """Stuck: for a third of its evaluations."""
+    return stuck_share(curve, characters) >= STUCK_SHARE
 
 
 def at(curve: pd.DataFrame, iteration: float) -> float:

@@ -18,11 +18,6 @@ BASELINE = "ce"
 SHARE = "data.train_fraction"
 
 
-def passes_of(spec: RunSpec) -> int:
-    """How often an update sends its batch through the model."""
-    return 1 if spec.objective.name == BASELINE else 2
-
-
 def scores(group: Group, metric: str = SCORE) -> dict[int, float]:
     """Seed -> metric in points of the runs that are done."""
     return {record.spec.seed: scale(record) * record.value(metric) for record in group.done}

@@ -13,10 +13,10 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from redrop.atomic import replacing
-from redrop.data.files import write_json
+from redrop.data.files import Writer, reading, write_json
 from redrop.data.source_record import (
     FetchedFile,
     SourceRecord,
@@ -29,14 +29,8 @@ from redrop.data.source_record import (
 from redrop.data.sources import RemoteFile, fetch_file, has_all
 from redrop.errors import DataError
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 META_FILE = "meta.json"
 IDENTITY = ("name", "origin", "edition", "sha256")
-
-Writer = Callable[[Path], object]
-"""Writes a file to the path that it is given."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,7 +38,6 @@ class Prepared:
     """A prepared data set; every family adds its content: `splits`, or what is as good."""
 
     name: str
-    """The data set."""
     origin: str
     """Where the raw files came from: `mirror`, `download`, `interpreter`, `generated`, ..."""
     edition: str
@@ -136,11 +129,7 @@ class DataSet:
         return DataError(f"{message}. {self.remedy}")
 
     def fetch(self, folder: Path, mirror: Path | None) -> SourceRecord:
-        """Leave the raw files and, last, source.json in `folder`.
-
-        An earlier, complete fetch is kept. Raises DataError when the files cannot be had or are not what
-        they should be.
-        """
+        """Leave the raw files and, last, source.json in `folder`, unless they are there; raises DataError."""
         if self.generate is not None:
             (edition,) = self.editions
             files, by = self.generate(), f"{self.name}, {edition}"
@@ -175,56 +164,33 @@ class DataSet:
         return [name for name, got in named if name in pinned and not pinned[name].may_be(got)]
 
     def prepare(self, raw_folder: Path, folder: Path) -> Prepared:
-        """Encode the raw files into `folder`; returns the data, read back and verified.
-
-        Raises DataError when a raw file changed or is malformed, and when the number of rows is not the
-        official one.
-        """
+        """Encode the raw files into `folder`; returns the data, read back and verified. Raises DataError."""
         names = self._raw_names(raw_folder)
         source = self.read_raw(raw_folder, names)
         paths: dict[str, list[Path]] = {}
         for name, split in names.items():
             paths.setdefault(split, []).append(raw_folder / name)
         files, facts = self._encode(paths)
-        meta = {
-            "format": self.format,
-            "name": self.name,
-            "origin": source.origin,
-            "edition": source.edition,
-            "raw_sha256": source.sha256,
-            **facts,
-        }
-        write_prepared(folder, files, meta)
+        origin = {"name": self.name, "origin": source.origin, "edition": source.edition}
+        write_prepared(folder, files, {"format": self.format, **origin, "raw_sha256": source.sha256, **facts})
         return self.load(folder)
 
     def load(self, folder: Path) -> Prepared:
-        """The data prepared in `folder`, verified against its meta.json.
-
-        Raises DataError naming the file and the command that makes it again when a file is missing or
-        damaged, or when the content is not what was prepared, or is another data set's.
-        """
+        """The data prepared in `folder`, verified against its meta.json; raises DataError for any fault."""
         meta = self.read_meta(folder)
         if meta["name"] != self.name:
-            raise DataError(
-                f"{folder}: holds {meta['name']!r}, not {self.name!r}; delete it and prepare again "
-                f"(`redrop prepare {self.name}`)"
-            )
+            found = f"holds {meta['name']!r}, not {self.name!r}"
+            raise DataError(f"{folder}: {found}; delete it and prepare again (`redrop prepare {self.name}`)")
         return self._decode(folder, meta)
 
     @classmethod
     def read_meta(cls, folder: Path) -> dict[str, Any]:
-        """The description that stands in `folder`, of this family's format.
-
-        Raises DataError naming the file and the command that makes it again; the folder's name is the best
-        guess at the data set.
-        """
+        """The description in `folder`, of this family's format; raises DataError, with the folder's name."""
         path, again = folder / META_FILE, f"Run `redrop prepare {folder.name}`."
-        try:
+        if not path.exists():
+            raise DataError(f"{path} is missing: no prepared {cls.noun} is there. {again}")
+        with reading(path, again, ValueError, RecursionError):
             meta = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise DataError(f"{path} is missing: no prepared {cls.noun} is there. {again}") from error
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{path} is damaged ({error}). {again}") from error
         if not isinstance(meta, dict) or meta.get("format") != cls.format:
             raise DataError(f"{path} is not a {cls.noun} description of format {cls.format!r}. {again}")
         wrong = [key for key, kind in cls.meta_types.items() if not isinstance(meta.get(key), kind)]
@@ -241,10 +207,9 @@ class DataSet:
         """Raises DataError when meta.json says other than what was `found` in the folder."""
         for key, actual in found.items():
             if meta.get(key) != actual:
-                raise DataError(
-                    f"{folder}: the files do not match {META_FILE}: its {key} is {meta.get(key)!r}, theirs "
-                    f"{actual!r}: they were changed, or prepared by another version. {self.prepare_again}"
-                )
+                said = f"its {key} is {meta.get(key)!r}, theirs {actual!r}"
+                why = f"they were changed, or prepared by another version. {self.prepare_again}"
+                raise DataError(f"{folder}: the files do not match {META_FILE}: {said}: {why}")
 
     def wrong_count(self, where: object, what: str, expected: object, found: object) -> DataError:
         """The error for raw files that are not the official data."""
@@ -285,19 +250,26 @@ class DataSet:
         return ""
 
 
-def fingerprint(splits: Mapping[str, Collection[Sequence[Any]]], *others: object) -> str:
+def fingerprint(splits: Mapping[str, Any], *others: object) -> str:
     """sha256, in hex, of a line of JSON `["train",N]` for each split, one for each row, one for each other.
 
-    So it does not depend on the version of the parquet writer.
+    So it does not depend on the version of the parquet writer. A split's `columns()` are its rows by column
+    of the prepared file, as plain values.
     """
     digest = hashlib.sha256()
-    for name, rows in splits.items():
-        digest.update(_line([name, len(rows)]))
-        for row in rows:
+    for name, split in splits.items():
+        digest.update(_line([name, len(split)]))
+        for row in zip(*split.columns().values(), strict=True):
             digest.update(_line(row))
     for other in others:
         digest.update(_line(other))
     return digest.hexdigest()
+
+
+def facts_of(splits: Mapping[str, Any], *others: object) -> dict[str, Any]:
+    """What meta.json says of the content of every family's files: rows of each split, and the fingerprint."""
+    rows = {name: len(split) for name, split in splits.items()}
+    return {"rows": rows, "sha256": fingerprint(splits, *others)}
 
 
 def _line(value: object) -> bytes:
@@ -315,84 +287,18 @@ def write_prepared(folder: Path, files: Mapping[str, Writer], meta: Mapping[str,
     write_json(folder / META_FILE, meta)
 
 
-def parquet_writer(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str], **options: Any) -> Writer:
-    """Writes columns as parquet; a type is the name of a function of pyarrow, `texts` a list of strings."""
+def parquet_files(splits: Mapping[str, Any], types: Mapping[str, Any], **options: Any) -> dict[str, Writer]:
+    """A parquet file a split; `types`: of columns that are not text, or names of pyarrow for them."""
 
-    def write(path: Path) -> None:
+    def write(split: Any, path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        made = {
-            name: pa.list_(pa.string()) if types[name] == "texts" else getattr(pa, types[name])()
-            for name in columns
-        }
-        pq.write_table(pa.table(dict(columns), schema=pa.schema(list(made.items()))), path, **options)
+        columns = split.columns()
+        schema = pa.schema([(name, types.get(name, pa.string())) for name in columns])
+        pq.write_table(pa.table(columns, schema=schema), path, **options)
 
-    return write
-
-
-def text_writer(text: str) -> Writer:
-    """Writes text as UTF-8 with its newlines as they are."""
-    return lambda path: path.write_bytes(text.encode("utf-8"))
-
-
-def read_parquet(path: Path, columns: Sequence[str], again: str) -> pa.Table:
-    """Those columns of a parquet file; raises DataError, ended by `again`, when it cannot be read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            missing = [name for name in columns if name not in names]
-            if missing:
-                raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(names)}. {again}")
-            table = file.read(columns=list(columns))
-        table.validate(full=True)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. {again}") from error
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as parquet ({error}). {again}") from error
-    return table
-
-
-def read_utf8(path: Path, again: str) -> str:
-    """The text of a prepared file; raises DataError when it is missing or damaged."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. {again}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is damaged ({error}). {again}") from error
-
-
-def utf8_lines(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> list[str]:
-    """The lines of UTF-8 text, a byte-order mark aside; only a newline ends one, as text may hold others.
-
-    `refuse` makes the exception of a message that names `what`, the line and the byte.
-    """
-    lines = decoded(raw, what, refuse).split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
-
-
-def decoded(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> str:
-    """UTF-8 text, likewise, as one. A NUL, which no text has, is refused as well."""
-    try:
-        text = raw.decode("utf-8-sig")
-        if (place := raw.find(0)) >= 0:
-            raise UnicodeDecodeError("utf-8", raw, place, place + 1, "a NUL, as in a damaged or UTF-16 file")
-        return text
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        byte = raw[error.start]
-        raise refuse(f"{what}, line {line}: byte 0x{byte:02x} is not UTF-8 ({error.reason})") from error
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of parquet holds text."""
-    import pyarrow as pa
-
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return {f"{name}.parquet": functools.partial(write, split) for name, split in splits.items()}
 
 
 def in_words(splits: Mapping[str, Any], noun: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redrop.data.discovery import of_family
+from redrop.data import of_family
 
 
 @dataclass(frozen=True)

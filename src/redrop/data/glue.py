@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from redrop.data import base
-from redrop.data.base import DataSet, Prepared, Writer
-from redrop.data.glue_split import Split
-from redrop.data.sources import RemoteFile, in_mirror
+from redrop.data.base import DataSet, Prepared
+from redrop.data.files import Writer
+from redrop.data.glue_files import Split, read, read_table
+from redrop.data.sources import RemoteFile, hub_file, in_mirror
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +79,6 @@ class GlueTask(DataSet):
         return self.name.removeprefix("glue_")
 
     @property
-    def kind(self) -> str:
-        """`classification` or `regression`."""
-        return "classification" if self.labels else "regression"
-
-    @property
     def splits(self) -> tuple[str, ...]:
         """`train`, then the dev splits."""
         return tuple(self.rows)
@@ -94,18 +90,12 @@ class GlueTask(DataSet):
 
     def describe(self, splits: Mapping[str, Split]) -> dict[str, Any]:
         """What meta.json says of the rows, so that `load` can compare it."""
-        return {
-            "task": self.task,
-            "kind": self.kind,
-            "labels": list(self.labels),
-            "rows": {name: len(split) for name, split in splits.items()},
-            "label_counts": {name: _label_counts(self, split) for name, split in splits.items()},
-            "sha256": fingerprint(splits),
-        }
+        counts = {name: _label_counts(self, split) for name, split in splits.items()}
+        kind = "classification" if self.labels else "regression"
+        asked = {"task": self.task, "kind": kind, "labels": list(self.labels), "label_counts": counts}
+        return base.facts_of(splits) | asked
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
-        from redrop.data.glue_files import read
-
         splits = {split: read(paths[split][0], self) for split in self.splits}
         for name, split in splits.items():
             where = paths[name][0].parent
@@ -115,16 +105,10 @@ class GlueTask(DataSet):
             if expected is not None and found != expected:
                 what = f"{name} rows of each class ({', '.join(self.labels)})"
                 raise self.wrong_count(where, what, expected, found)
-        types = {"idx": "int32", "sentence1": "string", "sentence2": "string"}
-        types["label"] = "int64" if self.labels else "float64"
-        files = {
-            f"{name}.parquet": base.parquet_writer(_columns(split), types) for name, split in splits.items()
-        }
-        return files, self.describe(splits)
+        types = {"idx": "int32", "label": "int64" if self.labels else "float64"}
+        return base.parquet_files(splits, types), self.describe(splits)
 
     def _decode(self, folder: Path, meta: Mapping[str, Any]) -> TaskData:
-        from redrop.data.glue_files import read_table
-
         columns = ("sentence1", "sentence2") if self.pair else ("sentence1",)
         splits = {
             split: read_table(folder / f"{split}.parquet", self, columns, self.prepare_again)
@@ -142,8 +126,6 @@ class GlueTask(DataSet):
         return TaskData(**found, task=self, splits=splits, folder=folder)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
-        from redrop.data.glue_files import read
-
         read(path, self, file.name)
 
     def _advice(self, edition: str, mirror: Path | None) -> str:
@@ -168,7 +150,6 @@ class TaskData(Prepared):
     splits: dict[str, Split]
     """`train` and each dev split."""
     folder: Path
-    """Where it stands."""
 
     @property
     def summary(self) -> str:
@@ -176,39 +157,30 @@ class TaskData(Prepared):
         return base.in_words(self.splits, "examples")
 
 
-def released(task: str, folder: str, hub: Mapping[str, tuple[int, str]]) -> dict[str, tuple[RemoteFile, ...]]:
-    """Both editions of one of GLUE's own tasks.
+def official(title: str, question: str, hub: Mapping[str, tuple[int, str]], **values: Any) -> GlueTask:
+    """One of GLUE's own tasks, in both editions.
 
-    `folder`: of the TSV files, in a mirror's `glue/`; `hub`: split -> bytes and sha256 of the parquet file.
+    `title`: as GLUE writes it, which is also the folder of the TSV files in a mirror's `glue/`; `hub`:
+    split -> bytes and sha256 of the parquet file.
     """
+    task = title.lower().replace("-", "")
     # There is no address of a single TSV file, only archives and this page that leads to them; they are
     # asked for only where a mirror has them all.
-    tsv = [
-        RemoteFile(
-            name=f"{split}.tsv",
-            url="https://gluebenchmark.com/tasks",
-            sha256=None,
-            size=None,
-            mirror=(f"glue/{folder}/{split}.tsv",),
-            split=split,
-        )
-        for split in hub
-    ]
-    parquet = []
+    page = "https://gluebenchmark.com/tasks"
+    tsv, parquet = [], []
     for split, (size, sha256) in hub.items():
+        name = f"{split}.tsv"
+        tsv.append(RemoteFile(name, page, mirror=(f"glue/{title}/{name}",), split=split))
         name = f"{split.replace('dev', 'validation')}-00000-of-00001.parquet"
-        parquet.append(
-            RemoteFile(
-                name=name,
-                url=f"https://huggingface.co/datasets/nyu-mll/glue/resolve/{REVISION}/{task}/{name}",
-                sha256=sha256,
-                size=size,
-                mirror=(f"glue/hub/{task}/{name}",),
-                mirror_sha256=(sha256,),
-                split=split,
-            )
-        )
-    return {TSV_EDITION: tuple(tsv), HUB_EDITION: tuple(parquet)}
+        place = f"nyu-mll/glue/resolve/{REVISION}/{task}/{name}"
+        parquet.append(hub_file(place, f"glue/hub/{task}", sha256, size, split))
+    return GlueTask(
+        name=f"glue_{task}",
+        about=f"{question} ({title})",
+        license="none stated by GLUE; for research",
+        editions={TSV_EDITION: tuple(tsv), HUB_EDITION: tuple(parquet)},
+        **values,
+    )
 
 
 def hold_out(split: Split, fraction: float = HELD_OUT, seed: int = 0) -> tuple[Split, Split]:
@@ -228,23 +200,6 @@ def hold_out(split: Split, fraction: float = HELD_OUT, seed: int = 0) -> tuple[S
     held = np.zeros(n, dtype=bool)
     held[np.random.Generator(np.random.PCG64(seed)).permutation(n)[:n_held]] = True
     return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
-
-
-def fingerprint(splits: Mapping[str, Split]) -> str:
-    """sha256, in hex, of the rows: `[idx, sentence1, label]` or `[idx, sentence1, sentence2, label]`."""
-    return base.fingerprint(
-        {name: list(zip(*_columns(split).values(), strict=True)) for name, split in splits.items()}
-    )
-
-
-def _columns(split: Split) -> dict[str, list]:
-    """The rows as plain lists, a score as the shortest decimal that gives its float32."""
-    is_score = split.labels.dtype.kind == "f"
-    columns = {"idx": split.idx.tolist(), "sentence1": split.sentence1}
-    if split.sentence2 is not None:
-        columns["sentence2"] = split.sentence2
-    columns["label"] = [float(str(score)) for score in split.labels] if is_score else split.labels.tolist()
-    return columns
 
 
 def _label_counts(task: GlueTask, split: Split) -> dict[str, int]:

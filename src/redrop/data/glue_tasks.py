@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redrop.data.discovery import of_family
+from redrop.data import of_family
 from redrop.data.glue import HELD_OUT, GlueTask
 
 __all__ = ["HELD_OUT", "TASKS", "GlueTask"]

@@ -7,9 +7,9 @@ of time, never a result. A data set that does not say its lengths is not planned
 
 from __future__ import annotations
 
+from redrop.data import of_family
 from redrop.data.base import PairLengths
 from redrop.data.corpus import Characters
-from redrop.data.discovery import of_family
 
 CORPORA: dict[str, Characters] = {one.name: one.size for one in of_family("corpus") if one.size}
 """Corpus -> its size as prepared."""

@@ -40,9 +40,9 @@ class RemoteFile:
     """File name in the raw folder, without any folder part."""
     url: str
     """Original address, https, with a pinned revision."""
-    sha256: str | None
+    sha256: str | None = None
     """Pinned sum of the download; None when none is published."""
-    size: int | None
+    size: int | None = None
     """Bytes of the download, where known; a longer answer is cut off."""
     mirror: tuple[str, ...] = ()
     """Paths inside a mirror folder, with `/`, the preferred one first."""
@@ -77,6 +77,15 @@ class RemoteFile:
         return hub() + self.url.removeprefix(HUB) if self.url.startswith(f"{HUB}/") else self.url
 
 
+def hub_file(
+    place: str, mirror: str, sha256: str | None = None, size: int | None = None, split: str = "train"
+) -> RemoteFile:
+    """A file at `owner/name/resolve/<commit>/<path>` of the hub; mirrors have it in the folder `mirror`."""
+    name = PurePosixPath(place).name
+    sums = () if sha256 is None else (sha256,)
+    return RemoteFile(name, f"{HUB}/datasets/{place}", sha256, size, (f"{mirror}/{name}",), sums, split)
+
+
 def hub() -> str:
     """Address of the Hugging Face hub: HF_ENDPOINT, as for models; raises ConfigError where that is none."""
     asked = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or HUB
@@ -101,17 +110,13 @@ def fetch_file(
 ) -> FetchedFile:
     """Put `remote` into `folder`, checked, and say where it came from.
 
-    `check` parses the file as its type; it is needed when no sum is pinned. Raises DataError when
-    a mirror's copy or a download is not what it should be, and when nothing can be reached; then
-    nothing stands in `folder` under the file's name that was not there before.
+    `check` parses the file as its type; it is needed when no sum is pinned. Raises DataError; then nothing
+    stands in `folder` under the file's name that was not there before.
     """
     if remote.sha256 is None and check is None:
         raise ValueError(f"{remote.name} has no pinned sum, so it needs a check")
-    return (
-        _kept(remote, folder)
-        or _from_mirror(remote, folder, mirror_root, check)
-        or _from_address(remote, folder, mirror_root, check)
-    )
+    found = _kept(remote, folder) or _from_mirror(remote, folder, mirror_root, check)
+    return found or _from_address(remote, folder, mirror_root, check)
 
 
 def _kept(remote: RemoteFile, folder: Path) -> FetchedFile | None:
@@ -135,10 +140,8 @@ def _from_mirror(
     if root is None:
         return None
     if not root.is_dir():
-        raise DataError(
-            f"the mirror folder {root} does not exist: point REDROP_MIRROR (or `mirror:` in the "
-            "config) at a folder of data files, or unset it to download."
-        )
+        remedy = "point REDROP_MIRROR (or `mirror:` in the config) at a folder, or unset it to download"
+        raise DataError(f"the mirror folder {root} does not exist: {remedy}.")
     relative = next((path for path in remote.mirror if (root / path).is_file()), None)
     if relative is None:
         return None
@@ -151,9 +154,7 @@ def _from_mirror(
         _confirm_mirror_copy(remote, source, expected, actual)
         if check is not None and remote.sha256 is None:
             _parse(check, temporary, f"{source} (from the mirror)")
-        file = FetchedFile(path, actual, "mirror", temporary.stat().st_size, relative)
-        note_file(file)
-    return file
+        return note_file(FetchedFile(path, actual, "mirror", temporary.stat().st_size, relative))
 
 
 def _confirm_mirror_copy(remote: RemoteFile, source: Path, expected: str | None, actual: str) -> None:
@@ -203,9 +204,7 @@ def _from_address(remote: RemoteFile, folder: Path, root: Path | None, check: Ch
             )
         if remote.sha256 is None:
             _parse(check, temporary, f"{remote.name} from {remote.address}")
-        file = FetchedFile(path, actual, "download", temporary.stat().st_size, remote.address)
-        note_file(file)
-    return file
+        return note_file(FetchedFile(path, actual, "download", temporary.stat().st_size, remote.address))
 
 
 def _parse(check: Check | None, path: Path, what: str) -> None:
@@ -234,25 +233,14 @@ def _download(remote: RemoteFile, path: Path, root: Path | None) -> None:
                 downloader(remote.address, _Limited(stream, limit, remote), None)
             return
         except (requests.RequestException, ConnectionError, TimeoutError) as error:
-            if pause is None or _is_final(error):
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            reason = f"the server answered {status}" if status else f"no connection ({type(error).__name__})"
+            # 4xx will be the answer next time, too, but for `too many requests`.
+            if pause is None or (status is not None and 400 <= status < 500 and status != 429):
                 raise DataError(
-                    f"cannot get {remote.name} from {remote.address}: {_reason(error)}. "
-                    f"{_by_hand(remote, root)}"
+                    f"cannot get {remote.name} from {remote.address}: {reason}. {_by_hand(remote, root)}"
                 ) from error
             time.sleep(pause)
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the server's answer will be the same next time: 4xx, but not `too many requests`."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return status is not None and 400 <= status < 500 and status != 429
-
-
-def _reason(error: Exception) -> str:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is not None:
-        return f"the server answered {status}"
-    return f"no connection ({type(error).__name__})"
 
 
 def _by_hand(remote: RemoteFile, root: Path | None) -> str:

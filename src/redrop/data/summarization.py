@@ -20,25 +20,22 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from redrop.data import base
-from redrop.data.base import DataSet, PairLengths, Prepared, Writer
-from redrop.data.files import sha256_file
+from redrop.data.base import DataSet, PairLengths, Prepared
+from redrop.data.files import Writer, read_parquet, sha256_file, text_writer
+from redrop.data.source_record import FetchedFile
 from redrop.data.sources import RemoteFile, in_mirror
+from redrop.data.summarization_files import Row, read_rows
+from redrop.data.summarization_tokenizer import learn_tokenizer
 from redrop.errors import DataError
-
-if TYPE_CHECKING:
-    from redrop.data.source_record import FetchedFile
 
 SPLITS = ("train", "valid", "test")
 TOKENIZER_FILE = "tokenizer.json"
-
-Row = tuple[str, str, list[str]]
-"""Identifier, document and reference summaries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +60,6 @@ class SummarySplit:
     def columns(self) -> dict[str, list[Any]]:
         """The examples by column of the prepared files."""
         return {"id": self.ids, "document": self.documents, "summaries": self.summaries}
-
-    def rows(self) -> Iterator[Row]:
-        """The examples, one by one."""
-        return zip(self.ids, self.documents, self.summaries, strict=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +92,8 @@ class SummarySet(DataSet):
     lengths: PairLengths | None = None
     """In tokens of a byte-level BPE of 8,000; BART's own has longer tokens, so a little fewer of them."""
 
-    def reference_keys(self, split: str) -> tuple[str, ...]:
-        """Columns or JSON keys of a split's reference summaries."""
-        return self.references.get(split) or self.references[""]
-
-    def describe(self, splits: Mapping[str, SummarySplit]) -> dict[str, Any]:
-        """What meta.json says of the rows, so that `load` can compare it."""
-        return {"rows": {split: len(rows) for split, rows in splits.items()}, "sha256": fingerprint(splits)}
-
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
-        from redrop.data.summarization_files import read_rows
-        from redrop.data.summarization_tokenizer import learn_tokenizer
+        import pyarrow as pa
 
         splits, counts = {}, {}
         for split, files in paths.items():
@@ -128,42 +112,35 @@ class SummarySet(DataSet):
         train = train.take(range(0, len(train), math.ceil(len(train) / self.learned_on)))
         texts = itertools.chain(train.documents, itertools.chain.from_iterable(train.summaries))
         tokenizer = learn_tokenizer(texts, self.vocabulary)
-        types = {"id": "string", "document": "string", "summaries": "texts"}
-        files = {
-            f"{name}.parquet": base.parquet_writer(split.columns(), types, row_group_size=10_000)
-            for name, split in splits.items()
-        }
+        files = base.parquet_files(splits, {"summaries": pa.list_(pa.string())}, row_group_size=10_000)
         written = tokenizer.to_str()
-        return files | {TOKENIZER_FILE: base.text_writer(written)}, {
+        return files | {TOKENIZER_FILE: text_writer(written)}, {
             "counts": counts,
             "vocabulary": tokenizer.get_vocab_size(),
             "tokenizer_sha256": hashlib.sha256(written.encode("utf-8")).hexdigest(),
-            **self.describe(splits),
+            **base.facts_of(splits),
         }
 
     def _decode(self, folder: Path, meta: Mapping[str, Any]) -> SummaryData:
         splits = {}
         for split in SPLITS:
             path = folder / f"{split}.parquet"
-            table = base.read_parquet(path, ("id", "document", "summaries"), self.prepare_again)
+            table = read_parquet(path, ("id", "document", "summaries"), self.prepare_again)
             splits[split] = SummarySplit(*table.to_pydict().values())
         tokenizer = folder / TOKENIZER_FILE
         if not tokenizer.is_file():
             raise DataError(f"{tokenizer} is missing. {self.prepare_again}")
-        found = self.describe(splits) | {"tokenizer_sha256": sha256_file(tokenizer)}
+        found = base.facts_of(splits) | {"tokenizer_sha256": sha256_file(tokenizer)}
         self.verify(folder, meta, found)
         return SummaryData(**self.identity(meta), splits=splits, folder=folder, counts=meta["counts"])
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
         """A file without a pinned sha256 must read and, downloaded, have the pinned git id."""
-        from redrop.data.summarization_files import read_rows
-
         for _ in read_rows(path, self, file.split, file.name):
             pass
         if not in_mirror(file, mirror) and not self._is_pinned(file, path, ""):
-            raise DataError(
-                f"{file.name}: expected git blob {self.git_blobs[file.name]}, actual {git_blob(path)}"
-            )
+            expected = self.git_blobs[file.name]
+            raise DataError(f"{file.name}: expected git blob {expected}, actual {git_blob(path)}")
 
     def _is_pinned(self, file: RemoteFile, path: Path, sha256: str) -> bool:
         """Whether the file at `path` is the pinned one; a file that nothing is known of passes."""
@@ -188,7 +165,6 @@ class SummaryData(Prepared):
     splits: dict[str, SummarySplit]
     """`train`, `valid`, `test`."""
     folder: Path
-    """Where it stands."""
     counts: dict[str, dict[str, int]]
     """Raw split -> `read`, `empty_document`, `empty_summary` (references), `without_summary` (documents)."""
 
@@ -251,8 +227,3 @@ def part(split: SummarySplit, held_out: Mapping[str, int]) -> dict[str, SummaryS
         first += count
     parts["train"] = ranked[first:]
     return {name: split.take(sorted(parts[name])) for name in SPLITS}
-
-
-def fingerprint(splits: Mapping[str, SummarySplit]) -> str:
-    """sha256, in hex, of the rows: `[id, document, [summary, ...]]`."""
-    return base.fingerprint({name: list(split.rows()) for name, split in splits.items()})

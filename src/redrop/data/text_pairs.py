@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from redrop.data.tokens import Tokens, cached_tokens
+from redrop.data.tokens import Tokens, cached_tokens, starts_of
 from redrop.record import Metric
 
 if TYPE_CHECKING:
@@ -18,22 +18,6 @@ if TYPE_CHECKING:
 
 Score = Callable[[list[str], str], dict[str, Metric]]
 """Hypotheses for all inputs of a split, and the split's name -> metrics, the one that counts first."""
-
-
-class Codec(Protocol):
-    """Text to token ids and back."""
-
-    size: int
-    """Tokens that there are."""
-    pad: int
-    end: int
-    """Closes every output; a decoder is started with it, too."""
-
-    def encode(self, texts: Sequence[str], max_length: int | None) -> Tokens:
-        """Ids of each text with its end mark; ``max_length`` cuts."""
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, without marks."""
 
 
 class SymbolCodec:
@@ -53,7 +37,7 @@ class SymbolCodec:
             [*(self._number.get(symbol, self.unknown) for symbol in text.split()[:cut]), self.end]
             for text in texts
         ]
-        starts = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+        starts = starts_of(list(map(len, rows)))
         ids = np.fromiter(chain.from_iterable(rows), np.int32, starts[-1])
         return Tokens(ids, None, starts)
 
@@ -78,6 +62,10 @@ class TokenizerCodec:
     def decode(self, ids: Sequence[int]) -> str:
         """The text, without marks and spaces around it."""
         return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+
+
+Codec = SymbolCodec | TokenizerCodec
+"""Text to token ids, ``size`` of them, and back; ``end`` closes an output, and starts the decoder, too."""
 
 
 @dataclass(frozen=True, eq=False)

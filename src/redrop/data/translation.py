@@ -13,24 +13,27 @@ cased and not tokenised (sacreBLEU), and tokenised and lower-cased (the papers' 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from redrop.data import base
 from redrop.data import translation_steps as steps
-from redrop.data.base import DataSet, PairLengths, Prepared, Writer
+from redrop.data.base import DataSet, PairLengths, Prepared
+from redrop.data.files import Writer, read_parquet, read_utf8, text_writer
+from redrop.data.source_record import FetchedFile
 from redrop.data.sources import RemoteFile
+from redrop.data.translation_files import Counts, Pairs, Splits, check, read
 from redrop.errors import DataError
-
-if TYPE_CHECKING:
-    from redrop.data.source_record import FetchedFile
-    from redrop.data.translation_files import Counts, Pairs, Splits
 
 CODES_FILE = "codes"
 VOCABULARY_FILE = "vocabulary.txt"
 FORMS = ("raw", "tokenised", "bpe")
+CLEANING = ("straighten", "lower_case", "limits", "ratio")
+SETTINGS = ("languages", "members", "every", "shares", "merges", *CLEANING)
+"""Fields of a set that meta.json repeats."""
 DROPPED = ("repeated", "in_train", *steps.RULES)
 """Rules that drop pairs."""
 
@@ -48,6 +51,10 @@ class ParallelSplit:
 
     def __len__(self) -> int:
         return len(next(iter(self.raw.values())))
+
+    def columns(self) -> dict[str, list[str]]:
+        """The lists by column, `raw_de`, `raw_en`, `tokenised_de`, ..., languages in the set's order."""
+        return {f"{form}_{code}": lines for form in FORMS for code, lines in getattr(self, form).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,43 +110,28 @@ class ParallelSet(DataSet):
     @property
     def settings(self) -> dict[str, Any]:
         """What decides how the released text is prepared, as plain values; meta.json holds them."""
-        return {
-            "languages": list(self.languages),
-            "members": {split: list(names) for split, names in self.members.items()},
-            "tokenisers": {language: self.tokenisers.get(language, language) for language in self.languages},
-            "straighten": self.straighten,
-            "lower_case": self.lower_case,
-            "limits": None if self.limits is None else list(self.limits),
-            "ratio": self.ratio,
-            "every": self.every,
-            "shares": dict(self.shares),
-            "merges": self.merges,
-        }
+        found = {key: getattr(self, key) for key in SETTINGS}
+        codes = {language: self.tokenisers.get(language, language) for language in self.languages}
+        return json.loads(json.dumps(found | {"tokenisers": codes}))
 
     def describe(
         self, splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Sequence[str]
     ) -> dict[str, Any]:
         """What meta.json says of the files, so that `load` can compare it."""
-        return {
-            **self.settings,
-            "rows": {name: len(split) for name, split in splits.items()},
-            "symbols": len(vocabulary),
-            "sha256": fingerprint(splits, codes, vocabulary),
-        }
+        return self.settings | {"symbols": len(vocabulary)} | base.facts_of(splits, codes, vocabulary)
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
-        from redrop.data.translation_files import read
-
         released, dropped = read(self, {str(path): path for files in paths.values() for path in files})
         cleaned, counts = _clean(self, released, dropped)
-        splits, codes = _encode(self, cleaned)
+        codes = steps.learn_codes(itertools.chain(*cleaned["train"].tokenised.values()), self.merges)
+        splits = {}
+        for name, split in cleaned.items():
+            bpe = {language: steps.apply_codes(codes, lines) for language, lines in split.tokenised.items()}
+            splits[name] = replace(split, bpe=bpe)
         vocabulary = steps.vocabulary(itertools.chain(*splits["train"].bpe.values()))
-        files = {}
-        for name, split in splits.items():
-            columns = _columns(split)
-            files[f"{name}.parquet"] = base.parquet_writer(columns, dict.fromkeys(columns, "string"))
-        files[CODES_FILE] = base.text_writer(codes)
-        files[VOCABULARY_FILE] = base.text_writer("".join(f"{symbol}\n" for symbol in vocabulary))
+        files = base.parquet_files(splits, {})
+        files[CODES_FILE] = text_writer(codes)
+        files[VOCABULARY_FILE] = text_writer("".join(f"{symbol}\n" for symbol in vocabulary))
         facts = {"counts": counts, "where_from": dict(self.where_from)}
         return files, facts | self.describe(splits, codes, vocabulary)
 
@@ -147,25 +139,16 @@ class ParallelSet(DataSet):
         names = [f"{form}_{language}" for form in FORMS for language in self.languages]
         splits = {}
         for split in self.splits:
-            columns = base.read_parquet(folder / f"{split}.parquet", names, self.prepare_again).to_pydict()
+            columns = read_parquet(folder / f"{split}.parquet", names, self.prepare_again).to_pydict()
             forms = ({code: columns[f"{form}_{code}"] for code in self.languages} for form in FORMS)
             splits[split] = ParallelSplit(*forms)
-        codes = base.read_utf8(folder / CODES_FILE, self.prepare_again)
-        vocabulary = tuple(base.read_utf8(folder / VOCABULARY_FILE, self.prepare_again).split("\n")[:-1])
+        codes = read_utf8(folder / CODES_FILE, self.prepare_again)
+        vocabulary = tuple(read_utf8(folder / VOCABULARY_FILE, self.prepare_again).split("\n")[:-1])
         self.verify(folder, meta, self.describe(splits, codes, vocabulary))
-        return ParallelData(
-            **self.identity(meta),
-            languages=self.languages,
-            splits=splits,
-            vocabulary=vocabulary,
-            lower_cased=self.lower_case,
-            folder=folder,
-            counts=meta["counts"],
-        )
+        content = {"splits": splits, "vocabulary": vocabulary, "counts": meta["counts"]}
+        return ParallelData(**self.identity(meta), parallel_set=self, folder=folder, **content)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
-        from redrop.data.translation_files import check
-
         check(self, file.name, path)
 
     def _edition(self, edition: str, fetched: Sequence[FetchedFile]) -> str:
@@ -179,15 +162,12 @@ class ParallelSet(DataSet):
 class ParallelData(Prepared):
     """A prepared parallel text."""
 
-    languages: tuple[str, str]
+    parallel_set: ParallelSet = field(repr=False)
     splits: dict[str, ParallelSplit] = field(repr=False)
     """`train`, `valid`, then the test sets; `test` is the main one."""
     vocabulary: tuple[str, ...] = field(repr=False)
     """Symbols of both sides of the training text, the most frequent first; no special ones."""
-    lower_cased: bool
-    """Whether `tokenised` and `bpe` are lower-cased; `raw` is not."""
     folder: Path
-    """Where it stands."""
     counts: dict[str, dict[str, int]]
     """Split -> how many pairs were `read`, dropped by each rule, moved `to_valid`, and `kept`."""
 
@@ -200,16 +180,6 @@ class ParallelData(Prepared):
         return f"{sizes}, {len(self.vocabulary):,} symbols; dropped: {dropped or 'none'}"
 
 
-def fingerprint(splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Sequence[str]) -> str:
-    """sha256, in hex, of the pairs, then the merges and the vocabulary.
-
-    A pair is the two raw sentences, the two tokenised and the two in BPE symbols, languages in the
-    set's order.
-    """
-    rows = {name: list(zip(*_columns(split).values(), strict=True)) for name, split in splits.items()}
-    return base.fingerprint(rows, codes, vocabulary)
-
-
 def _clean(
     parallel_set: ParallelSet, released: Splits, dropped: Counts
 ) -> tuple[dict[str, ParallelSplit], dict[str, dict[str, int]]]:
@@ -217,8 +187,11 @@ def _clean(
     splits: dict[str, ParallelSplit] = {}
     counts: dict[str, dict[str, int]] = {}
     for split, raw in released.items():
-        tokenised = {language: _tokens(parallel_set, split, language, raw[language]) for language in raw}
-        is_train = split == "train"
+        is_train, tokenised = split == "train", {}
+        for language, lines in raw.items():
+            if parallel_set.straighten and not is_train:
+                lines = [steps.straighten(line) for line in lines]
+            tokenised[language] = steps.tokenise(lines, parallel_set.tokenisers.get(language, language))
         limits, ratio = (parallel_set.limits, parallel_set.ratio) if is_train else (None, None)
         rows, cleaned = steps.clean(*tokenised.values(), limits, ratio)
         n_read = len(rows) + cleaned.total() + sum(dropped[split][rule] for rule in DROPPED)
@@ -233,17 +206,9 @@ def _clean(
             counts[part]["kept"] = len(numbers)
     for split, counted in counts.items():
         if not counted["kept"]:
-            raise DataError(
-                f"{parallel_set.name}: no {split} pair is left of {counted['read']:,}: delete the raw files "
-                f"and run `redrop fetch {parallel_set.name}` again."
-            )
+            said = f"no {split} pair is left of {counted['read']:,}: delete the raw files"
+            raise DataError(f"{parallel_set.name}: {said} and run `redrop fetch {parallel_set.name}` again.")
     return splits, counts
-
-
-def _tokens(parallel_set: ParallelSet, split: str, language: str, lines: list[str]) -> list[str]:
-    if parallel_set.straighten and split != "train":
-        lines = [steps.straighten(line) for line in lines]
-    return steps.tokenise(lines, parallel_set.tokenisers.get(language, language))
 
 
 def _take(raw: Pairs, tokenised: Pairs, rows: Sequence[int], lower_case: bool) -> ParallelSplit:
@@ -253,21 +218,3 @@ def _take(raw: Pairs, tokenised: Pairs, rows: Sequence[int], lower_case: bool) -
     if lower_case:
         tokenised = {language: [line.lower() for line in lines] for language, lines in tokenised.items()}
     return ParallelSplit(raw, tokenised, {})
-
-
-def _encode(
-    parallel_set: ParallelSet, splits: Mapping[str, ParallelSplit]
-) -> tuple[dict[str, ParallelSplit], str]:
-    """The splits with BPE, learnt on both sides of the training text, and its merges."""
-    both_sides = itertools.chain(*splits["train"].tokenised.values())
-    codes = steps.learn_codes(both_sides, parallel_set.merges)
-    encoded = {}
-    for name, split in splits.items():
-        bpe = {language: steps.apply_codes(codes, lines) for language, lines in split.tokenised.items()}
-        encoded[name] = replace(split, bpe=bpe)
-    return encoded, codes
-
-
-def _columns(split: ParallelSplit) -> dict[str, list[str]]:
-    """The lists by column, `raw_de`, `raw_en`, `tokenised_de`, ..."""
-    return {f"{form}_{code}": lines for form in FORMS for code, lines in getattr(split, form).items()}

@@ -14,10 +14,7 @@ BINS = 15
 
 
 def scores(task: str, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The task's metrics of its predictions, (N, K) logits or (N, 1) scores; not percentages.
-
-    A correlation with constant predictions is 0, as GLUE's server has it.
-    """
+    """The task's metrics, no percentages, of (N, K) logits or (N, 1) scores; a constant correlates by 0."""
     return {name: _metric(name, logits, labels) for name in METRICS[task]}
 
 

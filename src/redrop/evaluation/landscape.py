@@ -8,9 +8,6 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-RADIUS = 1.0
-"""The slice reaches so many times the direction to either side; a direction is as long as the weights."""
-
 
 def random_direction(model: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]:
     """A Gaussian direction whose every row (a filter) has the norm of the weights' row.
@@ -46,12 +43,15 @@ def moved(model: torch.nn.Module, direction: dict[str, torch.Tensor], by: float)
 
 
 def landscape_slice(
-    model: torch.nn.Module, loss: Callable[[], float], points: int, seed: int
+    model: torch.nn.Module, loss: Callable[[], float], points: int, seed: int, radius: float = 1.0
 ) -> list[tuple[float, float]]:
-    """(distance, loss) at ``points`` evenly spaced places of one direction, the solution in the middle."""
+    """(distance, loss) at ``points`` evenly spaced places of one direction, the solution in the middle.
+
+    It reaches ``radius`` times the direction to either side; a direction is as long as the weights.
+    """
     direction = random_direction(model, seed)
     found = []
-    for by in np.linspace(-RADIUS, RADIUS, points).tolist():
+    for by in np.linspace(-radius, radius, points).tolist():
         with moved(model, direction, by):
             found.append((by, loss()))
     return found

@@ -21,10 +21,7 @@ from redrop.record import Metric
 log = logging.getLogger(__name__)
 
 METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
-OVER_REFERENCES = {"mean": lambda values: sum(values) / len(values), "max": max}
-"""How several references of one example become one score."""
 
-_MARK = re.compile(r"</?t>")
 _END = re.compile(r"(?<=[.!?])([\"'”’)\]]*)\s+(?=[^\sa-z])")
 """A stop, closing marks, white space, and then no lower-case letter."""
 _NO_END = re.compile(r"(?:^|[\s(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Prof)\.$")
@@ -34,11 +31,6 @@ _NO_END = re.compile(r"(?:^|[\s(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Prof)\.$")
 def split_lines(text: str) -> list[str]:
     """A sentence a line, as CNN/DailyMail's highlights are."""
     return _filled(text.split("\n"))
-
-
-def split_marks(text: str) -> list[str]:
-    """Sentences marked as `<t> ... </t>`, also within one another; the marks are removed."""
-    return _filled(_MARK.split(text))
 
 
 def split_sentences(text: str) -> list[str]:
@@ -59,11 +51,7 @@ def split_sentences(text: str) -> list[str]:
     return _filled(sentences)
 
 
-SPLITTERS: dict[str, Callable[[str], list[str]]] = {
-    "lines": split_lines,
-    "marks": split_marks,
-    "sentences": split_sentences,
-}
+SPLITTERS: dict[str, Callable[[str], list[str]]] = {"lines": split_lines, "sentences": split_sentences}
 """Name, as in the signature -> text to sentences."""
 
 
@@ -74,51 +62,45 @@ def scores(
     split: str,
     hypothesis_sentences: str = "sentences",
     reference_sentences: str = "lines",
-    over: str = "mean",
-    metrics: Sequence[str] = METRICS,
 ) -> dict[str, Metric]:
-    """F1 of each of `metrics`, times 100, mean over n hypotheses with one or several references each.
+    """F1 of each of `METRICS`, times 100, mean over n hypotheses with one or several references each.
 
     An example's score against several references is their mean (chosen: it is on the scale of a single
-    reference, so that a test set with three compares with a validation set with one) or, with
-    `over="max"`, the best one's, metric by metric, as rouge-score's `score_multi` has it. The sentence
-    arguments are names in `SPLITTERS`. Raises ValueError for unknown names, for no examples, and for
-    references that do not match.
+    reference, so that a test set with three compares with a validation set with one). The sentence
+    arguments are names in `SPLITTERS`. Raises ValueError for no examples, and for references that do not
+    match.
     """
     from rouge_score.rouge_scorer import RougeScorer
 
-    _check(hypotheses, references, metrics)
-    unread = unread_share([target for targets in references for target in targets])
+    n = len(hypotheses)
+    if n != len(references) or not n:
+        raise ValueError(f"{n} summaries for {len(references)} references: need as many, > 0")
+    for number, targets in enumerate(references):
+        # A string is a sequence of one-letter references: never what is meant.
+        if isinstance(targets, str) or not targets:
+            raise ValueError(f"example {number}: needs a list of references, got {targets!r}")
+    signs = [sign for targets in references for text in targets for sign in text if sign.isalnum()]
+    unread = sum(not sign.isascii() for sign in signs) / max(1, len(signs))
     if unread > 0.5:
         _say_unread(split, round(100 * unread))
-    combine = _named(OVER_REFERENCES, over)
-    of_hypothesis, of_reference = (
-        _named(SPLITTERS, name) for name in (hypothesis_sentences, reference_sentences)
-    )
-    scorer = RougeScorer(list(metrics), use_stemmer=True)
-    totals = dict.fromkeys(metrics, 0.0)
+    of_hypothesis, of_reference = SPLITTERS[hypothesis_sentences], SPLITTERS[reference_sentences]
+    scorer = RougeScorer(list(METRICS), use_stemmer=True)
+    totals = dict.fromkeys(METRICS, 0.0)
     for hypothesis, targets in zip(hypotheses, references, strict=True):
         text = "\n".join(of_hypothesis(hypothesis))
         found = [scorer.score("\n".join(of_reference(target)), text) for target in targets]
-        for name in metrics:
-            totals[name] += combine([each[name].fmeasure for each in found])
-    signature = _signature(references, hypothesis_sentences, reference_sentences, over)
+        for name in METRICS:
+            totals[name] += sum(each[name].fmeasure for each in found) / len(found)
+    counts = {len(targets) for targets in references}
+    number = str(counts.pop()) if len(counts) == 1 else "var"
+    over = "" if number == "1" else "over:mean|"
+    ends = f"{hypothesis_sentences}/{reference_sentences}"
+    version = importlib.metadata.version("rouge-score")
+    signature = f"nrefs:{number}|{over}score:f1|stemmer:yes|sentences:{ends}|rouge-score:{version}"
     return {
-        name: Metric(
-            value=100 * total / len(hypotheses),
-            n=len(hypotheses),
-            split=split,
-            higher_is_better=True,
-            signature=signature,
-        )
+        name: Metric(value=100 * total / n, n=n, split=split, higher_is_better=True, signature=signature)
         for name, total in totals.items()
     }
-
-
-def unread_share(texts: Sequence[str]) -> float:
-    """The share of letters and digits that ROUGE does not read; 0 where there are none."""
-    signs = [sign for text in texts for sign in text if sign.isalnum()]
-    return sum(not sign.isascii() for sign in signs) / max(1, len(signs))
 
 
 @functools.cache  # a run evaluates many times
@@ -129,39 +111,6 @@ def _say_unread(split: str, percent: int) -> None:
         split,
         percent,
     )
-
-
-def _signature(references: Sequence[Sequence[str]], hypothesis: str, reference: str, over: str) -> str:
-    counts = {len(targets) for targets in references}
-    number = str(counts.pop()) if len(counts) == 1 else "var"
-    return "|".join(
-        (
-            f"nrefs:{number}",
-            *(() if number == "1" else (f"over:{over}",)),
-            "score:f1",
-            "stemmer:yes",
-            f"sentences:{hypothesis}/{reference}",
-            f"rouge-score:{importlib.metadata.version('rouge-score')}",
-        )
-    )
-
-
-def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]], metrics: Sequence[str]) -> None:
-    for name in metrics:
-        if name not in METRICS:
-            raise ValueError(f"{name!r} is no metric of summaries. Known: {', '.join(METRICS)}.")
-    if len(hypotheses) != len(references) or not hypotheses:
-        raise ValueError(f"{len(hypotheses)} summaries for {len(references)} references: need as many, > 0")
-    for number, targets in enumerate(references):
-        # A string is a sequence of one-letter references: never what is meant.
-        if isinstance(targets, str) or not targets:
-            raise ValueError(f"example {number}: needs a list of references, got {targets!r}")
-
-
-def _named(table: dict[str, Callable], name: str) -> Callable:
-    if name not in table:
-        raise ValueError(f"{name!r} is unknown here. Known: {', '.join(table)}.")
-    return table[name]
 
 
 def _filled(sentences: Sequence[str]) -> list[str]:

@@ -19,10 +19,10 @@ import importlib.metadata
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from redrop.record import Metric
 
@@ -37,7 +37,6 @@ SAMPLES = 1000
 SEED = 12345
 """Of the paired bootstrap, sacrebleu's default."""
 
-_SEED_VARIABLE = "SACREBLEU_SEED"
 _TYPOGRAPHIC = re.compile("[\u2018-\u201f\u2026\u2039\u203a\u00ab\u00bb]")
 """Quotes, the apostrophe and the ellipsis that are not ASCII."""
 _COMPOUND = re.compile(r"(\S)-(\S)")
@@ -67,11 +66,6 @@ class PairedBootstrap:
     signature: str
     """sacrebleu's, with the number of resamples (`bs`) and the seed."""
 
-    @property
-    def difference(self) -> float:
-        """System minus baseline."""
-        return self.system - self.baseline
-
 
 def split_compounds(line: str) -> str:
     """Tokenised text with `-` between two non-space characters replaced by ` ##AT##-##AT## `.
@@ -83,10 +77,7 @@ def split_compounds(line: str) -> str:
 
 
 def join_bpe(line: str) -> str:
-    """BPE output as tokenised text: a piece that ends in `@@` is joined to the next one.
-
-    A `@@` at the end of the line, where a hypothesis was cut off, is dropped.
-    """
+    """BPE output as tokenised text: a piece that ends in `@@` is joined to the next one, if there is one."""
     return f"{line} ".replace("@@ ", "").rstrip()
 
 
@@ -116,22 +107,15 @@ def score(
 
 
 def scores(
-    hypotheses: Sequence[str],
-    references: Sequence[str],
-    *,
-    split: str,
-    language: str,
-    plain_references: Sequence[str] | None = None,
+    hypotheses: Sequence[str], references: Sequence[str], targets: Sequence[str], *, split: str, language: str
 ) -> dict[str, Metric]:
-    """All of `METRICS` for tokenised text without BPE, which is detokenised for the last two.
+    """All of `METRICS` for tokenised text without BPE; hypotheses are detokenised for the last two.
 
-    `plain_references` are the references as they were before tokenisation; without them the tokenised
-    ones are detokenised like the hypotheses, which the signature says.
+    `targets`: the references as they were before tokenisation.
     """
-    by = f"detokenised by sacremoses {importlib.metadata.version('sacremoses')} ({language})"
-    note = f"; hypotheses {by}" if plain_references is not None else f"; hypotheses and references {by}"
+    version = importlib.metadata.version("sacremoses")
+    note = f"; hypotheses detokenised by sacremoses {version} ({language})"
     plain = detokenise(hypotheses, language)
-    targets = detokenise(references, language) if plain_references is None else plain_references
     if any(map(_TYPOGRAPHIC.search, targets)):
         _say_highest(tuple(references), tuple(targets), split, language)
     found = {"bleu": score("bleu", hypotheses, references, split=split)}
@@ -178,15 +162,9 @@ def paired_bootstrap(
     n = _paired(system, references)
     _paired(baseline, references)
     systems = [("baseline", _text(metric, baseline)), ("system", _text(metric, system))]
-    with _seeded(seed):
-        test = PairedTest(
-            systems,
-            {metric: _scorer(metric, language)},
-            [_text(metric, references)],
-            test_type="bs",
-            n_samples=samples,
-        )
-        signatures, results = test()
+    with mock.patch.dict(os.environ, SACREBLEU_SEED=str(seed)):
+        scorers, texts = {metric: _scorer(metric, language)}, [_text(metric, references)]
+        signatures, results = PairedTest(systems, scorers, texts, test_type="bs", n_samples=samples)()
     # sacrebleu calls both BLEU scores `BLEU`; there is only one metric here, whatever its name.
     (signature,) = signatures.values()
     ((before, after),) = (found for name, found in results.items() if name != "System")
@@ -235,17 +213,3 @@ def _detokeniser(language: str):
     from sacremoses import MosesDetokenizer
 
     return MosesDetokenizer(lang=language)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """sacrebleu's seed, for the length of a block."""
-    before = os.environ.get(_SEED_VARIABLE)
-    os.environ[_SEED_VARIABLE] = str(seed)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_SEED_VARIABLE]
-        else:
-            os.environ[_SEED_VARIABLE] = before

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from redrop.data.text_pairs import Codec
 from redrop.errors import ConfigError
-from redrop.models.pretrained import LOCAL, quiet, readable, refuse_random, set_rates
+from redrop.models.pretrained import LOCAL, WEIGHTS, quiet, readable, refuse_random, set_rates
 from redrop.models.sources import TOY
 from redrop.spec_generation import GeneratorSpec, TransformerSpec
 from redrop.streams import derive_seed
@@ -27,47 +28,26 @@ from redrop.streams import derive_seed
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from redrop.data.text_pairs import Codec
-
+LIKE_BART = "give one that is built like BART"
 POSITIONS = 1024
 """Tokens that a Transformer of ours can tell the place of; sinusoids, so they cost nothing."""
 RATES = ("dropout", "attention_dropout", "activation_dropout")
 RELEASED_RATES = {rate: (rate,) for rate in RATES} | {"dropout": ("dropout", "dropout_rate")}
 """Our names of dropout rates -> what configurations of ``transformers`` call them."""
-TOY_SIZES = {
-    "d_model": 64,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4,
-    "encoder_ffn_dim": 128,
-    "decoder_ffn_dim": 128,
-    "max_position_embeddings": 256,
-    "init_std": 0.1,  # the released 0.02 is for a much wider model: a narrow one hardly begins to learn
-}
+# The released deviation, 0.02, is for a much wider model: a narrow one hardly begins to learn.
+TOY_SIZES = {"max_position_embeddings": 256, "init_std": 0.1}
 
 
 def build_transformer(spec: TransformerSpec, folder: Path | None, codec: Codec, seed: int) -> PreTrainedModel:
-    """The Transformer with random weights, drawn from the run's own stream (see ``draw_weights``).
-
-    ``folder``: of a released model, as ``load_generator`` has one; here there is none.
-    """
+    """The Transformer with random weights (see ``draw_weights``); ``folder`` is for released models alone."""
     from transformers import MarianConfig, MarianMTModel
 
     config = MarianConfig(
-        vocab_size=codec.size,
-        d_model=spec.width,
-        encoder_layers=spec.layers,
-        decoder_layers=spec.layers,
-        encoder_attention_heads=spec.heads,
-        decoder_attention_heads=spec.heads,
-        encoder_ffn_dim=spec.feed_forward,
-        decoder_ffn_dim=spec.feed_forward,
+        **_sizes(codec, spec.width, spec.layers, spec.heads, spec.feed_forward),
         activation_function="relu",
         scale_embedding=True,
         max_position_embeddings=POSITIONS,
         **{key: getattr(spec, key) for key in RATES},
-        **_marks(codec),
     )
     with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(derive_seed(seed, "initialisation"))
@@ -76,9 +56,16 @@ def build_transformer(spec: TransformerSpec, folder: Path | None, codec: Codec, 
     return model
 
 
-def _marks(codec: Codec) -> dict[str, int | None]:
-    """Special tokens of a configuration; a decoder is started with the end mark, as fairseq's is."""
+def _sizes(codec: Codec, width: int, layers: int, heads: int, feed_forward: int) -> dict[str, int | None]:
+    """Sizes, the same for both halves, and special tokens of a configuration of BART's or Marian's kind.
+
+    A decoder is started with the end mark, as fairseq's is.
+    """
+    halves = {"layers": layers, "attention_heads": heads, "ffn_dim": feed_forward}
     return {
+        **{f"{half}_{key}": size for half in ("encoder", "decoder") for key, size in halves.items()},
+        "d_model": width,
+        "vocab_size": codec.size,
         "pad_token_id": codec.pad,
         "eos_token_id": codec.end,
         "decoder_start_token_id": codec.end,
@@ -111,44 +98,29 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
     Settings of a search that come with it are dropped: the run's own are all that count. Raises ``DataError``
     where the folder cannot be loaded, ``ConfigError`` where its outputs begin otherwise than BART's do.
     """
-    from transformers import (
-        AutoConfig,
-        AutoModelForSeq2SeqLM,
-        BartConfig,
-        BartForConditionalGeneration,
-        GenerationConfig,
-    )
+    import transformers
 
     with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(derive_seed(seed, "initialisation"))
         if spec.checkpoint == TOY:
-            config = BartConfig(vocab_size=codec.size, **TOY_SIZES, **_marks(codec))
+            config = transformers.BartConfig(**_sizes(codec, 64, 2, 4, 128), **TOY_SIZES)
             set_rates(config, spec, RELEASED_RATES)
-            return BartForConditionalGeneration(config)
+            return transformers.BartForConditionalGeneration(config)
         with readable(folder, "cannot be loaded as an encoder-decoder"):
-            config = AutoConfig.from_pretrained(folder, **LOCAL)
+            config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
             set_rates(config, spec, RELEASED_RATES)
-            model, found = AutoModelForSeq2SeqLM.from_pretrained(
-                folder,
-                config=config,
-                use_safetensors=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-                **LOCAL,
+            model, found = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+                folder, config=config, **WEIGHTS, **LOCAL
             )
             refuse_random(found["missing_keys"])
-        model.generation_config = GenerationConfig()
+        model.generation_config = transformers.GenerationConfig()
         if codec.pad is None or codec.end is None:
-            raise ConfigError(
-                f"model.checkpoint: the tokenizer of {spec.checkpoint} has no padding or no end mark; "
-                "give one that is built like BART"
-            )
+            said = f"the tokenizer of {spec.checkpoint} has no padding or no end mark"
+            raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
         start = getattr(model.config, "decoder_start_token_id", codec.end)
         if start != codec.end:
-            raise ConfigError(
-                f"model.checkpoint: {spec.checkpoint} starts its outputs with token {start}, not with its "
-                f"end mark, {codec.end}; give one that is built like BART"
-            )
+            said = f"{spec.checkpoint} begins with token {start}, not with its end mark, {codec.end}"
+            raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
         return model
 
 
@@ -156,8 +128,6 @@ def positions_of(model: PreTrainedModel) -> int:
     """The longest input and output that the model takes; raises ``ConfigError`` where it does not say."""
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is None:
-        raise ConfigError(
-            f"model.checkpoint: a {model.config.model_type} does not say how many positions it has; "
-            "give one that is built like BART"
-        )
+        said = f"a {model.config.model_type} does not say how many positions it has"
+        raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
     return limit

@@ -110,7 +110,8 @@ def residual_shape(spec: RunSpec, models: Path) -> Shape | None:
     if spec.task not in CORPORA:
         return None
     symbols = CORPORA[spec.task].symbols
-    return Shape(layers=m.n_layer, width=m.n_embd, feed_forward=4 * m.n_embd, vocabulary=symbols)
+    feed_forward = 4 * m.n_embd if "mlp" in m.block else 0
+    return Shape(layers=m.n_layer, width=m.n_embd, feed_forward=feed_forward, vocabulary=symbols)
 
 
 def transformer_shape(spec: RunSpec, models: Path) -> Shape:

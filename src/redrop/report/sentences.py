@@ -27,16 +27,29 @@ WORDS = {
         "lies in a loss that rises {} more than around",
         "",
     ),
+    "overfitting": ("rose {} less above its best than", "rose {} more above its best than", "nats"),
+    "largest_rise": ("had a largest spike {} below that of", "had a largest spike {} above that of", "nats"),
+    "training_loss": ("had a training loss {} below", "had a training loss {} above", "nats"),
+    "training_gap": ("ended with a gap {} narrower than", "ended with a gap {} wider than", "nats"),
+    "milliseconds_an_update": ("took {} less an update than", "took {} more an update than", "ms"),
+    "peak_megabytes": ("needed {} less than", "needed {} more than", "MB"),
     "score": ("scored {} more than", "scored {} less than", "points"),
 }
 """Metric -> what is said where the first configuration is better, where it is worse, and the unit."""
+TIMES = ("was there {} before", "was there {} after", "iterations")
+"""The same of ``iterations_to_`` a loss."""
 OTHER = ("had {} in its favour against", "had {} against it, compared with", "")
+
+
+def words_of(metric: str) -> tuple[str, str, str]:
+    """What is said of a metric; see ``WORDS``."""
+    return TIMES if metric.startswith("iterations_to_") else WORDS.get(metric, OTHER)
 
 
 def amount(value: float, unit: str) -> str:
     """A number without its sign: whole iterations, points to 0.01, else three decimals, four if small."""
     size = abs(value)
-    if unit == "iterations":
+    if unit in ("iterations", "ms", "MB"):
         return f"{size:,.0f}"
     if unit == "points":
         return f"{size:.2f}"
@@ -54,7 +67,7 @@ def compared(judgement: Judgement, comparison: ComparedPair) -> str:
     found = comparison.result
     if not found.n:
         return ""
-    better, worse, unit = WORDS.get(judgement.claim.metric, OTHER)
+    better, worse, unit = words_of(judgement.claim.metric)
     mean, (low, high) = found.mean, found.interval()
     if not any(found.differences):
         return f"{comparison.config} and {comparison.than} do not differ in any of {several(found.n, 'seed')}"
@@ -95,7 +108,7 @@ MOST_SEEDS = 1000
 
 def would_decide(comparison: Comparison, metric: str) -> str:
     """``5 seeds can show 0.012 nats, and 9 would decide``; of an undecided comparison."""
-    unit = WORDS.get(metric, OTHER)[2]
+    unit = words_of(metric)[2]
     shown, needed = detectable_by(comparison), seeds_to_decide(comparison.matters, comparison.spread.sd)
     parts = []
     if shown > 0.0:

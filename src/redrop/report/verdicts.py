@@ -42,6 +42,18 @@ SIGNS = {
 }
 """In the order in which they are counted."""
 
+ANSWERS = {
+    "What held": (SUPPORTED, SMALL),
+    "What did not": (CONTRADICTED,),
+    "No difference that matters": (EQUIVALENT,),
+    "Held in some texts, tasks or scales only": (MIXED,),
+    "Not decided yet": (UNDECIDED,),
+    "Not run": (NOT_RUN,),
+}
+"""The questions of a reader, in this order -> the verdicts that answer them."""
+OPEN = (UNDECIDED, NOT_RUN)
+"""Verdicts that say nothing yet: the page folds them where it has others to show."""
+
 MEANING = {
     SUPPORTED: "the 95 % interval of every comparison lies on the claim's side of zero",
     SMALL: "the same, and all of them nearer to zero than the smallest difference that matters",

@@ -8,31 +8,34 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from redrop.data.discovery import get
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from redrop.data import get
 from redrop.data.sources import MIRROR_SUMS, hub
 from redrop.models.sources import RELEASED
 from redrop.runtime import nvml
+from redrop.runtime import plan as planning
 from redrop.runtime.profiles import Profile, job_memory_mb
+from redrop.runtime.rates import cores
 from redrop.study import Plan
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
-PYTHONS = ((3, 11), (3, 14))
-"""The first Python that will do, and the first that will not; as pyproject.toml says."""
-SNAKEMAKES = ((9, 16), (10,))
 TIMEOUT_S = 20.0
 NETWORK_TIMEOUT_S = 5.0
+ELSEWHERE = "put results elsewhere: snakemake --config results=FOLDER"
 INSTALL = "python -m pip install -r requirements.lock"
 CUDA_TORCH = (
     "install the CUDA build of the same version: python -m pip install --force-reinstall torch=={version}, "
@@ -51,26 +54,32 @@ class Check:
     """What to type, or to do; empty where nothing is wrong."""
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """Numbers at the head of a version, for comparison."""
-    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0]))
+def _needed() -> dict[str, Requirement]:
+    """The packages that redrop asks for, by name."""
+    found = map(Requirement, importlib.metadata.requires("redrop") or ())
+    return {canonicalize_name(one.name): one for one in found if one.marker is None}
 
 
-def _written(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))
+def _installed(name: str) -> str | None:
+    """The version of a package; None where it is not there."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _version(name: str, found: str, wanted: SpecifierSet, fix: str) -> Check:
+    """Whether a version will do."""
+    if wanted.contains(found, prereleases=True):
+        return Check(name, OK, found)
+    return Check(name, PROBLEM, f"{found}, but redrop needs {wanted}", fix)
 
 
 def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:
     """Whether this Python will do."""
-    low, high = PYTHONS
-    if low <= version[:2] < high:
-        return Check("python", OK, _written(version))
-    return Check(
-        "python",
-        PROBLEM,
-        f"{_written(version)}, but redrop needs {_written(low)} up to, not including, {_written(high)}",
-        "rm -rf .venv; make setup PYTHON=python3.12",
-    )
+    wanted = SpecifierSet(importlib.metadata.metadata("redrop")["Requires-Python"])
+    fix = "rm -rf .venv; make setup PYTHON=python3.12"
+    return _version("python", ".".join(map(str, version)), wanted, fix)
 
 
 def check_torch(driver: nvml.Driver | None, on_cluster: bool = False) -> Check:
@@ -79,28 +88,28 @@ def check_torch(driver: nvml.Driver | None, on_cluster: bool = False) -> Check:
         import torch
     except (ImportError, OSError) as error:  # OSError: a library of it cannot be loaded
         return Check("torch", PROBLEM, f"cannot be imported ({error})", INSTALL)
-    said = f"{torch.__version__}, " + (
-        f"CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA (CPU only)"
-    )
-    release = torch.__version__.split("+")[0]
-    gpus = () if driver is None else driver.gpus
-    if torch.version.cuda is None:
+    built = torch.version.cuda
+    said = f"{torch.__version__}, {f'CUDA {built}' if built else 'without CUDA (CPU only)'}"
+    gpus, newest = ((), None) if driver is None else (driver.gpus, driver.cuda)
+    cuda = "your driver's version" if newest is None else ".".join(map(str, newest))
+
+    def install(cuda: str) -> str:
+        return CUDA_TORCH.format(version=torch.__version__.split("+")[0], cuda=cuda)
+
+    if built is None:
         if gpus:
-            cuda = "your driver's version" if driver.cuda is None else _written(driver.cuda)
-            fix = CUDA_TORCH.format(version=release, cuda=cuda)
-            return Check("torch", PROBLEM, f"{said}, but the driver lists GPUs here ({len(gpus)})", fix)
+            said = f"{said}, but the driver lists GPUs here ({len(gpus)})"
+            return Check("torch", PROBLEM, said, install(cuda))
         if on_cluster:
-            fix = "in the environment that the nodes use, " + CUDA_TORCH.format(
-                version=release, cuda="the nodes' driver"
-            )
+            fix = "in the environment that the nodes use, " + install("the nodes' driver")
             return Check("torch", WARNING, f"{said}: jobs on GPU nodes would run on their CPUs", fix)
         return Check("torch", OK, said)
-    wanted = _numbers(torch.version.cuda)[:2]
-    if driver is not None and driver.cuda is not None and wanted > driver.cuda:
+    wanted = Version(built).release[:2]
+    if newest is not None and wanted > newest:
         # Within one major version most things work.
-        state = PROBLEM if wanted[0] > driver.cuda[0] else WARNING
-        fix = "update the driver, or " + CUDA_TORCH.format(version=release, cuda=_written(driver.cuda))
-        return Check("torch", state, f"{said}, newer than the driver's {_written(driver.cuda)}", fix)
+        state = PROBLEM if wanted[0] > newest[0] else WARNING
+        fix = f"update the driver, or {install(cuda)}"
+        return Check("torch", state, f"{said}, newer than the driver's {cuda}", fix)
     if gpus and not torch.cuda.is_available():
         fix = "look at CUDA_VISIBLE_DEVICES and at: python -c 'import torch; torch.cuda.init()'"
         return Check("torch", PROBLEM, f"{said}, but it cannot use the GPUs here ({len(gpus)})", fix)
@@ -138,33 +147,20 @@ def check_memory(total_mb: int | None, studies: Sequence[str], at_once: int | No
         return Check("memory", OK, f"{said} here; the jobs' {need:,} MB are for the cluster to find")
     jobs = at_once or 1
     if need > total_mb:
-        return Check(
-            "memory",
-            WARNING,
-            f"{said}, but a training job may need {need:,} MB",
-            "leave out the large models (only: in the config), or use a machine with more memory",
-        )
+        fix = "leave out the large models (only: in the config), or use a machine with more memory"
+        return Check("memory", WARNING, f"{said}, but a training job may need {need:,} MB", fix)
     if jobs * need > total_mb:
-        return Check(
-            "memory",
-            WARNING,
-            f"{said}, but {jobs} jobs of up to {need:,} MB each may run at once",
-            f"snakemake --resources mem_mb={total_mb}",
-        )
+        said = f"{said}, but {jobs} jobs of up to {need:,} MB each may run at once"
+        return Check("memory", WARNING, said, f"snakemake --resources mem_mb={total_mb}")
     return Check("memory", OK, f"{said} for {jobs} jobs of up to {need:,} MB")
 
 
 def check_snakemake() -> Check:
     """Whether Snakemake is there, in a version that reads this workflow."""
-    low, high = SNAKEMAKES
-    try:
-        version = importlib.metadata.version("snakemake")
-    except importlib.metadata.PackageNotFoundError:
+    found = _installed("snakemake")
+    if found is None:
         return Check("snakemake", PROBLEM, "not installed in this environment", INSTALL)
-    if not low <= _numbers(version) < high:
-        said = f"{version}, but this workflow is for {_written(low)} up to, not including, {_written(high)}"
-        return Check("snakemake", PROBLEM, said, INSTALL)
-    return Check("snakemake", OK, version)
+    return _version("snakemake", found, _needed()["snakemake"].specifier, INSTALL)
 
 
 def check_plugin(executor: str | None) -> Check | None:
@@ -172,47 +168,28 @@ def check_plugin(executor: str | None) -> Check | None:
     if executor in (None, "local"):
         return None
     package = f"snakemake-executor-plugin-{executor}"
-    try:
-        return Check("executor", OK, f"{package} {importlib.metadata.version(package)}")
-    except importlib.metadata.PackageNotFoundError:
-        said = f"the profile's executor is {executor}, and {package} is not installed"
-        return Check("executor", PROBLEM, said, f"python -m pip install {package}")
-
-
-def locked(path: Path) -> dict[str, str]:
-    """Package -> version of a lock file."""
-    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    pairs = (line.split("==") for line in lines if "==" in line)
-    return {canonical(name): version.strip() for name, version in pairs}
-
-
-def canonical(name: str) -> str:
-    """A package's name as registries compare it."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
-
-
-def needed(path: Path) -> list[str]:
-    """Names of the packages that pyproject.toml asks for."""
-    words = tomllib.loads(path.read_text(encoding="utf-8"))["project"]["dependencies"]
-    return [canonical(re.split(r"[^A-Za-z0-9._-]", word)[0]) for word in words]
+    found = _installed(package)
+    if found is not None:
+        return Check("executor", OK, f"{package} {found}")
+    said = f"the profile's executor is {executor}, and {package} is not installed"
+    return Check("executor", PROBLEM, said, f"python -m pip install {package}")
 
 
 def check_packages(project: Path) -> Check:
-    """Whether the packages are those of requirements.lock."""
+    """Whether the packages are those of requirements.lock; of its packages some are not needed everywhere."""
     try:
-        lock, wanted = locked(project / "requirements.lock"), needed(project / "pyproject.toml")
-    except (OSError, KeyError, ValueError) as error:
+        lines = (project / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
         return Check("packages", WARNING, f"cannot be compared ({error})", "pass --project")
-    missing, other = [], []
-    for name, version in lock.items():
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            if name in wanted:
-                missing.append(name)
-            continue
-        if found.split("+")[0] != version:
-            other.append(f"{name} {found} (locked: {version})")
+    locked = (line.split("#")[0].strip().split("==") for line in lines if "==" in line.split("#")[0])
+    found = {name: (_installed(name), version) for name, version in locked}
+    needed = _needed()
+    missing = [name for name, (here, _) in found.items() if not here and canonicalize_name(name) in needed]
+    other = [
+        f"{name} {here} (locked: {version})"
+        for name, (here, version) in found.items()
+        if here is not None and here.split("+")[0] != version
+    ]
     if missing:
         return Check("packages", PROBLEM, f"missing: {', '.join(missing)}", INSTALL)
     if other:
@@ -228,13 +205,11 @@ def check_mirror(mirror: str | None) -> Check | None:
     try:
         count = sum(1 for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        return Check(
-            "mirror",
-            PROBLEM,
-            f"{sums} cannot be read ({error.__class__.__name__})",
+        fix = (
             f"(cd {mirror} && find . -type f ! -name {MIRROR_SUMS} -exec sha256sum {{}} + > {MIRROR_SUMS}), "
-            "or unset REDROP_MIRROR to download",
+            "or unset REDROP_MIRROR to download"
         )
+        return Check("mirror", PROBLEM, f"{sums} cannot be read ({error.__class__.__name__})", fix)
     return Check("mirror", OK, f"{mirror}: {count} files listed in {MIRROR_SUMS}")
 
 
@@ -300,12 +275,11 @@ def check_disk(results: Path, needed_bytes: int, exact: bool) -> Check:
     """Whether there is room; ``exact``: no download of unknown size is among what is needed."""
     free = shutil.disk_usage(existing(results)).free
     said = f"{free / 1e9:.1f} GB free, {needed_bytes / 1e9:.1f} GB needed"
-    fix = "put results elsewhere: snakemake --config results=FOLDER"
     if free < needed_bytes:
-        return Check("disk", PROBLEM, said, fix)
+        return Check("disk", PROBLEM, said, ELSEWHERE)
     if free < 1.2 * needed_bytes or (not exact and free < needed_bytes + 20e9):
         unknown = "" if exact else ", and downloads of unknown size (redrop plan names them)"
-        return Check("disk", WARNING, said + unknown, fix)
+        return Check("disk", WARNING, said + unknown, ELSEWHERE)
     return Check("disk", OK, said)
 
 
@@ -316,52 +290,44 @@ def check_writable(results: Path) -> Check:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".redrop-"):
             pass
     except OSError as error:
-        return Check(
-            "results",
-            PROBLEM,
-            f"{folder} cannot be written to ({error.strerror})",
-            f"chmod u+w {folder}, or put results elsewhere: snakemake --config results=FOLDER",
-        )
+        fix = f"chmod u+w {folder}, or {ELSEWHERE}"
+        return Check("results", PROBLEM, f"{folder} cannot be written to ({error.strerror})", fix)
     return Check("results", OK, f"{results}/ can be written")
 
 
 def check_slurm(wanted: bool) -> Check:
     """Whether SLURM answers; ``wanted``: the profile submits to it."""
+    fault = PROBLEM if wanted else WARNING
     if shutil.which("sinfo") is None:
         if wanted:
             fix = "run this on the cluster's login node, or use --profile profiles/default"
-            return Check("slurm", PROBLEM, "sinfo is not installed here", fix)
+            return Check("slurm", fault, "sinfo is not installed here", fix)
         return Check("slurm", OK, "not installed; not needed")
     try:
         command = ["sinfo", "--noheader", "--format=%P %a %D %G"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", None) or type(error).__name__).strip().splitlines()[0]
-        state = PROBLEM if wanted else WARNING
-        return Check("slurm", state, f"sinfo fails: {reason}", "ask whether slurmctld is up: scontrol ping")
-    nodes = done.stdout.strip()
-    if not nodes:
-        return Check("slurm", PROBLEM if wanted else WARNING, "has no partition for you", "sinfo --all")
-    partitions = "; ".join(line.strip() for line in nodes.splitlines())
+        return Check("slurm", fault, f"sinfo fails: {reason}", "ask whether slurmctld is up: scontrol ping")
+    partitions = "; ".join(line.strip() for line in done.stdout.strip().splitlines())
+    if not partitions:
+        return Check("slurm", fault, "has no partition for you", "sinfo --all")
     return Check("slurm", OK, f"partitions (state, nodes, devices): {partitions}")
 
 
 def examine(plan: Plan, project: Path, profile: Profile | None = None) -> list[Check]:
     """All checks, for what a config needs."""
-    from redrop.runtime import plan as planning
-    from redrop.runtime.rates import cores
-
     driver = nvml.driver()
     executor = None if profile is None else profile.executor
-    on_slurm = executor == "slurm"
+    local = executor in (None, "local")
     estimate = planning.make(plan, list(plan.specs), profile=profile)
     mirror = os.environ.get("REDROP_MIRROR") or plan.mirror
     left = [plan.studies[study.name].name for study in estimate.studies if study.left]
     checks = [
         check_python(),
-        check_torch(driver, on_cluster=executor not in (None, "local")),
+        check_torch(driver, on_cluster=not local),
         check_devices(driver, cores()),
-        check_memory(memory_mb(), left, estimate.at_once, executor in (None, "local")),
+        check_memory(memory_mb(), left, estimate.at_once, local),
         check_snakemake(),
         check_plugin(executor),
         check_packages(project),
@@ -369,7 +335,7 @@ def examine(plan: Plan, project: Path, profile: Profile | None = None) -> list[C
         check_network(list(estimate.downloads)),
         check_disk(plan.results, sum(estimate.disk.values()), exact=None not in estimate.downloads.values()),
         check_writable(plan.results),
-        check_slurm(on_slurm),
+        check_slurm(executor == "slurm"),
     ]
     return [check for check in checks if check is not None]
 

@@ -17,9 +17,9 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 from redrop.errors import ConfigError
@@ -32,6 +32,7 @@ PROC = Path("/proc/driver/nvidia/gpus")
 LOCKS = "/tmp/redrop-gpus"
 """Not in TMPDIR, which differs from user to user."""
 POLL_SECONDS = 0.5
+VARIABLES = ("REDROP_GPUS", "CUDA_VISIBLE_DEVICES")
 
 
 @dataclass(frozen=True)
@@ -58,28 +59,26 @@ def devices() -> list[Device]:
 
     Raises ``ConfigError`` where REDROP_GPUS names one that the driver, which lists others, does not know.
     """
-    asked = os.environ.get("REDROP_GPUS")
-    if asked is not None:
-        names = _split(asked)
-        there = driver_devices() if names else []
-        for name in names if there else []:
-            if not _called(name, there):
-                raise ConfigError(
-                    f"REDROP_GPUS: {name!r} is none of this machine's GPUs ({', '.join(map(str, there))})"
-                )
-        return _unique(device for name in names for device in _called(name, there) or [Device(name)])
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
+    asked, visible = (os.environ.get(variable) for variable in VARIABLES)
+    if asked is None and visible is None:
         return driver_devices()
-    there = driver_devices() if visible.strip() else []
-    # As CUDA reads it: at the first name that is no device the list ends.
-    names = takewhile(lambda name: _called(name, there), _split(visible))
-    return _unique(device for name in names for device in _called(name, there))
+    names = [name.strip() for name in (visible if asked is None else asked).split(",") if name.strip()]
+    there = driver_devices() if names else []
+    found: dict[Device, None] = {}
+    for name in names:
+        called = [device for device in there if device.is_called(name)]
+        if not called and asked is None:
+            break  # as CUDA reads it: at the first name that is no device the list ends
+        if not called and there:
+            known = ", ".join(map(str, there))
+            raise ConfigError(f"REDROP_GPUS: {name!r} is none of this machine's GPUs ({known})")
+        found |= dict.fromkeys(called or [Device(name)])
+    return list(found)
 
 
 def why_none() -> str:
     """Why ``devices`` is empty, for a person."""
-    for variable in ("REDROP_GPUS", "CUDA_VISIBLE_DEVICES"):
+    for variable in VARIABLES:
         if variable in os.environ:
             return f"{variable} is {os.environ[variable]!r}, which names none of this machine"
     return "the NVIDIA driver lists none"
@@ -88,18 +87,6 @@ def why_none() -> str:
 def are_hidden() -> bool:
     """Whether REDROP_GPUS says that no GPU is to be used."""
     return not os.environ.get("REDROP_GPUS", "unset").strip()
-
-
-def _split(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def _called(name: str, there: list[Device]) -> list[Device]:
-    return [device for device in there if device.is_called(name)]
-
-
-def _unique(found: Iterable[Device]) -> list[Device]:
-    return list(dict.fromkeys(found))
 
 
 def driver_devices() -> list[Device]:
@@ -180,14 +167,13 @@ def _lock(device: Device, place: int, jobs_per_gpu: int) -> LockFolder | None:
     wanted = {key: fcntl.LOCK_EX}
     if jobs_per_gpu > 1:
         wanted = {key: fcntl.LOCK_SH, f"{key}+{place}": fcntl.LOCK_EX}
-    folder = LockFolder(Path(os.environ.get("REDROP_LOCKS") or LOCKS))
-    held = False
-    try:
-        held = all(folder.lock(name, kind) for name, kind in wanted.items())
-    finally:
-        if not held:
-            folder.close()
-    return folder if held else None
+    with ExitStack() as stack:
+        folder = LockFolder(Path(os.environ.get("REDROP_LOCKS") or LOCKS))
+        stack.callback(folder.close)
+        if not all(folder.lock(name, kind) for name, kind in wanted.items()):
+            return None
+        stack.pop_all()
+    return folder
 
 
 def _key(device: Device) -> str:
@@ -202,7 +188,5 @@ def _key(device: Device) -> str:
         name = name.replace("/", ".")
     key = name if job is None else f"slurm-{job}-{name}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]*", key):
-        raise ConfigError(
-            f"REDROP_GPUS: {name!r} is no name of a GPU; `nvidia-smi -L` prints numbers and UUIDs"
-        )
+        raise ConfigError(f"REDROP_GPUS: {name!r} is no name of a GPU; `nvidia-smi -L` prints them")
     return key

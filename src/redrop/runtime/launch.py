@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,14 +21,13 @@ from redrop.record import (
     PROVENANCE,
     SPEC,
     curve_text,
-    is_recorded,
     metrics_document,
     read_json,
     write_json,
 )
 from redrop.runtime import gpu
 from redrop.runtime.environment import provenance
-from redrop.runtime.pool import Pool, RunLock
+from redrop.runtime.pool import Pool, RunLock, is_settled
 from redrop.spec import RunSpec
 from redrop.training.assembly import make_trainer
 from redrop.training.checkpoint import Checkpoint
@@ -53,17 +51,13 @@ def choose_device(name: str, leased: gpu.Device | None = None) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"--device: {name!r} is no device; try cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            f"--device: {name!r} was asked for, but this torch ({torch.__version__}) sees no CUDA "
-            "device; use --device cpu, or install a CUDA build of torch"
-        )
+        said = f"{name!r} was asked for, but this torch ({torch.__version__}) sees no CUDA device"
+        raise ConfigError(f"--device: {said}; use --device cpu, or install a CUDA build of torch")
     try:
         torch.ones(1, device=device).item()
     except Exception as error:  # torch knows many devices by name, and each fails in its own way
-        raise ConfigError(
-            f"--device: {name!r} cannot be used by this torch ({torch.__version__}) on this machine "
-            f"({type(error).__name__}); use --device cpu, or auto"
-        ) from error
+        said = f"this torch ({torch.__version__}) on this machine ({type(error).__name__})"
+        raise ConfigError(f"--device: {name!r} cannot be used by {said}; use cpu, or auto") from error
     return device
 
 
@@ -74,18 +68,14 @@ def automatic(leased: gpu.Device | None) -> str:
         log.info("device: GPU %s, leased for this process", leased)
         return "cuda"
     if leased is not None:
-        build, remedy = (
-            "without CUDA",
-            "install a CUDA build of torch (https://pytorch.org/get-started/locally)",
-        )
-        if torch.version.cuda is not None:
-            build = f"for CUDA {torch.version.cuda}"
-            remedy = "see whether `nvidia-smi` works, names that GPU and reports a driver that is new enough"
-        raise ConfigError(
-            f"--device: GPU {leased} is there{_says_who(leased)}, but this torch ({torch.__version__}, built "
-            f"{build}) cannot use it; {remedy}, or train on the CPU with --device cpu (in a "
-            "workflow: REDROP_GPUS='')"
-        )
+        build = "without CUDA" if torch.version.cuda is None else f"for CUDA {torch.version.cuda}"
+        remedy = "see whether `nvidia-smi` works, names that GPU and reports a driver that is new enough"
+        if torch.version.cuda is None:
+            remedy = "install a CUDA build of torch (https://pytorch.org/get-started/locally)"
+        who = "" if leased in gpu.driver_devices() else ", as REDROP_GPUS says and the driver does not"
+        said = f"this torch ({torch.__version__}, built {build}) cannot use it; {remedy}"
+        cpu = "train on the CPU with --device cpu (in a workflow: REDROP_GPUS='')"
+        raise ConfigError(f"--device: GPU {leased} is there{who}, but {said}, or {cpu}")
     if usable and not gpu.are_hidden():
         log.info("device: cuda, not leased: torch finds it, the NVIDIA driver does not list it")
         return "cuda"
@@ -94,10 +84,6 @@ def automatic(leased: gpu.Device | None) -> str:
         why = "a Mac's own is not used: results on it were never compared; --device mps tries it"
     log.info("device: the CPU, as there is no GPU to use (%s)", why)
     return "cpu"
-
-
-def _says_who(leased: gpu.Device) -> str:
-    return "" if leased in gpu.driver_devices() else ", as REDROP_GPUS says and the driver does not"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,16 +104,11 @@ class Workplace:
 
 
 def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = None) -> bool:
-    """Train ``spec`` and leave its record in ``out``; False if it was stopped and can be resumed.
+    """Train ``spec`` and leave its record in ``out``, if it is not there; False if it was stopped.
 
-    With a ``pool``, other runs that wait there are trained along, and after it. A folder that
-    already holds this run's record is left as it is; one that holds another run's is refused with
-    ``RecordError``.
+    With a ``pool``, other runs that wait there are trained along, and after it.
     """
-    if is_recorded(out, spec):
-        checkpoint_of(spec, workplace).delete()  # what a process killed just after it had written them left
-        if pool is not None:
-            shutil.rmtree(pool.place(spec.run), ignore_errors=True)  # likewise
+    if is_settled(spec, out, workplace.checkpoints, pool):
         return True
     check_writable(out if pool is None else pool.folder)
     check_writable(workplace.checkpoints)
@@ -144,22 +125,20 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
         return other.run not in failed and is_prepared(other, workplace.places)
 
     def attempt(leader: RunSpec, lock: RunLock) -> None:
+        """Train ``leader`` and what fits beside it; give the locks back in any case."""
+        room = workplace.pack - 1 if can_be_packed(leader) else 0
+        along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
         try:
-            train_pack(leader, lock, workplace, pool)
+            train_together([leader, *(other for other, _ in along)], workplace, pool.place)
         except Exception:
             if leader.run == spec.run:
                 raise
             log.exception("%s: left to its own job", leader.run)  # this job must not fail for another's run
             failed.add(leader.run)
+        finally:
+            for held in (lock, *(held for _, held in along)):
+                held.close()
 
-    def collected() -> bool:
-        found = pool.collect(spec, out)
-        if found:  # whoever trained it may have been killed before it did
-            checkpoint_of(spec, workplace).delete()
-        return found
-
-    if collected():
-        return True
     while not pool.finished(spec.run) and not (out / METRICS).exists():  # another job of it may have
         lead = pool.lead(spec, suitable, workplace.should_stop)
         if lead is not None:
@@ -172,18 +151,7 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
             break
         attempt(*lead)
     # Last of all: a job that is killed while it goes on loses what it declares, but not what is in the pool.
-    return collected() or (out / METRICS).exists()
-
-
-def train_pack(leader: RunSpec, lock: RunLock, workplace: Workplace, pool: Pool) -> bool:
-    """Train ``leader`` and what fits beside it; False if stopped. Gives the locks back in any case."""
-    room = workplace.pack - 1 if can_be_packed(leader) else 0
-    along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
-    try:
-        return train_together([leader, *(spec for spec, _ in along)], workplace, pool.place)
-    finally:
-        for held in (lock, *(held for _, held in along)):
-            held.close()
+    return is_settled(spec, out, workplace.checkpoints, pool)
 
 
 def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:
@@ -221,9 +189,8 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
                 raise
             except (ValueError, KeyError, TypeError, RuntimeError) as error:  # of another device, or version
                 folder = checkpoint_of(specs[number], workplace).last.parent
-                raise RecordError(
-                    f"{folder}: {error}; go on there (--device), or delete the folder to begin anew"
-                ) from error
+                remedy = "go on there (--device), or delete the folder to begin anew"
+                raise RecordError(f"{folder}: {error}; {remedy}") from error
     since = f", from iteration {reached[0]}" if reached[0] else ""
     log.info("%s on %s%s", ", ".join(spec.run for spec in specs), workplace.device, since)
     try:
@@ -256,12 +223,8 @@ def write_record(
     """Write a finished run's files, metrics.json last; ``earlier``: what it took before this process."""
     if outcome.reason is not None:
         log.warning("%s diverged: %s", spec.run, outcome.reason)
-    last = TimeSpent(
-        processes=1,
-        iterations=outcome.iterations_now,
-        training=outcome.seconds_training,
-        evaluation=outcome.seconds_evaluation,
-    )
+    seconds = {"training": outcome.seconds_training, "evaluation": outcome.seconds_evaluation}
+    last = TimeSpent(processes=1, iterations=outcome.iterations_now, **seconds)
     spent = earlier + last
     cost = {
         **spent.to_dict(),

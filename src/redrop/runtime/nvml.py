@@ -59,26 +59,18 @@ def _handles(nvml: Any) -> Iterator[Any]:
 
 
 def _gpu(nvml: Any, handle: Any, number: int) -> Gpu:
-    memory = 0
+    memory, mig, mode = 0, [], None
     with suppress(nvml.NVMLError_NotSupported):
         memory = nvml.nvmlDeviceGetMemoryInfo(handle).total // 2**20
-    mig = tuple(_mig_uuids(nvml, handle))
-    return Gpu(nvml.nvmlDeviceGetName(handle), memory, str(number), nvml.nvmlDeviceGetUUID(handle), mig)
-
-
-def _mig_uuids(nvml: Any, handle: Any) -> list[str]:
-    try:
-        current, _ = nvml.nvmlDeviceGetMigMode(handle)
-    except (nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound):
-        return []
-    if current != nvml.NVML_DEVICE_MIG_ENABLE:
-        return []
-    found = []
-    for place in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
-        with suppress(nvml.NVMLError_NotFound):  # nothing in this place
-            part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
-            found.append(nvml.nvmlDeviceGetUUID(part))
-    return found
+    with suppress(nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound):
+        mode, _ = nvml.nvmlDeviceGetMigMode(handle)
+    if mode == nvml.NVML_DEVICE_MIG_ENABLE:
+        for place in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+            with suppress(nvml.NVMLError_NotFound):  # nothing in this place
+                part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
+                mig.append(nvml.nvmlDeviceGetUUID(part))
+    name, uuid = nvml.nvmlDeviceGetName(handle), nvml.nvmlDeviceGetUUID(handle)
+    return Gpu(name, memory, str(number), uuid, tuple(mig))
 
 
 def _cuda(nvml: Any) -> tuple[int, int] | None:

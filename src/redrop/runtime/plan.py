@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redrop.data.discovery import get
+from redrop.data import get
+from redrop.data.glue_tasks import TASKS
 from redrop.data.lengths import PAIRS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.layout import ResultsLayout
@@ -99,18 +100,6 @@ class StudyPlan:
 
 
 @dataclass
-class Inputs:
-    """Data sets and models that runs need; the first two as in ``Estimate``."""
-
-    downloads: dict[str, int | None] = field(default_factory=dict)
-    here: list[str] = field(default_factory=list)
-    jobs: Counter[str] = field(default_factory=Counter)
-    """Rule of the workflow -> its jobs."""
-    data_bytes: int = 0
-    """Of the downloads, those of data sets, as far as they are known."""
-
-
-@dataclass
 class Estimate:
     """All of it."""
 
@@ -151,22 +140,22 @@ def make(
     seen: set[str] = set()
     studies = [_study(name, plan, device, places, seen) for name in names]
     left = [run for study in studies for run in study.to_train]
-    at_once = _at_once(profile, device)
-    inputs = _inputs([run.spec for run in left], plan, places)
-    presented = [plan.studies[name] for name in names]
-    jobs = inputs.jobs | Counter(
+    jobs: Counter[str] = Counter()
+    downloads, here = _inputs([run.spec for run in left], plan, places, jobs)
+    jobs.update(
         train=len(left),
         collect=len(names),
-        tables=sum(bool(study.tables) for study in presented),
-        figures=sum(bool(study.figures) for study in presented),
+        tables=sum(bool(plan.studies[name].tables) for name in names),
+        figures=sum(bool(plan.studies[name].figures) for name in names),
     )
+    at_once = _at_once(profile, device)
     return Estimate(
         results=plan.results,
         studies=studies,
         jobs={rule: count for rule, count in jobs.items() if count},
-        downloads=inputs.downloads,
-        here=inputs.here,
-        disk=_disk(left, inputs, places, at_once),
+        downloads=downloads,
+        here=here,
+        disk=_disk(left, downloads, places, at_once),
         device=device,
         at_once=at_once,
         profile=profile,
@@ -212,30 +201,32 @@ def _at_once(profile: Profile | None, device: RatedDevice | None) -> int | None:
     return profile.at_once(cores() if on_gpu else count, count if on_gpu else 0)
 
 
-def _inputs(specs: list[RunSpec], plan: Plan, places: Places) -> Inputs:
-    """What has to be fetched and prepared for these runs."""
+def _inputs(
+    specs: list[RunSpec], plan: Plan, places: Places, jobs: Counter[str]
+) -> tuple[dict[str, int | None], list[str]]:
+    """``downloads`` and ``here`` of an estimate; the jobs that fetch and prepare are added to ``jobs``."""
     mirror = os.environ.get("REDROP_MIRROR") or plan.mirror
-    found = Inputs()
+    downloads: dict[str, int | None] = {}
+    here = []
     for name in dict.fromkeys(spec.data.data_set for spec in specs):
         prepared = (places.data / name / "meta.json").exists()
         fetched = prepared or (ResultsLayout(plan.results).downloads / name / "source.json").exists()
-        found.jobs += Counter(fetch=int(not fetched), prepare=int(not prepared))
+        jobs.update(fetch=int(not fetched), prepare=int(not prepared))
         data_set = get(name)
         files = data_set.downloads
         if fetched or not files or data_set.in_mirror(None if mirror is None else Path(mirror)):
-            found.here.append(name)
-            continue
-        sizes = [file.known_size for file in files]
-        found.downloads[name] = None if None in sizes else sum(sizes)
-        found.data_bytes += found.downloads[name] or 0
+            here.append(name)
+        else:
+            sizes = [file.known_size for file in files]
+            downloads[name] = None if None in sizes else sum(sizes)
     for name, spec in _models(specs).items():
         fetched = (model_folder(spec, places) / "source.json").exists()
-        found.jobs += Counter(fetch_model=int(not fetched))
+        jobs.update(fetch_model=int(not fetched))
         if fetched or Path(name).is_dir():
-            found.here.append(name)
+            here.append(name)
         else:
-            found.downloads[name] = RELEASED[name].size if name in RELEASED else None
-    return found
+            downloads[name] = RELEASED[name].size if name in RELEASED else None
+    return downloads, here
 
 
 def _models(specs: list[RunSpec]) -> dict[str, RunSpec]:
@@ -248,7 +239,9 @@ def _models(specs: list[RunSpec]) -> dict[str, RunSpec]:
     return found
 
 
-def _disk(runs: list[RunPlan], inputs: Inputs, places: Places, at_once: int | None) -> dict[str, int]:
+def _disk(
+    runs: list[RunPlan], downloads: dict[str, int | None], places: Places, at_once: int | None
+) -> dict[str, int]:
     """Bytes of what will be written, where they are known."""
     checkpoints, packs = [], []  # bytes of each run's, and of those that are trained with it
     for run in runs:
@@ -259,16 +252,14 @@ def _disk(runs: list[RunPlan], inputs: Inputs, places: Places, at_once: int | No
             packs.append(run.together * checkpoints[-1])
     models = {name: shape_of(spec, places.models) for name, spec in _models([r.spec for r in runs]).items()}
     packs.sort(reverse=True)
+    data = sum(n_bytes or 0 for name, n_bytes in downloads.items() if name not in models)
+    kept = [shape for name, shape in models.items() if shape is not None and not Path(name).is_dir()]
     return {
         "results": RUN_BYTES * len(runs),
         "predictions": sum(_prediction_bytes(run.spec) for run in runs if run.work is not None),
         "checkpoints at their peak": min(sum(packs[:at_once]), sum(checkpoints)),
-        "models": sum(
-            FLOAT * shape.parameters
-            for name, shape in models.items()
-            if shape is not None and not Path(name).is_dir()
-        ),
-        "data, raw and prepared": UNPACKED * inputs.data_bytes,
+        "models": sum(FLOAT * shape.parameters for shape in kept),
+        "data, raw and prepared": UNPACKED * data,
         "kept weights": 0,
     }
 
@@ -278,8 +269,6 @@ def _prediction_bytes(spec: RunSpec) -> int:
     if spec.kind.reads == WINDOWS:
         return 0
     if spec.kind.reads == EXAMPLES:
-        from redrop.data.glue_tasks import TASKS
-
         task = TASKS[spec.task]
         return EXAMPLE_BYTES * sum(task.rows[split] for split in task.dev_splits)
     target = min(PAIRS[spec.data.data_set].target, spec.data.max_target)
@@ -294,11 +283,7 @@ def to_dict(estimate: Estimate) -> dict[str, Any]:
         "studies": [
             {
                 "study": study.name,
-                "runs": study.runs,
-                "finished": study.finished,
-                "shared": study.shared,
-                "left": study.left,
-                "iterations": study.iterations,
+                **{key: getattr(study, key) for key in ("runs", "finished", "shared", "left", "iterations")},
                 "tasks": dict(study.tasks),
                 "device_hours": study.hours,
                 "evaluation_hours": None if study.hours is None else study.evaluation_hours,

@@ -27,7 +27,7 @@ from typing import IO
 
 from redrop.atomic import replacing
 from redrop.errors import ConfigError, RecordError, StorageError, naming
-from redrop.record import METRICS, check_whole, write_text
+from redrop.record import METRICS, check_whole, is_recorded, write_text
 from redrop.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -61,9 +61,8 @@ class Pool:
                 lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
                 self._asked = [RunSpec.from_json(line) for line in lines]
             except (ConfigError, UnicodeDecodeError) as error:
-                raise RecordError(
-                    f"{path}: damaged ({error}); start Snakemake again, which writes it anew"
-                ) from error
+                remedy = "start Snakemake again, which writes it anew"
+                raise RecordError(f"{path}: damaged ({error}); {remedy}") from error
         return (spec for spec in self._asked if not self.finished(spec.run))
 
     def finished(self, run: str) -> bool:
@@ -122,10 +121,7 @@ class Pool:
         return True
 
     def lead(
-        self,
-        spec: RunSpec,
-        suitable: Callable[[RunSpec], bool],
-        should_stop: Callable[[], bool],
+        self, spec: RunSpec, suitable: Callable[[RunSpec], bool], should_stop: Callable[[], bool]
     ) -> tuple[RunSpec, RunLock] | None:
         """A run to train now: ``spec``; or, while another process trains that, one that nobody trains.
 
@@ -164,3 +160,16 @@ class Pool:
         others = (spec for spec in self.wanted() if spec.run != leader.run and suitable(spec))
         locked = (found for spec in others if (found := self._lock_unfinished(spec)))
         return list(itertools.islice(locked, count))
+
+
+def is_settled(spec: RunSpec, out: Path, checkpoints: Path, pool: Pool | None) -> bool:
+    """Whether the record of ``spec`` is in ``out``, where it is moved from the pool.
+
+    Then nothing else is left of the run: a process may have been killed just after it had written the record.
+    Raises ``RecordError`` where ``out`` holds another run's.
+    """
+    if not ((pool is not None and pool.collect(spec, out)) or is_recorded(out, spec)):
+        return False
+    for folder in (checkpoints / spec.run, *(() if pool is None else (pool.place(spec.run),))):
+        shutil.rmtree(folder, ignore_errors=True)
+    return True

@@ -46,10 +46,6 @@ class RatedDevice:
     source: str
     """Where the rates come from."""
 
-    def rate(self, precision: str) -> float:
-        """Operations a second of a matrix product."""
-        return self.fp32 if precision == "fp32" else self.half
-
 
 @dataclass(frozen=True)
 class Utilisation:
@@ -90,11 +86,6 @@ DECODING = 2.0
 """How many times longer a search takes than its passes alone: products of few rows, beams that are sorted."""
 
 
-def utilisation(kind: str, of_paper_a: bool) -> Utilisation:
-    """The utilisation of a run by a trainer on a kind of device."""
-    return (MEASURED if kind == "cpu" else ASSUMED)["paper A" if of_paper_a else "paper B"]
-
-
 @dataclass(frozen=True)
 class Seconds:
     """Device time of a run."""
@@ -111,11 +102,11 @@ class Seconds:
 
 def seconds_of(work: RunWork, device: RatedDevice, of_paper_a: bool) -> Seconds:
     """The time that a run takes on a device."""
-    share = utilisation(device.kind, of_paper_a)
+    share = (MEASURED if device.kind == "cpu" else ASSUMED)["paper A" if of_paper_a else "paper B"]
     rest = 1.0 / share.at(work.width) - 1.0  # what is no product, in times of the products
 
     def time_of(of: Work, call: float, precision: str) -> float:
-        rate = device.rate(precision)
+        rate = device.fp32 if precision == "fp32" else device.half
         slower = device.fp32 if device.kind == "cpu" else rate
         return of.operations * (1.0 / rate + rest / slower) + of.calls * call
 
@@ -179,23 +170,17 @@ def calibrate() -> RatedDevice:
     return RatedDevice(device_name(kind), kind, count, fp32, half, source)
 
 
-def read_table(project: Path) -> list[dict[str, str]]:
-    """The rows of config/devices.csv."""
-    try:
-        with (project / TABLE).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except OSError as error:
-        raise ConfigError(f"{project / TABLE}: cannot be read ({error.strerror}); pass --project") from error
-
-
 def from_table(project: Path, name: str | None = None) -> RatedDevice:
     """A device by config/devices.csv: the one that ``name`` contains or is, or this machine's.
 
     Raises ``ConfigError`` with the known names. The longest name that fits is taken, so ``NVIDIA H100 PCIe``
     is not taken for an H100.
     """
-
-    rows = {row["device"]: row for row in read_table(project)}
+    try:
+        with (project / TABLE).open(encoding="utf-8", newline="") as file:
+            rows = {row["device"]: row for row in csv.DictReader(file)}
+    except OSError as error:
+        raise ConfigError(f"{project / TABLE}: cannot be read ({error.strerror}); pass --project") from error
     listed = driver() if name is None else None
     gpus = [] if listed is None else [gpu.name for gpu in listed.gpus]
     wanted = name or (gpus[0] if gpus else device_name("cpu"))

@@ -22,6 +22,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from redrop.data.glue_tasks import HELD_OUT, TASKS
 from redrop.data.lengths import CORPORA, GLUE, PAIRS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.kinds import PAIRS as TEXT_PAIRS
@@ -77,11 +78,6 @@ def iterations_of(spec: RunSpec) -> int:
     return spec.schedule.updates_on(examples_of(spec))
 
 
-def passes(spec: RunSpec) -> int:
-    """Forward passes of a training step: two where their outputs are kept consistent."""
-    return passes_of(spec.objective.name)
-
-
 def encoder_layer(shape: Shape, length: float) -> float:
     """Operations a token of one encoder layer, forward."""
     c, f = shape.width, shape.feed_forward
@@ -111,7 +107,13 @@ def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork
     if unknown(spec, models) is not None:
         return None
     of_kind = {WINDOWS: _language_model, EXAMPLES: _encoder, TEXT_PAIRS: _encoder_decoder}
-    return of_kind[spec.kind.reads](spec, updates, shape_of(spec, models), pack)
+    shape = shape_of(spec, models)
+    step, evaluation, decoding, parameters = of_kind[spec.kind.reads](spec, updates, shape, pack)
+    # Backward is twice as much as forward, whose passes may be two; checkpointing computes layers once more.
+    again = 1 if getattr(spec.schedule, "gradient_checkpointing", False) else 0
+    trained = Work(passes_of(spec.objective) * (3 + again) * step.operations, step.calls)
+    precision = spec.schedule.precision
+    return RunWork(trained.times(updates), evaluation, decoding, updates, shape.width, parameters, precision)
 
 
 def unknown(spec: RunSpec, models: Path) -> str | None:
@@ -123,10 +125,8 @@ def unknown(spec: RunSpec, models: Path) -> str | None:
     return name if shape_of(spec, models) is None else None
 
 
-def _trained(spec: RunSpec, forward: Work) -> Work:
-    """A training step's work from that of its forward pass: backward is twice as much."""
-    again = 1 if getattr(spec.schedule, "gradient_checkpointing", False) else 0
-    return Work(passes(spec) * (3 + again) * forward.operations, forward.calls)
+Parts = tuple[Work, Work, Work, int]
+"""The forward pass of a training step, all of evaluation, all of decoding; and the model's parameters."""
 
 
 def residual_pass(spec: RunSpec, shape: Shape) -> float:
@@ -135,7 +135,7 @@ def residual_pass(spec: RunSpec, shape: Shape) -> float:
     return layers + 2 * shape.width * shape.vocabulary
 
 
-def _language_model(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
+def _language_model(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Parts:
     m, s, e = spec.model, spec.schedule, spec.evaluation
     corpus = CORPORA[spec.task]
     character = residual_pass(spec, shape)
@@ -144,20 +144,12 @@ def _language_model(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Run
     scored = (1 + TRAIN_SHARE) * corpus.val + 2 * e.sampled_batches * s.batch_size * m.block_size
     batches = scored / (m.block_size * 16)  # as many windows a pass as on a CPU
     once = Work(scored * character, m.n_layer * batches / pack)
-    return RunWork(
-        training=_trained(spec, step).times(updates),
-        evaluation=once.times(1 + math.ceil(updates / e.every)),
-        decoding=Work(),
-        updates=updates,
-        width=m.n_embd,
-        parameters=shape.stack + m.n_embd * (corpus.symbols * (1 if m.tied_embedding else 2) + m.block_size),
-        precision=s.precision,
-    )
+    tables = corpus.symbols * (1 if m.tied_embedding else 2) + m.block_size
+    evaluation = once.times(1 + math.ceil(updates / e.every))
+    return step, evaluation, Work(), shape.stack + m.n_embd * tables
 
 
-def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
-    from redrop.data.glue_tasks import TASKS
-
+def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Parts:
     s, e = spec.schedule, spec.evaluation
     task = TASKS[spec.task]
     long, long_dev = (min(length, spec.data.max_length) for length in GLUE[spec.task])
@@ -174,29 +166,20 @@ def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
         dev = task.rows["train"] - round(examples / spec.data.train_fraction)
     scored = 1 + math.ceil(updates / math.ceil(examples / s.batch_size))
     # At the end: predictions; two dropout passes and one without; points of the landscape on some examples.
-    seen = dev * (scored + 1 + 3 * e.inconsistency_passes) + e.landscape_points * min(LANDSCAPE_EXAMPLES, dev)
-    return RunWork(
-        training=_trained(spec, step).times(updates),
-        evaluation=forward(seen, long_dev, seen / e.batch_size),
-        decoding=Work(),
-        updates=updates,
-        width=shape.width,
-        parameters=shape.parameters,
-        precision=s.precision,
-    )
+    moves = e.landscape_points * e.landscape_directions
+    seen = dev * (scored + 1 + 3 * e.inconsistency_passes) + moves * min(LANDSCAPE_EXAMPLES, dev)
+    return step, forward(seen, long_dev, seen / e.batch_size), Work(), shape.parameters
 
 
 def examples_of(spec: RunSpec) -> int:
     """Examples that a fine-tuning run is trained on, by the official size of its training set."""
-    from redrop.data.glue_tasks import HELD_OUT, TASKS
-
     rows = TASKS[spec.task].rows["train"]
     if spec.data.evaluate_on == "held-out":
         rows -= max(1, round(HELD_OUT * rows))
     return math.ceil(spec.data.train_fraction * rows)
 
 
-def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> RunWork:
+def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Parts:
     s, e = spec.schedule, spec.evaluation
     texts = PAIRS[spec.data.data_set]
     source = min(texts.source, spec.data.max_source)
@@ -211,15 +194,8 @@ def _encoder_decoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Ru
     step = forward(max(1.0, FILLED * s.batch_tokens / longest) * s.accumulation, s.batch_tokens)
     evaluations = math.ceil(updates / e.every)
     inputs = evaluations * min(e.decoded, texts.valid) + reported_pairs(spec)
-    return RunWork(
-        training=_trained(spec, step).times(updates),
-        evaluation=forward((1 + evaluations) * texts.valid, e.batch_tokens),
-        decoding=_search(spec, shape, source, target).times(inputs),
-        updates=updates,
-        width=shape.width,
-        parameters=shape.parameters,
-        precision=s.precision,
-    )
+    evaluation = forward((1 + evaluations) * texts.valid, e.batch_tokens)
+    return step, evaluation, _search(spec, shape, source, target).times(inputs), shape.parameters
 
 
 def reported_pairs(spec: RunSpec) -> int:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from redrop.data.batches import batches_an_epoch, epoch_batches
+from redrop import data
+from redrop.data.batches import epoch_batches
 from redrop.data.glue import Split, TaskData, hold_out
 from redrop.data.tokens import Tokens, cached_tokens
 from redrop.errors import ConfigError
 from redrop.evaluation import inconsistency
-from redrop.evaluation.glue import METRICS, scores
+from redrop.evaluation.glue import scores
 from redrop.models.pretrained import load_encoder, load_tokenizer
 from redrop.objectives.cross_entropy import task_losses
 from redrop.objectives.examples import ExampleBatch
@@ -24,9 +26,9 @@ from redrop.record import Metric
 from redrop.spec import RunSpec
 from redrop.streams import NumpyStream
 from redrop.training.finished import measure_finished
-from redrop.training.released import ReleasedModelTask
+from redrop.training.released import ReleasedModelTask, curve_metric, loss_metrics, measured_rows
 from redrop.training.run import Run
-from redrop.training.sources import Source, ready_task
+from redrop.training.sources import Source, ready_model, source_of
 
 if TYPE_CHECKING:
     from redrop.training.trainer import Trainer
@@ -57,9 +59,15 @@ class Classification(ReleasedModelTask):
         model = load_encoder(spec.model, model_folder, n_labels, spec.seed, len(self.tokenizer))
         super().__init__(spec, model, device)
         self.updates = self.last_update = spec.schedule.updates_on(len(self.train))
-        self.every = batches_an_epoch(len(self.train), spec.schedule.batch_size)
+        self.every = math.ceil(len(self.train) / spec.schedule.batch_size)
         self._check_length()
-        self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
+        self.validation_size = len(next(iter(self.dev.values()))[1])
+        schedule = spec.schedule
+        self._batches = functools.lru_cache(1)(
+            lambda epoch: epoch_batches(
+                self.train.lengths, schedule.batch_size, schedule.bucket_batches, spec.seed, epoch
+            )
+        )
         self.start([self.train, *(tokens for tokens, _, _ in self.dev.values())], self._rehearse)
 
     def _rehearse(self) -> None:
@@ -82,19 +90,15 @@ class Classification(ReleasedModelTask):
                 limit -= first + 1  # positions begin after the padding's, as RoBERTa's do
         longest = max(tokens.lengths.max() for tokens in (self.train, *(t for t, _, _ in self.dev.values())))
         if limit is not None and longest > limit:
-            raise ConfigError(
-                f"data.max_length: {self.spec.data.max_length} lets through inputs of {longest} tokens, "
-                f"but the model has {limit} positions; give at most {limit}"
-            )
+            said = f"{self.spec.data.max_length} lets through inputs of {longest}, but the model has {limit}"
+            raise ConfigError(f"data.max_length: {said} positions; give at most {limit}")
 
     def inputs(self, tokens: Tokens, examples: np.ndarray) -> dict[str, torch.Tensor]:
         """A padded batch on the device, with what this model takes."""
         pad = self.tokenizer.pad_token_id
         if pad is None:
-            raise ConfigError(
-                f"model.checkpoint: the tokenizer of {self.spec.model.checkpoint} has no padding token; give "
-                "a model that has one"
-            )
+            said = f"the tokenizer of {self.spec.model.checkpoint} has no padding token"
+            raise ConfigError(f"model.checkpoint: {said}; give a model that has one")
         made = tokens.batch(examples, pad)
         if getattr(self.model.config, "type_vocab_size", 0) < 2:
             del made["token_type_ids"]
@@ -107,13 +111,7 @@ class Classification(ReleasedModelTask):
     def next_batch(self, update: int) -> np.ndarray:
         """Numbers of the examples of an update."""
         epoch, place = divmod(update, self.every)
-        if self._epoch[0] != epoch:
-            schedule = self.spec.schedule
-            batches = epoch_batches(
-                self.train.lengths, schedule.batch_size, schedule.bucket_batches, self.spec.seed, epoch
-            )
-            self._epoch = (epoch, batches)
-        return self._epoch[1][place]
+        return self._batches(epoch)[place]
 
     def batches(self, update: int) -> Iterator[tuple[ExampleBatch, float]]:
         """The next examples."""
@@ -154,6 +152,11 @@ class Classification(ReleasedModelTask):
                 found = scores(self.task.task, logits, labels)
                 row.update({name + suffix: value for name, value in found.items()})
 
+    def validation_loss(self) -> float:
+        """Of the main development split, a mean over its examples."""
+        tokens, labels, _ = next(iter(self.dev.values()))
+        return task_losses(torch.from_numpy(self.predict(tokens)), torch.tensor(labels)).mean().item()
+
     def finish(self, trainer: Trainer) -> None:
         """Predictions, inconsistency, landscape, latency."""
         measure_finished(self, trainer.run)
@@ -166,30 +169,19 @@ class Classification(ReleasedModelTask):
         ends in ``_mismatched``.
         """
         examples = {name: len(labels) for name, (_, labels, _) in self.dev.items()}
-        names = METRICS[self.spec.task]
+        names = self.task.metrics
         main = next(iter(examples))
-        rows = [row for row in run.curve if row["val_loss"] is not None]
-        last = rows[-1] if rows and run.reason is None else None
+        rows, last = measured_rows(run)
         best = max(rows, key=lambda row: row[names[0]], default=None)
-        found = {}
-        for split, suffix in zip(examples, ("", "_mismatched"), strict=False):
-            for name in names:
-                key, n = name + suffix, examples[split]
-                found[key] = _metric(last, key, n, split, True, f"{name}, no dropout, at the end")
-                how = f"{name}, no dropout, at the evaluation with the highest {names[0]}"
-                found[f"{key}_best"] = _metric(best, key, n, split, True, how)
-        found["score"], found["score_best"] = found[names[0]], found[f"{names[0]}_best"]
         what = "squared error" if names[0] in CORRELATIONS else "cross entropy, nats an example"
-        lowest = min(rows, key=lambda row: row["val_loss"], default=None)
-        for key, row, when in (("val_loss_last", last, "at the end"), ("val_loss_best", lowest, "lowest")):
-            signature = f"mean {what}, no dropout, {when}"
-            found[key] = _metric(row, "val_loss", examples[main], main, False, signature)
-        return found
-
-
-def _metric(row: dict[str, Any] | None, key: str, n: int, split: str, higher: bool, signature: str) -> Metric:
-    value = None if row is None else row[key]
-    return Metric(value=value, n=n, split=split, higher_is_better=higher, signature=signature)
+        found = loss_metrics(run, examples[main], main, f"{what}, no dropout")
+        for (split, n), suffix in zip(examples.items(), ("", "_mismatched"), strict=False):
+            for name in names:
+                key = name + suffix
+                found[key] = curve_metric(last, key, n, split, True, f"{name}, no dropout, at the end")
+                how = f"{name}, no dropout, at the evaluation with the highest {names[0]}"
+                found[f"{key}_best"] = curve_metric(best, key, n, split, True, how)
+        return found | {"score": found[names[0]], "score_best": found[f"{names[0]}_best"]}
 
 
 def splits(spec: RunSpec, task: TaskData) -> tuple[Split, dict[str, Split]]:
@@ -209,6 +201,7 @@ def prepare(
     spec: RunSpec, places: Places, device: torch.device, scratch: Path | None
 ) -> tuple[Classification, Source]:
     """The task of a run, with its examples and model in place."""
-    task, folder, source = ready_task(spec, places)
+    task = data.ready(spec.data.data_set, places.data)
+    folder, model = ready_model(spec, places)
     cache = places.data / spec.data.data_set / "tokens"
-    return Classification(spec, task, folder, device, cache), source
+    return Classification(spec, task, folder, device, cache), source_of(task, model)

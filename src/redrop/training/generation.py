@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import gzip
-import io
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +14,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from redrop import data
 from redrop.data.batches import epoch_token_batches, token_batches
 from redrop.data.text_pairs import Pairs, TextPairs
 from redrop.errors import ConfigError
 from redrop.evaluation.decoding import decode
+from redrop.evaluation.text_pairs import summaries, translations
 from redrop.models.generation import positions_of
 from redrop.objectives.cross_entropy import smoothed_cross_entropy
 from redrop.objectives.pairs import PairBatch
@@ -27,14 +27,20 @@ from redrop.places import Places
 from redrop.record import Metric
 from redrop.registry import resolve
 from redrop.spec import RunSpec
-from redrop.training.released import ReleasedModelTask
+from redrop.training.released import (
+    PREDICTIONS,
+    ReleasedModelTask,
+    curve_metric,
+    loss_metrics,
+    measured_rows,
+    table_file,
+)
 from redrop.training.run import Run
-from redrop.training.sources import Source, ready_pairs
+from redrop.training.sources import Source, ready_model, source_of
 
 if TYPE_CHECKING:
     from redrop.training.trainer import Trainer
 
-PREDICTIONS = "predictions.csv.gz"
 STORE = "decoded.jsonl"
 
 
@@ -53,10 +59,8 @@ class Generation(ReleasedModelTask):
         self.pairs, self.scratch = pairs, scratch
         self.train, self.valid = pairs.splits["train"], pairs.splits["valid"]
         if not len(self.train):
-            raise ConfigError(
-                f"data.max_source: {spec.data.max_source} and data.max_target: {spec.data.max_target} "
-                "leave no training pair; give more"
-            )
+            said = f"{spec.data.max_source} and data.max_target: {spec.data.max_target}"
+            raise ConfigError(f"data.max_source: {said} leave no training pair; give more")
         super().__init__(spec, model, device)
         self.updates = self.last_update = spec.schedule.updates
         self.every = spec.evaluation.every
@@ -64,8 +68,11 @@ class Generation(ReleasedModelTask):
         """Of the validation targets."""
         self.decoded = min(spec.evaluation.decoded, len(self.valid))
         self._check_length()
-        self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
-        batches = len(token_batches(np.sort(self.train.longest), spec.schedule.batch_tokens))
+        longest, size = self.train.longest, spec.schedule.batch_tokens
+        self._batches = functools.lru_cache(1)(
+            lambda epoch: epoch_token_batches(longest, size, spec.seed, epoch)
+        )
+        batches = len(token_batches(np.sort(longest), size))
         self.updates_an_epoch = math.ceil(batches / spec.schedule.accumulation)
         self.best: dict[str, Any] = {}
         """The highest validation score so far, its update, and the weights then."""
@@ -103,12 +110,8 @@ class Generation(ReleasedModelTask):
     def next_batches(self, update: int) -> list[np.ndarray]:
         """Numbers of the examples of an update, a batch each."""
         epoch, place = divmod(update, self.updates_an_epoch)
-        schedule = self.spec.schedule
-        if self._epoch[0] != epoch:
-            made = epoch_token_batches(self.train.longest, schedule.batch_tokens, self.spec.seed, epoch)
-            self._epoch = (epoch, made)
-        begin = place * schedule.accumulation
-        return self._epoch[1][begin : begin + schedule.accumulation]
+        parts = self.spec.schedule.accumulation
+        return self._batches(epoch)[place * parts : (place + 1) * parts]
 
     def batches(self, update: int) -> Iterator[tuple[PairBatch, float]]:
         """The next batches, each with its share of the update's target tokens."""
@@ -206,31 +209,16 @@ class Generation(ReleasedModelTask):
         There, ``score`` is the main test set's first metric under a name that all tasks share.
         """
         metric = self.pairs.metrics[0]
-        rows = [row for row in run.curve if row["val_loss"] is not None]
-        last = rows[-1] if rows and run.reason is None else None
-        lowest = min(rows, key=lambda row: row["val_loss"], default=None)
-        found = {}
+        rows, last = measured_rows(run)
         what = "cross entropy without label smoothing, nats a target token, no dropout"
-        for key, row, when in (("val_loss_last", last, "at the end"), ("val_loss_best", lowest, "lowest")):
-            found[key] = Metric(
-                value=None if row is None else row["val_loss"],
-                n=self.tokens,
-                split="valid",
-                higher_is_better=False,
-                signature=f"mean {what}, {when}",
-            )
+        found = loss_metrics(run, self.tokens, "valid", what)
         name = f"{metric}_valid"
         decoded = [row for row in rows if row.get(name) is not None]
         best = max(decoded, key=lambda row: row[name], default=None)
         for key, row, when in ((name, last, "at the end"), (f"{name}_best", best, "highest")):
             if decoded:
-                found[key] = Metric(
-                    value=None if row is None else row[name],
-                    n=self.decoded,
-                    split="valid",
-                    higher_is_better=True,
-                    signature=f"{metric} of the first validation inputs, {when}",
-                )
+                how = f"{metric} of the first validation inputs, {when}"
+                found[key] = curve_metric(row, name, self.decoded, "valid", True, how)
         return found
 
     def state(self) -> dict[str, Any]:
@@ -258,19 +246,21 @@ class _Watched(list[str]):
 
 def predictions_file(outputs: dict[str, list[str]], references: dict[str, list[str]]) -> bytes:
     """Every hypothesis beside its reference as compressed csv; equal outputs, equal bytes."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["split", "number", "hypothesis", "reference"])
-    for name, hypotheses in outputs.items():
-        pairs = zip(hypotheses, references[name], strict=True)
-        writer.writerows([name, number, *pair] for number, pair in enumerate(pairs))
-    return gzip.compress(text.getvalue().encode(), mtime=0)
+    rows = (
+        (name, number, *pair)
+        for name, hypotheses in outputs.items()
+        for number, pair in enumerate(zip(hypotheses, references[name], strict=True))
+    )
+    return table_file(["split", "number", "hypothesis", "reference"], rows)
 
 
 def prepare(
     spec: RunSpec, places: Places, device: torch.device, scratch: Path | None
 ) -> tuple[Generation, Source]:
     """The task of a run, with its texts and model in place."""
-    pairs, folder, source = ready_pairs(spec, places)
+    loaded = data.ready(spec.data.data_set, places.data)
+    folder, released = ready_model(spec, places)
+    pairs = (translations if spec.data.translates else summaries)(spec, loaded, folder)
+    source = source_of(loaded, released, examples={name: len(split) for name, split in pairs.splits.items()})
     model = resolve(spec.kind.build)(spec.model, folder, pairs.codec, spec.seed)
     return Generation(spec, pairs, model, device, scratch), source

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,16 +14,56 @@ from transformers import PreTrainedModel
 
 from redrop.data.tokens import Tokens
 from redrop.errors import ConfigError, RedropError
+from redrop.methods import listens
 from redrop.models.attention import TAP
-from redrop.models.pretrained import quiet
+from redrop.models.pretrained import dropout_rates, quiet
 from redrop.models.sources import TOY
 from redrop.objectives.terms import Batch, terms_of
+from redrop.record import Metric
 from redrop.spec import RunSpec
 from redrop.streams import GlobalStream
+from redrop.training.run import Run
 from redrop.training.task import Task
 
 if TYPE_CHECKING:
     from redrop.training.trainer import Trainer
+
+
+PREDICTIONS = "predictions.csv.gz"
+
+
+def table_file(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """A table as compressed csv; equal rows, equal bytes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return gzip.compress(text.getvalue().encode(), mtime=0)
+
+
+def curve_metric(
+    row: dict[str, Any] | None, key: str, n: int, split: str, higher_is_better: bool, signature: str
+) -> Metric:
+    """What a row of the curve has under ``key``; None where there is no such row."""
+    value = None if row is None else row[key]
+    return Metric(value=value, n=n, split=split, higher_is_better=higher_is_better, signature=signature)
+
+
+def measured_rows(run: Run) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Rows of the curve that have a validation loss, and the last; None where the run diverged."""
+    rows = [row for row in run.curve if row["val_loss"] is not None]
+    return rows, rows[-1] if rows and run.reason is None else None
+
+
+def loss_metrics(run: Run, n: int, split: str, what: str) -> dict[str, Metric]:
+    """The validation loss at the end and at its lowest; ``what`` it is a mean of."""
+    rows, last = measured_rows(run)
+    lowest = min(rows, key=lambda row: row["val_loss"], default=None)
+    found = {"val_loss_last": (last, "at the end"), "val_loss_best": (lowest, "lowest")}
+    return {
+        key: curve_metric(row, "val_loss", n, split, False, f"mean {what}, {when}")
+        for key, (row, when) in found.items()
+    }
 
 
 class ReleasedModelTask(Task):
@@ -32,6 +75,7 @@ class ReleasedModelTask(Task):
         """The model goes to ``device`` in ``start``; until then everything is on the CPU."""
         self.spec, self.device, self.model, self._place = spec, torch.device("cpu"), model, device
         self.dropout: GlobalStream = GlobalStream(spec.seed, "dropout", device)
+        self._rates = dropout_rates(model.base_model)
 
     def start(self, tokens: Sequence[Tokens], rehearse: Callable[[], None]) -> None:
         """Refuse a model that cannot do what the run asks of it, before training; then move it.
@@ -86,11 +130,16 @@ class ReleasedModelTask(Task):
         self.use_attention(training=True)
         self.model.train()
 
+    def scale_dropout(self, scale: float) -> None:
+        """Those below the classifier."""
+        for module, name, rate in self._rates:
+            setattr(module, name, scale * rate)
+
     def use_attention(self, *, training: bool) -> None:
         """The tap only where somebody listens; on a CPU plain products train faster than the fused call."""
         if not training:
             wanted = "sdpa"
-        elif self.spec.objective.beta:
+        elif listens(self.spec.objective):
             wanted = TAP
         else:
             wanted = "eager" if self.device.type == "cpu" else "sdpa"

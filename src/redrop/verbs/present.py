@@ -156,47 +156,43 @@ def report(arguments: argparse.Namespace) -> None:
 
 def add(verb: AddVerb) -> None:
     """The verbs of this file and their options."""
-    made = verb("collect", collect)
-    results_option(made)
-    made.add_argument("--study", help="only this study")
-    made.add_argument("--out", type=Path, required=True, help="the csv file to write")
-    config_options(made, None)
+    option = verb("collect", collect)
+    results_option(option)
+    option("--study", help="only this study")
+    option("--out", type=Path, required=True, help="the csv file to write")
+    config_options(option, None)
 
     for name, function in (("table", present), ("figure", present), ("claims", claims)):
-        made = verb(name, function)
-        made.add_argument("--study", required=True)
-        results_option(made)
-        made.add_argument(
-            "--all-runs", action="store_true", help="every run found, not only those of the config"
-        )
+        option = verb(name, function)
+        option("--study", required=True)
+        results_option(option)
+        option("--all-runs", action="store_true", help="every run found, not only those of the config")
         if function is present:
-            made.add_argument("name", nargs="*", help=f"only these {name}s")
-            made.add_argument("--out", type=Path, required=True, help="the folder to write to")
-        config_options(made, [], takes_names=function is present)
+            option("name", nargs="*", help=f"only these {name}s")
+            option("--out", type=Path, required=True, help="the folder to write to")
+        config_options(option, [], takes_names=function is present)
 
-    made = verb("build", build)
-    results_option(made)
-    config_options(made, [])
+    option = verb("build", build)
+    results_option(option)
+    config_options(option, [])
 
-    made = verb("publish", publish)
-    made.add_argument("study")
-    results_option(made)
-    made.add_argument("--to", type=Path, default=Path("results/published"), help="default: %(default)s")
-    config_options(made, [], takes_names=True)
+    option = verb("publish", publish)
+    option("study")
+    results_option(option)
+    option("--to", type=Path, default=Path("results/published"), help="default: %(default)s")
+    config_options(option, [], takes_names=True)
 
-    made = verb("restore", restore)
-    made.add_argument("study")
-    made.add_argument(
-        "--published", type=Path, default=Path("results/published"), help="default: %(default)s"
-    )
-    results_option(made)
+    option = verb("restore", restore)
+    option("study")
+    option("--published", type=Path, default=Path("results/published"), help="default: %(default)s")
+    results_option(option)
 
-    made = verb("report", report)
-    made.add_argument(
+    option = verb("report", report)
+    option(
         "--results",
         type=Path,
         metavar="FOLDER",
         help="of runs: results, results/demo, results/published, ... (default: that of the config)",
     )
-    made.add_argument("--out", type=Path, required=True, help="the html file to write")
-    config_options(made, None)
+    option("--out", type=Path, required=True, help="the html file to write")
+    config_options(option, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ from redrop.layout import ResultsLayout
 if TYPE_CHECKING:
     from redrop.study import Plan
 
-AddVerb = Callable[[str, Callable[[argparse.Namespace], None]], argparse.ArgumentParser]
-"""Adds a verb by its name and function, whose docstring is its help; returns the parser of its options."""
+AddOption = Callable[..., object]
+"""``add_argument`` of a verb's parser."""
+AddVerb = Callable[[str, Callable[[argparse.Namespace], None]], AddOption]
+"""Adds a verb by its name and function, whose docstring is its help; returns what adds its options."""
 
 
 def read_config(texts: list[str], project: Path) -> dict[str, Any]:
@@ -58,20 +61,18 @@ def results_folder(arguments: argparse.Namespace, plan: Plan | None = None) -> R
     return ResultsLayout(folder)
 
 
-def results_option(made: argparse.ArgumentParser) -> None:
+def results_option(option: AddOption) -> None:
     """--results of a verb that reads runs."""
-    made.add_argument(
-        "--results", type=Path, metavar="FOLDER", help="default: the results folder of the config"
-    )
+    option("--results", type=Path, metavar="FOLDER", help="default: the results folder of the config")
 
 
-def config_options(made: argparse.ArgumentParser, default: Any, *, takes_names: bool = False) -> None:
+def config_options(option: AddOption, default: Any, *, takes_names: bool = False) -> None:
     """--config and --project; ``default``: of --config.
 
     Several files may follow one --config, as with Snakemake's --configfile, but where the verb also takes
     names: those would be read as files.
     """
-    made.add_argument(
+    option(
         "--config",
         action="append" if takes_names else "extend",
         nargs=None if takes_names else "+",
@@ -80,7 +81,22 @@ def config_options(made: argparse.ArgumentParser, default: Any, *, takes_names: 
         help="read this YAML file (or JSON text) over config/config.yaml; for several, "
         + ("--config before each" if takes_names else "name them in order, or --config before each"),
     )
-    made.add_argument("--project", type=Path, help="the folder with config/ and workflow/")
+    option("--project", type=Path, help="the folder with config/ and workflow/")
+
+
+def json_option(option: AddOption) -> None:
+    """--json: see ``show``."""
+    option("--json", action="store_true", help="as JSON, for programs")
+
+
+def show(arguments: argparse.Namespace, found: Any, document: Callable[[Any], Any], blocks: Callable) -> None:
+    """Print what a verb found: ``document`` makes plain values of it for --json, ``blocks`` a screen."""
+    from redrop.view.screen import display
+
+    if arguments.json:
+        print(json.dumps(document(found), indent=2, sort_keys=True))
+    else:
+        display(list(blocks(found)))
 
 
 def positive(text: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+import functools
 import signal
 import sys
 from contextlib import nullcontext
@@ -11,9 +11,8 @@ from pathlib import Path
 
 from redrop.errors import ConfigError, storage_error
 from redrop.places import Places, is_prepared
-from redrop.record import is_recorded
 from redrop.runtime import gpu
-from redrop.runtime.pool import PACK_ON_ACCELERATOR, Pool
+from redrop.runtime.pool import PACK_ON_ACCELERATOR, Pool, is_settled
 from redrop.spec import RunSpec
 from redrop.verbs.shared import AddVerb, positive, seconds
 
@@ -35,13 +34,7 @@ def train(arguments: argparse.Namespace) -> None:
     out = arguments.out
     pool = None if arguments.pool is None else Pool(arguments.pool, runs=out.parent)
     checkpoints = arguments.checkpoints or out / "checkpoints"
-
-    def is_done() -> bool:
-        done = (pool is not None and pool.collect(spec, out)) or is_recorded(out, spec)
-        if done:
-            shutil.rmtree(checkpoints / spec.run, ignore_errors=True)  # left by a process that was killed
-        return done
-
+    is_done = functools.partial(is_settled, spec, out, checkpoints, pool)
     if is_done():
         return  # before torch is imported: this is what most jobs of a sweep do
 
@@ -78,48 +71,42 @@ def train(arguments: argparse.Namespace) -> None:
 
 def add(verb: AddVerb) -> None:
     """The verbs of this file and their options."""
-    made = verb("train", train)
-    made.add_argument("--spec", required=True, help="a spec.json, or its text")
-    made.add_argument("--out", type=Path, required=True, help="the run's folder")
-    made.add_argument(
+    option = verb("train", train)
+    option("--spec", required=True, help="a spec.json, or its text")
+    option("--out", type=Path, required=True, help="the run's folder")
+    option(
         "--data",
         type=Path,
         default=Path("results/data"),
         help="folder of prepared data sets; what is missing is fetched (default: %(default)s)",
     )
-    made.add_argument(
+    option(
         "--models",
         type=Path,
         default=Path("results/models"),
         help="folder of released models; what is missing is fetched (default: %(default)s)",
     )
-    made.add_argument("--checkpoints", type=Path, help="folder for checkpoints; default: OUT/checkpoints")
-    made.add_argument(
+    option("--checkpoints", type=Path, help="folder for checkpoints; default: OUT/checkpoints")
+    option(
         "--pool",
         type=Path,
         help="folder in which jobs share out the runs that wait for training; OUT is then named RUNS/<run>",
     )
-    made.add_argument(
+    option(
         "--pack",
         type=positive,
         metavar="N",
         help="with --pool, train up to N small language models of one shape together"
         " (default: 20 on a GPU, each alone on a CPU)",
     )
-    made.add_argument(
-        "--checkpoint-every",
-        type=seconds,
-        default=60.0,
-        metavar="SECONDS",
-        help="default: %(default)s",
-    )
-    made.add_argument(
+    option("--checkpoint-every", type=seconds, default=60.0, metavar="SECONDS", help="default: %(default)s")
+    option(
         "--device",
         default="auto",
         help="auto (default: a GPU that no other redrop process uses, the CPU where there is none),"
         " or as given: cpu, cuda, cuda:N",
     )
-    made.add_argument(
+    option(
         "--jobs-per-gpu",
         type=positive,
         default=1,

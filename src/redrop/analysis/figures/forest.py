@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -13,6 +14,7 @@ from matplotlib.lines import Line2D
 from redrop.analysis.claims import Judgement, judge, own_claims
 from redrop.analysis.compared import ComparedPair
 from redrop.analysis.decision.comparison import CONTRADICTED, EQUIVALENT, SMALL, SUPPORTED, UNDECIDED
+from redrop.analysis.derived import ITERATIONS_TO
 from redrop.analysis.plotting import style
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.scoring import SCORE
@@ -35,31 +37,58 @@ ROW = 0.17
 LINEAR = 0.01
 """Differences of losses are drawn to scale up to this, and by their logarithm beyond."""
 
+NATS = {"gap_last": "gap of ", "overfitting": "rise above the best of ", "largest_rise": "spike of "}
+"""Metrics in nats that are no loss -> what a row is called."""
 
-class _Line(NamedTuple):
-    """A comparison, and in which panel, under which heading it stands."""
 
+def unit_of(metric: str) -> str:
+    """What differences of a metric are counted in."""
+    if metric == SCORE:
+        return "points"
+    if metric == "iteration_of_best" or ITERATIONS_TO.fullmatch(metric):
+        return "iterations"
+    nats = metric in NATS or metric.endswith(("_last", "_best"))
+    return style.NATS if nats else metric.replace("_", " ")
+
+
+def scale_differences(axes: Axes, unit: str) -> None:
+    """An x axis of differences, with a line at 0."""
+    if unit == style.NATS:
+        axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.6)
+        ends = [-1, -0.1, -LINEAR, 0, LINEAR, 0.1, 1]
+        axes.set_xticks(ends, [f"{end:+g}".replace("-", "\N{MINUS SIGN}") if end else "0" for end in ends])
+        axes.set_xticks([], minor=True)
+    axes.axvline(0.0, color=style.GREY, linewidth=0.8, zorder=1)
+    axes.set_xlabel(f"difference ({unit}); right of 0: as the claim says")
+
+
+@dataclass(frozen=True)
+class _Line:
     judgement: Judgement
     comparison: ComparedPair
-    unit: str
-    section: str
 
+    @property
+    def unit(self) -> str:
+        return unit_of(self.judgement.claim.metric)
 
-def _line(judgement: Judgement, comparison: ComparedPair) -> _Line:
-    metric = judgement.claim.metric
-    unit = style.NATS if metric.endswith(("_last", "_best")) else metric.replace("_", " ")
-    unit = {SCORE: "points", "iteration_of_best": "iterations"}.get(metric, unit)
-    place = judgement.protocol, judgement.task, judgement.budget, judgement.model
-    return _Line(
-        judgement, comparison, unit, ", ".join(dict.fromkeys(place))
-    )  # a protocol may be its model's
+    @property
+    def section(self) -> str:
+        judgement = self.judgement
+        place = judgement.protocol, judgement.task, judgement.budget, judgement.model
+        return ", ".join(dict.fromkeys(place))  # a protocol may have its model's name
+
+    @property
+    def text(self) -> str:
+        sign = ">" if self.judgement.claim.higher else "<"
+        what = NATS.get(self.judgement.claim.metric, "")
+        return f"{what}{self.comparison.config} {sign} {self.comparison.than}"
 
 
 def draw(data: StudyResults) -> Drawing:
     """All protocols together: a group a protocol, task and budget, a panel a unit."""
     study = data.study
     judgements = [found for claim in own_claims(study) for found in judge(data.results, study, claim)]
-    every = [_line(judgement, one) for judgement in judgements for one in judgement.comparisons]
+    every = [_Line(judgement, one) for judgement in judgements for one in judgement.comparisons]
     shown = [line for line in every if line.comparison.result.n]
     units = list(dict.fromkeys(line.unit for line in shown))
     panels = {unit: [line for line in shown if line.unit == unit] for unit in units}
@@ -82,13 +111,7 @@ def draw(data: StudyResults) -> Drawing:
 
 def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
     """Draw the comparisons of one unit; what was drawn."""
-    if unit == style.NATS:
-        axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.6)
-        ends = [-1, -0.1, -LINEAR, 0, LINEAR, 0.1, 1]
-        axes.set_xticks(ends, [f"{end:+g}".replace("-", "\N{MINUS SIGN}") if end else "0" for end in ends])
-        axes.set_xticks([], minor=True)
-    axes.axvline(0.0, color=style.GREY, linewidth=0.8, zorder=1)
-    axes.set_xlabel(f"difference ({unit}); right of 0: as the claim says")
+    scale_differences(axes, unit)
     rows: list[Row] = []
     ticks: dict[int, str] = {}
     side, y = axes.get_yaxis_transform(), 0
@@ -99,9 +122,8 @@ def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
         last = None
         for line in members:
             y += 1
+            ticks[y] = line.text
             claim = line.judgement.claim
-            what = "gap of " if claim.metric == "gap_last" else ""
-            ticks[y] = f"{what}{line.comparison.config} {'>' if claim.higher else '<'} {line.comparison.than}"
             if claim.name != last:
                 axes.text(1.01, y, claim.name, transform=side, va="center", fontsize=7, color="#333333")
                 last = claim.name

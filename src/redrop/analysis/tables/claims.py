@@ -19,6 +19,7 @@ from redrop.analysis.compared import ComparedPair
 from redrop.analysis.decision.claim import Across, ClaimVerdict
 from redrop.analysis.decision.comparison import NOT_RUN, UNDECIDED, Comparison
 from redrop.analysis.decision.power import detectable_by, seeds_to_decide
+from redrop.analysis.derived import ITERATIONS_TO
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, show_number
 from redrop.analysis.table import Builder, Table
@@ -37,7 +38,9 @@ COLUMNS = [
     "Seeds",
 ]
 TEXT = frozenset({"Judged on", "Budget", "Better", "Than", "Verdict"})
-FORMS = {"iteration_of_best": ".0f", "score": ".2f"}
+FORMS = {"score": ".2f"} | dict.fromkeys(
+    ("iteration_of_best", "milliseconds_an_update", "peak_megabytes"), ".0f"
+)
 """Metric -> how its differences are shown, others with four decimals."""
 
 CAPTION = (
@@ -114,7 +117,7 @@ def _pooled_cells(claim: Claim, across: Across, here: ClaimVerdict) -> dict[str,
 
 
 def _numbers(claim: Claim, found: Comparison) -> dict[str, str]:
-    form = FORMS.get(claim.metric, ".4f")
+    form = ".0f" if ITERATIONS_TO.fullmatch(claim.metric) else FORMS.get(claim.metric, ".4f")
     low, high = (show_number(end, f"+{form}", "") for end in found.interval())
     undecided = found.verdict == UNDECIDED
     seeds = seeds_to_decide(found.matters, found.spread.sd) if undecided else None

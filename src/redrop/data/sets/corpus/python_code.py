@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+import tokenize
 from pathlib import Path
 
 from redrop.data.ascii_rule import to_ascii
@@ -32,16 +33,12 @@ def _sources() -> tuple[str, str]:
             used.append(path.name)
             length += len(texts[-1])
     if length < ENOUGH_CHARACTERS:
-        raise DataError(
-            f"{folder} holds only {length} characters of Python source, {ENOUGH_CHARACTERS} are "
-            f"needed: run `redrop fetch python_code` with a Python that has its library as source."
-        )
+        said = f"{folder} holds only {length} characters of Python source, {ENOUGH_CHARACTERS} are needed"
+        raise DataError(f"{said}: run `redrop fetch python_code` with a Python that has its sources.")
     return "\n".join(texts), f"standard library, {len(used)} files, {used[0]} to {used[-1]}"
 
 
 def _read_source_file(path: Path) -> str:
-    import tokenize
-
     try:
         # Honours a file's own coding line, and gives plain newlines on every system.
         with tokenize.open(path) as stream:

@@ -9,41 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from redrop.data.corpus import Characters, CorpusSet
-from redrop.data.sources import RemoteFile
+from redrop.data.files import read_parquet
+from redrop.data.sources import hub_file
 from redrop.errors import DataError
 
 REVISION = "b08601e04326c79dfdd32d625aee71d232d685c3"
-
-
-def remote(split: str, sha256: str | None, size: int | None) -> RemoteFile:
-    name = f"{split}-00000-of-00001.parquet"
-    return RemoteFile(
-        name=name,
-        url=f"https://huggingface.co/datasets/Salesforce/wikitext/resolve/{REVISION}/"
-        f"wikitext-2-raw-v1/{name}",
-        sha256=sha256,
-        size=size,
-        mirror=(f"wikitext-2/{name}",),
-        mirror_sha256=() if sha256 is None else (sha256,),
-        split=split,
-    )
+PLACE = f"Salesforce/wikitext/resolve/{REVISION}/wikitext-2-raw-v1/{{}}-00000-of-00001.parquet"
 
 
 def read_text(path: Path) -> str:
     """The `text` column of a parquet file, rows joined; raises DataError when it is none."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if "text" not in names:
-                raise DataError(f"{path.name} has no column `text`, only {', '.join(names)}.")
-            rows = file.read(columns=["text"]).column("text").to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path.name} cannot be read as parquet ({error}).") from error
+    rows = read_parquet(path, ["text"], "Run `redrop fetch wikitext2` again.").column("text").to_pylist()
     if not all(isinstance(row, str) for row in rows):
-        raise DataError(f"{path.name}: the column `text` holds something other than text.")
+        raise DataError(f"{path.name}: the column 'text' holds something other than text.")
     return "".join(rows)
 
 
@@ -53,9 +31,14 @@ DATA_SET = CorpusSet(
     license="CC BY-SA 3.0 and GFDL",
     editions={
         f"hub {REVISION[:12]}": (
-            remote("train", "e83889baabc497075506f91975be5fac0d45c5290b6b20582c8cd1e853d0c9f7", 6357543),
+            hub_file(
+                PLACE.format("train"),
+                "wikitext-2",
+                "e83889baabc497075506f91975be5fac0d45c5290b6b20582c8cd1e853d0c9f7",
+                6357543,
+            ),
             # No sum is published for this one: it must read as parquet, then its sum is recorded.
-            remote("validation", None, None),
+            hub_file(PLACE.format("validation"), "wikitext-2", split="validation"),
         )
     },
     read=read_text,

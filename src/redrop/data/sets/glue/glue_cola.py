@@ -1,21 +1,14 @@
 """CoLA: is the sentence acceptable English?"""
 
-from __future__ import annotations
+from redrop.data.glue import official
 
-from redrop.data.glue import GlueTask, released
-
-DATA_SET = GlueTask(
-    name="glue_cola",
-    about="is the sentence acceptable English? (CoLA)",
-    license="none stated by GLUE; for research",
-    editions=released(
-        "cola",
-        "CoLA",
-        {
-            "train": (251124, "2e7538afa2000e63f5343f16a758d75c452661a384208399d2035cd2fce45c33"),
-            "dev": (37551, "c14b7219a7d9f9fe3dd291fd000f6623ee413805eb108c9c49578ed50873e4ba"),
-        },
-    ),
+DATA_SET = official(
+    "CoLA",
+    "is the sentence acceptable English?",
+    {
+        "train": (251124, "2e7538afa2000e63f5343f16a758d75c452661a384208399d2035cd2fce45c33"),
+        "dev": (37551, "c14b7219a7d9f9fe3dd291fd000f6623ee413805eb108c9c49578ed50873e4ba"),
+    },
     labels=("unacceptable", "acceptable"),
     pair=False,
     metrics=("matthews", "accuracy"),

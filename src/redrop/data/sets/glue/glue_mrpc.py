@@ -1,21 +1,14 @@
 """MRPC: do two sentences from the news say the same?"""
 
-from __future__ import annotations
+from redrop.data.glue import official
 
-from redrop.data.glue import GlueTask, released
-
-DATA_SET = GlueTask(
-    name="glue_mrpc",
-    about="do two sentences from the news say the same? (MRPC)",
-    license="none stated by GLUE; for research",
-    editions=released(
-        "mrpc",
-        "MRPC",
-        {
-            "train": (649281, "61fd41301e0e244b0420c4350a170c8e7cf64740335fc875a4af2d79af0df0af"),
-            "dev": (75678, "33c007dbf5bfa8463d87a13e6226df8c0fcf2596c2cd39d0f3bb79754e00f50f"),
-        },
-    ),
+DATA_SET = official(
+    "MRPC",
+    "do two sentences from the news say the same?",
+    {
+        "train": (649281, "61fd41301e0e244b0420c4350a170c8e7cf64740335fc875a4af2d79af0df0af"),
+        "dev": (75678, "33c007dbf5bfa8463d87a13e6226df8c0fcf2596c2cd39d0f3bb79754e00f50f"),
+    },
     labels=("not_equivalent", "equivalent"),
     metrics=("accuracy", "f1"),
     rows={"train": 3668, "dev": 408},

@@ -1,21 +1,14 @@
 """QQP: do two questions on Quora ask the same?"""
 
-from __future__ import annotations
+from redrop.data.glue import official
 
-from redrop.data.glue import GlueTask, released
-
-DATA_SET = GlueTask(
-    name="glue_qqp",
-    about="do two questions on Quora ask the same? (QQP)",
-    license="none stated by GLUE; for research",
-    editions=released(
-        "qqp",
-        "QQP",
-        {
-            "train": (33558839, "4d6f02e643f7c36e9a4f7d4971a5ee9bd74063a319452fe6c87850c739774cd7"),
-            "dev": (3729274, "efd86a539c412d74874ee451573d7bd142f56c47fe36de033b9f367d8bb0fa71"),
-        },
-    ),
+DATA_SET = official(
+    "QQP",
+    "do two questions on Quora ask the same?",
+    {
+        "train": (33558839, "4d6f02e643f7c36e9a4f7d4971a5ee9bd74063a319452fe6c87850c739774cd7"),
+        "dev": (3729274, "efd86a539c412d74874ee451573d7bd142f56c47fe36de033b9f367d8bb0fa71"),
+    },
     labels=("not_duplicate", "duplicate"),
     metrics=("accuracy", "f1"),
     rows={"train": 363_846, "dev": 40_430},

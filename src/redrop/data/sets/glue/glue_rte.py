@@ -1,21 +1,14 @@
 """RTE: does one sentence entail the other?"""
 
-from __future__ import annotations
+from redrop.data.glue import official
 
-from redrop.data.glue import GlueTask, released
-
-DATA_SET = GlueTask(
-    name="glue_rte",
-    about="does one sentence entail the other? (RTE)",
-    license="none stated by GLUE; for research",
-    editions=released(
-        "rte",
-        "RTE",
-        {
-            "train": (583976, "a6252ab17015d718f6de1effe0980f7b158df63e3d16207cd8bd396b608e5147"),
-            "dev": (69020, "fb2aa2e04f551133ba663617a15ae133dc22b0f6a969bc0629b5ea6003ee9cf8"),
-        },
-    ),
+DATA_SET = official(
+    "RTE",
+    "does one sentence entail the other?",
+    {
+        "train": (583976, "a6252ab17015d718f6de1effe0980f7b158df63e3d16207cd8bd396b608e5147"),
+        "dev": (69020, "fb2aa2e04f551133ba663617a15ae133dc22b0f6a969bc0629b5ea6003ee9cf8"),
+    },
     labels=("entailment", "not_entailment"),
     metrics=("accuracy",),
     rows={"train": 2490, "dev": 277},

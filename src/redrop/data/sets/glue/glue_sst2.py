@@ -1,21 +1,14 @@
 """SST-2: is a phrase of a film review positive?"""
 
-from __future__ import annotations
+from redrop.data.glue import official
 
-from redrop.data.glue import GlueTask, released
-
-DATA_SET = GlueTask(
-    name="glue_sst2",
-    about="is a phrase of a film review positive? (SST-2)",
-    license="none stated by GLUE; for research",
-    editions=released(
-        "sst2",
-        "SST-2",
-        {
-            "train": (3110468, "66a253e67968acfabcbe49dbe9da964b42ac1c851c40ab760e8c8942efdb3229"),
-            "dev": (72819, "a1371f3b3a7b0bcefa8388799a9359dc3ce76c349cc0079507a7991364fd2a9b"),
-        },
-    ),
+DATA_SET = official(
+    "SST-2",
+    "is a phrase of a film review positive?",
+    {
+        "train": (3110468, "66a253e67968acfabcbe49dbe9da964b42ac1c851c40ab760e8c8942efdb3229"),
+        "dev": (72819, "a1371f3b3a7b0bcefa8388799a9359dc3ce76c349cc0079507a7991364fd2a9b"),
+    },
     labels=("negative", "positive"),
     pair=False,
     metrics=("accuracy",),

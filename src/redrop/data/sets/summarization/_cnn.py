@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redrop.data.sources import RemoteFile
+from redrop.data.sources import hub_file as on_the_hub
 
 REVISION = "96df5e686bee6baa90b8bee7c28b81fa3fa6223d"
 LICENSE = "Apache-2.0 as the hub has it; the articles are CNN's and the Daily Mail's"
@@ -10,15 +11,8 @@ LICENSE = "Apache-2.0 as the hub has it; the articles are CNN's and the Daily Ma
 
 def hub_file(name: str, split: str, sha256: str | None = None) -> RemoteFile:
     """One of the hub's parquet files."""
-    return RemoteFile(
-        name=name,
-        url=f"https://huggingface.co/datasets/abisee/cnn_dailymail/resolve/{REVISION}/3.0.0/{name}",
-        sha256=sha256,
-        size=None,
-        mirror=(f"cnn_dailymail/hub/{name}",),
-        mirror_sha256=() if sha256 is None else (sha256,),
-        split=split,
-    )
+    place = f"abisee/cnn_dailymail/resolve/{REVISION}/3.0.0/{name}"
+    return on_the_hub(place, "cnn_dailymail/hub", sha256, split=split)
 
 
 def validation_file(split: str) -> RemoteFile:

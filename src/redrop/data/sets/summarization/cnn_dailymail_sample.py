@@ -1,7 +1,5 @@
 """1,000 validation articles of CNN/DailyMail, parted anew: never a stand-in for the whole."""
 
-from __future__ import annotations
-
 from redrop.data.base import PairLengths
 from redrop.data.sets.summarization._cnn import LICENSE, REVISION, validation_file
 from redrop.data.sources import RemoteFile
@@ -20,8 +18,6 @@ DATA_SET = SummarySet(
                 name="validation_1000.csv",
                 # Only mirrors have this file, and it is asked for only there; the page is of the whole set.
                 url="https://huggingface.co/datasets/abisee/cnn_dailymail",
-                sha256=None,
-                size=None,
                 mirror=("cnn_dailymail/validation_1000.csv",),
                 mirror_sha256=("fa0a78975e902c7e5bd59506bc5508f848add73bff87fef68670e934a742de67",),
                 split="articles",

@@ -11,14 +11,8 @@ COMMIT = "848cc8c05e0a04def79326539de827f1b28786a0"
 
 def _file(name: str, split: str, size: int | None = None, sha256: str | None = None) -> RemoteFile:
     # Mirrors may hold other editions of these files, so their own sums decide; the edition says so.
-    return RemoteFile(
-        name=name,
-        url=f"https://raw.githubusercontent.com/cylnlp/dialogsum/{COMMIT}/DialogSum_Data/{name}",
-        sha256=sha256,
-        size=size,
-        mirror=(f"dialogsum/{name}",),
-        split=split,
-    )
+    url = f"https://raw.githubusercontent.com/cylnlp/dialogsum/{COMMIT}/DialogSum_Data/{name}"
+    return RemoteFile(name, url, sha256, size, mirror=(f"dialogsum/{name}",), split=split)
 
 
 DATA_SET = SummarySet(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redrop.data.sources import RemoteFile
+from redrop.data.sources import hub_file
 from redrop.data.translation import ParallelSet
 
 IWSLT17_REVISION = "ebd7c60d9800c2a1be010a227e5f0a2363730f7a"
@@ -28,15 +28,8 @@ def talks(
 
 def iwslt17(pair: str, about: str, size: int, sha256: str, **values: Any) -> ParallelSet:
     one, other = pair.split("-")
-    archive = RemoteFile(
-        name=f"{pair}.tgz",
-        url=f"https://huggingface.co/datasets/iwslt2017/resolve/{IWSLT17_REVISION}"
-        f"/data/2017-01-trnted/texts/{one}/{other}/{pair}.tgz",
-        sha256=sha256,
-        size=size,
-        mirror=(f"iwslt17_{one}_{other}/{pair}.tgz",),
-        mirror_sha256=(sha256,),
-    )
+    place = f"iwslt2017/resolve/{IWSLT17_REVISION}/data/2017-01-trnted/texts/{one}/{other}/{pair}.tgz"
+    archive = hub_file(place, f"iwslt17_{one}_{other}", sha256, size)
     years = ("dev2010", *(f"tst{year}" for year in range(2010, 2016)))
     return talks(
         f"iwslt17_{one}_{other}",

@@ -1,27 +1,21 @@
 """Tatoeba: short everyday sentences in German and English, from manythings.org."""
 
-from __future__ import annotations
-
 from redrop.data.base import PairLengths
 from redrop.data.sources import RemoteFile
 from redrop.data.translation import ParallelSet
+
+ARCHIVE = RemoteFile(
+    name="deu-eng.zip",
+    url="https://www.manythings.org/anki/deu-eng.zip",
+    mirror=("tatoeba/deu-eng.zip",),
+)
 
 DATA_SET = ParallelSet(
     name="tatoeba_de_en",
     languages=("de", "en"),
     about="short everyday sentences in German and English (Tatoeba, from manythings.org)",
     license="CC BY 2.0 (tatoeba.org, manythings.org/anki)",
-    editions={
-        "manythings.org": (
-            RemoteFile(
-                name="deu-eng.zip",
-                url="https://www.manythings.org/anki/deu-eng.zip",
-                sha256=None,
-                size=None,
-                mirror=("tatoeba/deu-eng.zip",),
-            ),
-        )
-    },
+    editions={"manythings.org": (ARCHIVE,)},
     layout="table",
     members={"train": ("deu.txt",)},
     limits=(1, 175),
