@@ -53,7 +53,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def replication(published: Path, study: Study) -> str:
-    """Our losses beside the authors', for every published configuration."""
+    """Our losses beside the authors', for every configuration of their notebooks."""
     runs = load(published / study.name / "runs")
     made = build_table("replication", StudyResults(runs, study, find_reported(study)))
     titles = {
@@ -67,7 +67,8 @@ def replication(published: Path, study: Study) -> str:
         "Authors' last": "the authors'",
         "Ours - authors'": "difference",
     }
-    shown = [number for number, section in enumerate(made.sections) if section.startswith("notebook,")]
+    theirs = made.raw["authors_val_loss_last"].notna()
+    shown = [n for n, section in enumerate(made.sections) if section.startswith("notebook,") and theirs[n]]
     raw = made.raw.loc[shown]
     known = raw.dropna(subset=["authors_contrast", "contrast"])
     inside = known["authors_contrast"].between(known["contrast_low"], known["contrast_high"]).sum()

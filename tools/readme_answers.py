@@ -84,7 +84,13 @@ ASKED = (
         ("authors", "a2r100_2", "a2r99_4"),
     ),
     Asked("glue", "lrdrop-over-ce", "LR-Drop beats plain fine-tuning on GLUE", "", GAINS),
-    Asked("glue", "lrdrop-over-rdrop", "LR-Drop beats R-Drop on every GLUE task", "", "on all eight"),
+    Asked(
+        "glue",
+        "lrdrop-over-rdrop",
+        "LR-Drop beats R-Drop with the same weight on every GLUE task",
+        "",
+        "on all eight",
+    ),
     Asked("translation", "translation-gain", "LR-Drop translates better than plain training", "", GAINS),
     Asked(
         "translation",
