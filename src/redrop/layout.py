@@ -3,6 +3,7 @@
     downloads/DATA_SET/      raw files             data/DATA_SET/    prepared ones
     models/MODEL/            released models
     runs/STUDY/RUN/          a run's record        logs/STUDY/RUN.log
+    runs/STUDY/RUN/weights/  its model, if kept
     checkpoints/STUDY/RUN/   until it has ended    benchmarks/STUDY/RUN.tsv
     pool/STUDY/              what jobs share out among themselves
     PART/                    runs.csv, tables/ and figures/ of a study or of a part of one
@@ -35,6 +36,9 @@ RUN_SUFFIX = re.compile(r"-s\d+-[0-9a-f]{8}$")
 HASH = 8
 """Characters of the hash."""
 
+
+WEIGHTS = "weights"
+"""In a run's folder, where its finished model was kept."""
 
 OWN, PUBLISHED, ONE_STUDY, EMPTY = "own", "published", "one study", "empty"
 

@@ -213,11 +213,12 @@ def make_spec(
         # Another kind of model: its row says all that there is to say of it.
         settings = {key: value for key, value in settings.items() if not key.startswith("model.")}
     settings |= row
-    retired = tuple(f"{section}." for section in RunSpec.RETIRED)
-    for key in override:
-        if key not in settings and not key.startswith(retired):
-            raise unknown(f"study {study.name}: unknown setting {key!r}", key, settings)
-    settings |= override | {"data.corpus" if study.reads == "corpus" else "data.task": task}
+    names_task = "data.corpus" if study.reads == "corpus" else "data.task"
+    if names_task in override:
+        raise ConfigError(
+            f"study {study.name}: {names_task} is no setting; a selection lists corpora or tasks"
+        )
+    settings |= override | {names_task: task}
     values = {"study": study.name, "protocol": protocol, "config": config, "seed": seed}
     try:
         return RunSpec.from_dict(values | _nested(settings))
@@ -291,6 +292,8 @@ class Plan:
     studies: dict[str, Study]
     specs: dict[str, dict[str, RunSpec]]
     """Study, or part of a study -> run id -> spec."""
+    keep_weights: bool = False
+    """Whether finished models are kept."""
 
     @property
     def runs(self) -> dict[str, dict[str, RunSpec]]:
@@ -335,7 +338,14 @@ def resolve(config: dict[str, Any], root: Path) -> Plan:
         selections = config["studies"][name]
         studies[name] = load_part(name, root)
         specs[name] = {spec.run: spec for spec in select(studies[name], selections)}
-    return Plan(Path(config["results"]), config["label"], config["mirror"], studies, specs)
+    return Plan(
+        Path(config["results"]),
+        config["label"],
+        config["mirror"],
+        studies,
+        specs,
+        config.get("keep_weights", False),
+    )
 
 
 def merge_config(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

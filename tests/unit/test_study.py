@@ -146,7 +146,8 @@ def test_the_same_run_asked_for_twice_is_one_run(residual: Study) -> None:
         ({"seeds": [1, 1]}, ["seeds", "non-unique"]),
         ({"seeds": [-1]}, ["-1"]),
         ({"seed": [1]}, ["seed", "did you mean 'seeds'"]),
-        ({"settings": {"model.n_layr": 2}}, ["model.n_layr", "did you mean 'model.n_layer'"]),
+        ({"settings": {"model.n_layr": 2}}, ["model.n_layr", "did you mean 'n_layer'"]),
+        ({"settings": {"data.corpus": "python_docs"}}, ["data.corpus", "corpora"]),
         ({"settings": {"model.mlp_dropout": 2}}, ["model.mlp_dropout", "2.0", "[0.0, 1.0]"]),
     ],
 )
