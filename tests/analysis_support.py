@@ -68,7 +68,7 @@ def write_run(
     files = {record.CURVE: record.curve_text(curve).encode()}
     document = record.metrics_document(spec, status, reason, data, metrics, files)
     record.write_json(place / record.METRICS, document)
-    record.write_curve(place / record.CURVE, curve)
+    record.write_text(place / record.CURVE, record.curve_text(curve))
     return place
 
 

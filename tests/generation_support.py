@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from redrop import data
 from redrop.data.text_pairs import Codec, Pairs, SymbolCodec, TextPairs
+from redrop.evaluation.text_pairs import summaries, translations
 from redrop.models.generation import build_transformer, load_generator
 from redrop.objectives.consistency import output_consistency
 from redrop.objectives.pairs import PairBatch
@@ -28,7 +29,6 @@ from redrop.spec_generation import (
     TransformerSpec,
 )
 from redrop.training.generation import Generation
-from redrop.training.sources import summaries, translations
 from redrop.training.trainer import Trainer
 
 CPU = torch.device("cpu")

@@ -37,7 +37,7 @@ ASKED = (
     Asked(
         "residual",
         "skip1-0.025-best",
-        "Skip-1 dropout of 0.025 is best of the paper's rates (against 0.05)",
+        "Of the paper's skip-1 rates, 0.025 is best (against 0.05)",
         "0.025 and 0.05",
         ("authors", "a2r025", "a2r05"),
     ),
@@ -127,9 +127,7 @@ def ours(one: Judged, asked: Asked) -> str:
             f"tools/readme_answers.py: claim {asked.claim!r} has no comparison {asked.question!r} "
             f"(known: {', '.join(sorted(known))}); correct it"
         )
-    pooled = {each.pair: each.pooled for each in one.found.across}
-    few = {part.pair: part.comparison for part in one.found.parts if part.comparison.n}
-    found = [c for pair, c in (few | pooled).items() if asked.question in ("", pair)]
+    found = [c for pair, c in one.numbers.items() if asked.question in ("", pair)]
     if not found:
         return DASH
     if len(found) > 1:

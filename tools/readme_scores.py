@@ -8,7 +8,7 @@ import numpy as np
 
 from redrop.analysis.build import load
 from redrop.analysis.collect import Results
-from redrop.analysis.gains import average_scores, gain, passes_of
+from redrop.analysis.gains import average_scores, gain
 from redrop.analysis.gains import scores as task_scores
 from redrop.analysis.reported import AVERAGE
 from redrop.analysis.scoring import SHOWN, in_order
@@ -16,6 +16,7 @@ from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, summarise
 from redrop.analysis.tables import chance
 from redrop.analysis.tables.scores import show_gain
+from redrop.methods import passes_of
 from redrop.study import Study
 
 NAMES = {"ce": "plain", "rdrop": "R-Drop", "lrdrop": "LR-Drop"}
@@ -80,7 +81,7 @@ def at_equal_passes(published: Path, study: Study, protocol: str) -> str:
         passes = done[METHODS[0]][0].spec.schedule.updates
         shown = []
         for method, records in done.items():
-            update = passes // passes_of(records[0].spec)
+            update = passes // passes_of(records[0].spec.objective)
             rows = [row for record in records for row in results.rows(record.run)]
             values = [row[metric] for row in rows if row["iteration"] == update and metric in row]
             shown.append(f"{NAMES[method]} {np.mean(values):.1f}")

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 import typing
+from collections import Counter
 
 from redrop.errors import ConfigError
 
@@ -46,30 +47,24 @@ def check_name(key: str, value: str) -> None:
     """Refuse a name that could not be a part of a path or a command line."""
     if not NAME.fullmatch(value) or len(value) > LONGEST_NAME:
         shown = repr(value) if len(value) <= LONGEST_NAME else f"{value[:LONGEST_NAME]!r}..."
-        raise ConfigError(
-            f"{key}: {shown} is not a name; use letters, digits, '.', '_' and '-', begin with a letter or "
-            f"a digit, {LONGEST_NAME} characters at most"
-        )
+        allowed = "use letters, digits, '.', '_' and '-', begin with a letter or a digit"
+        raise ConfigError(f"{key}: {shown} is not a name; {allowed}, {LONGEST_NAME} characters at most")
 
 
 def check_path(key: str, value: str | None) -> None:
     """Refuse a path that Snakemake could not have in a rule; spaces, quotes and dollar signs are fine."""
     if value is not None and (UNFIT.search(value) or value.startswith(("~", "-"))):
-        raise ConfigError(
-            f"{key}: {value!r} cannot be a folder here; leave out braces and control characters, and do not "
-            "begin with ~ or -"
-        )
+        remedy = "leave out braces and control characters, and do not begin with ~ or -"
+        raise ConfigError(f"{key}: {value!r} cannot be a folder here; {remedy}")
 
 
 def parse_json(text: str, what: str) -> typing.Any:
     """The value that a JSON text stands for; raises ``ConfigError`` naming ``what`` and the fault."""
 
     def unique(pairs: list[tuple[str, typing.Any]]) -> dict[str, typing.Any]:
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
+        for key, count in Counter(key for key, _ in pairs).items():
+            if count > 1:
                 raise ConfigError(f"{what}: {key!r} is given twice; keep one of them")
-            seen.add(key)
         return dict(pairs)
 
     try:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from redrop import __version__
 from redrop.errors import FULL, RedropError, storage_error
-from redrop.verbs import look, obtain, present, train
+from redrop.verbs import look, obtain, present, train, use
 
 PLAIN = {"−": "-", "–": "-", "—": "-", "×": "x", "±": "+-", "…": "...", "’": "'"}
 """What stands for a sign where a terminal cannot show it; for any other it is a question mark."""
@@ -28,12 +28,12 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"redrop {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="verb")
 
-    def verb(name: str, function: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+    def verb(name: str, function: Callable[[argparse.Namespace], None]) -> Callable[..., object]:
         made = verbs.add_parser(name, help=function.__doc__, description=function.__doc__)
         made.set_defaults(function=function)
-        return made
+        return made.add_argument
 
-    for part in (obtain, train, present, look):
+    for part in (obtain, train, present, look, use):
         part.add(verb)
     return top
 

@@ -31,23 +31,20 @@ class StorageError(RedropError):
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY)
+REMEDIES = {
+    FULL: "make room there (`df -h`, `ulimit -f`) and run the same command again; nothing is lost",
+    DENIED: "allow it (`ls -ld`), or choose another folder, and run the same command again",
+    IN_THE_WAY: "something else stands where a file or folder is needed: move it away, or choose another",
+    (errno.ENOENT,): "give one that is there",
+    (errno.ENAMETOOLONG,): "give a shorter name",
+}
 
 
 def storage_error(error: OSError, path: Path | str | None = None) -> StorageError:
     """What the system refused, with the file and what to do; ``path``: the file where it is known better."""
     place = path or error.filename or "a file"
-    if error.errno in FULL:
-        remedy = "make room there (`df -h`, `ulimit -f`) and run the same command again; nothing is lost"
-    elif error.errno in DENIED:
-        remedy = "allow it (`ls -ld`), or choose another folder, and run the same command again"
-    elif error.errno in IN_THE_WAY:
-        remedy = "something else stands where a file or folder is needed: move it away, or choose another"
-    elif error.errno == errno.ENOENT:
-        remedy = "give one that is there"
-    elif error.errno == errno.ENAMETOOLONG:
-        remedy = "give a shorter name"
-    else:
-        remedy = "see that the disk works and run the same command again"
+    last = "see that the disk works and run the same command again"
+    remedy = next((remedy for kinds, remedy in REMEDIES.items() if error.errno in kinds), last)
     return StorageError(f"{place}: {error.strerror or error}; {remedy}")
 
 

@@ -42,7 +42,5 @@ def check_presented(where: str, folder: str, names: Iterable[str], reads: str) -
         check_choice(f"{where}: {folder}", name, TABLES if folder == "tables" else FIGURES)
         known = fits(folder, name)
         if known and reads not in known:
-            raise ConfigError(
-                f"{where}: {folder}: {name!r} is for studies that read {' or '.join(known)}, this one reads "
-                f"{reads}; leave it out"
-            )
+            said = f"{name!r} is for studies that read {' or '.join(known)}, this one reads {reads}"
+            raise ConfigError(f"{where}: {folder}: {said}; leave it out")

@@ -126,10 +126,7 @@ def metrics_document(
     metrics: dict[str, Metric],
     files: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
-    """The content of ``metrics.json``. It repeats the spec, so that it can be read on its own.
-
-    ``files``: the run's other deterministic files, of which it keeps the checksums.
-    """
+    """The content of ``metrics.json``; ``files``: the run's other deterministic ones, for their checksums."""
     document = {
         "run": spec.run,
         "spec": spec.to_dict(),
@@ -159,10 +156,8 @@ def read_record(folder: Path) -> RunRecord:
     try:
         spec = RunSpec.from_dict(document["spec"])
         if document["run"] != (own := id_of(document["spec"])):
-            raise RecordError(
-                f"{path}: says it is run {document['run']!r} but its settings are those of "
-                f"{own!r}; it was edited: {REMEDY}"
-            )
+            said = f"says it is run {document['run']!r} but its settings are those of {own!r}"
+            raise RecordError(f"{path}: {said}; it was edited: {REMEDY}")
         if document["status"] not in (DONE, DIVERGED):
             raise RecordError(f"{path}: unknown status {document['status']!r}; {REMEDY}")
         metrics = {name: _metric(name, value) for name, value in document["metrics"].items()}
@@ -183,10 +178,7 @@ def read_record(folder: Path) -> RunRecord:
 
 
 def check_whole(folder: Path) -> RunRecord:
-    """Read a run's record and the files beside it; raises ``RecordError`` for the first fault.
-
-    Of those that are not always kept, such as predictions, only the ones that are there.
-    """
+    """Read a run's record and those files beside it that are there; raises ``RecordError``."""
     folder = Path(folder)
     record = read_record(folder)
     read_curve(folder, record.files.get(CURVE))
@@ -255,16 +247,8 @@ def is_recorded(folder: Path, spec: RunSpec) -> bool:
     return True
 
 
-def write_curve(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write a curve as ``curve_text`` has it."""
-    write_text(path, curve_text(rows))
-
-
 def read_curve(folder: Path, sha256: str | None = None) -> list[dict[str, Any]]:
-    """Read a run's curve; raises ``RecordError`` naming the line that is damaged.
-
-    ``sha256``: what the run's record says of the file (``RunRecord.files``); None: it says nothing.
-    """
+    """Read a run's curve; ``sha256``: of the file, as the run's record has it. Raises ``RecordError``."""
     path = Path(folder) / CURVE
     content = _read(path)
     rows = []
@@ -281,8 +265,6 @@ def read_curve(folder: Path, sha256: str | None = None) -> list[dict[str, Any]]:
     if not content.endswith(b"\n"):
         raise RecordError(f"{path}: line {len(rows) + 1} is damaged (it does not end); {REMEDY}")
     if sha256 is not None and not has_checksum(content, sha256):
-        raise RecordError(
-            f"{path}: damaged (its checksum is not the one in {METRICS}: it was edited, or a part of it "
-            f"changed on the disk); {REMEDY}"
-        )
+        said = f"its checksum is not the one in {METRICS}: it was edited, or changed on the disk"
+        raise RecordError(f"{path}: damaged ({said}); {REMEDY}")
     return rows

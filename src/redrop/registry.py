@@ -1,8 +1,9 @@
 """Things of one kind, a file each in a folder, found by name: optimisers, schedules, methods, model kinds.
 
 To add one is to add a file. A file's name is its thing's name, with ``-`` for ``_`` unless the module says
-otherwise in ``NAME``. Names are needed where a spec is checked, so importing such a file takes the standard
-library only: what is heavy is imported inside its functions, or named as ``module:function``.
+otherwise in ``NAME``; a file that begins with ``_`` is a part of others. Names are needed where a spec is
+checked, so importing such a file takes the standard library only: what is heavy is imported inside its
+functions, or named as ``module:function``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Registry(Mapping[str, ModuleType]):
         folder = importlib.import_module(self.package).__path__
         found = {}
         for entry in sorted(pkgutil.iter_modules(folder), key=lambda entry: entry.name):
+            if entry.name.startswith("_"):
+                continue
             module = importlib.import_module(f"{self.package}.{entry.name}")
             found[getattr(module, "NAME", entry.name.replace("_", "-"))] = module
         return found
@@ -37,11 +40,9 @@ class Registry(Mapping[str, ModuleType]):
     def __getitem__(self, name: str) -> ModuleType:
         """The module; raises ``ConfigError`` naming those that there are."""
         if name not in self._modules:
-            known = ", ".join(self)
-            raise ConfigError(
-                f"{self.what} {name!r} is not one of {known}{suggest(name, self)}; to add it, "
-                f"put a file into {self.package.replace('.', '/')}"
-            )
+            folder = self.package.replace(".", "/")
+            said = f"{self.what} {name!r} is not one of {', '.join(self)}{suggest(name, self)}"
+            raise ConfigError(f"{said}; to add it, put a file into {folder}")
         return self._modules[name]
 
     def __iter__(self) -> Iterator[str]:

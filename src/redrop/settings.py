@@ -63,10 +63,7 @@ class Option:
 
 
 class Limits:
-    """What a setting may be besides null: a number in [low, high], or one of ``choices``.
-
-    It stands in the setting's annotation: ``Annotated[float, Limits(0.0, 1.0)]``.
-    """
+    """What a setting may be, in its annotation: null, a number in [low, high], or one of ``choices``."""
 
     def __init__(self, low: float = 0, high: float = math.inf, choices: Collection[str] = ()) -> None:
         self.low, self.high, self.choices = low, high, choices
@@ -116,6 +113,14 @@ class Section:
         return getattr(parts[name], "OPTIONS", {}) if isinstance(name, str) and name in parts else {}
 
 
+@dataclass(frozen=True, kw_only=True)
+class SectionWithPart(Section):
+    """A section with a ``PART``."""
+
+    options: Options = added({})
+    """What the part can be set to besides; its file declares it."""
+
+
 @functools.cache  # a config has thousands of specs, and reading annotations is slow
 def _hints(cls: type, extras: bool = False) -> dict[str, Any]:
     return typing.get_type_hints(cls, include_extras=extras)
@@ -140,11 +145,9 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 
 def build(cls: type, values: Any, prefix: str = "", choose: Mapping[str, type] | None = None) -> Any:
-    """Build dataclass ``cls`` from a mapping, checking keys and types by its annotations.
+    """Build dataclass ``cls`` from a mapping, checked by its annotations; ``choose``: classes of sections.
 
-    ``choose``: the classes of sections, by name. A class with a field of ``Options`` says what may stand
-    beside its fields: ``known_options``.
-    Raises ``ConfigError`` naming key, value and what is allowed.
+    A class with a field of ``Options`` says what may stand beside its fields: ``known_options``.
     """
     where = prefix.rstrip(".") or "run spec"
     if not isinstance(values, dict):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -19,13 +20,13 @@ from redrop import settings
 from redrop.checks import check_choice, check_name, check_range, parse_json
 from redrop.errors import ConfigError
 from redrop.kinds import KINDS, Kind
-from redrop.methods import weights_of
+from redrop.methods import check_method
 from redrop.optimisers import OPTIMISERS
-from redrop.settings import Limits, Options, Section, added, one_of
+from redrop.settings import Limits, SectionWithPart, one_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimiserSpec(Section):
+class OptimiserSpec(SectionWithPart):
     """The optimiser and what is done to its gradients; a field that it has no use for is ignored."""
 
     SECTION: ClassVar = "optimiser"
@@ -45,8 +46,6 @@ class OptimiserSpec(Section):
     """``matrices``: weight decay on parameters with two or more axes only; ``all``: on every one."""
     clip_norm: Annotated[float | None, Limits(1e-12)]
     """Gradients are scaled down to this norm; null: never."""
-    options: Options = added({})
-    """What the optimiser can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,12 +80,7 @@ class RunSpec:
         for key in ("study", "protocol", "config"):
             check_name(key, getattr(self, key))
         check_range("seed", self.seed, 0, 2**63 - 1)
-        for weight in weights_of(self.objective.name):
-            if weight not in self.kind.weights:
-                raise ConfigError(
-                    f"objective.name: {self.objective.name!r} has a term {weight}, but a {self.model.name} "
-                    f"can have no other than {', '.join(self.kind.weights) or 'its own loss'}"
-                )
+        check_method(self)
         self.kind.check(self)
 
     @property
@@ -133,6 +127,20 @@ class RunSpec:
         check_choice("model.name", name, KINDS)
         return settings.build(cls, values, choose=KINDS[name].KIND.sections)
 
+    def with_settings(self, changes: Mapping[str, Any]) -> RunSpec:
+        """The run with other settings, written ``section.name`` or, as ``seed``, alone.
+
+        Raises ``ConfigError`` for one that it does not have.
+        """
+        values = self.to_dict()
+        for key, value in changes.items():
+            section, _, name = key.rpartition(".")
+            inside = values.setdefault(section, {}) if section else values
+            if not isinstance(inside, dict):
+                raise ConfigError(f"{key}: {section} is no section; settings are written section.name")
+            inside[name] = value
+        return RunSpec.from_dict(values)
+
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
         """The inverse of ``to_json`` (spacing and key order do not matter)."""
@@ -140,10 +148,7 @@ class RunSpec:
 
 
 def id_of(values: dict[str, Any]) -> str:
-    """The id of a run by its settings as they are written down, whatever version wrote them.
-
-    A record from before a setting was added or retired has the id that it was given then.
-    """
+    """The id of a run by its settings as they were written down, by whatever version, before others came."""
     task = RunSpec.from_dict(values).task
     return f"{values['protocol']}-{values['config']}-{task}-s{values['seed']}-{_hash8(_canonical(values))}"
 

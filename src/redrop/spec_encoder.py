@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from redrop.checks import check_name
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.methods import METHODS, WEIGHTS, check_weights
 from redrop.schedules import Schedule
-from redrop.settings import Count, Limits, Options, Rate, RateOrNull, Section, added, one_of
+from redrop.settings import Count, Limits, Rate, RateOrNull, Section, SectionWithPart, added, one_of
 
 Reduction = one_of("mean", "sum")
 LAYERS = re.compile(r"all|last|[0-9]{1,4}|[0-9]{1,4}-[0-9]{1,4}")
@@ -46,10 +47,8 @@ class GlueDataSpec(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleasedSpec(Section):
+class ReleasedSpec(DropoutSchedule):
     """A released model; a dropout rate that is null is as released."""
-
-    SECTION: ClassVar = "model"
 
     checkpoint: str
     """A name that ``redrop.models.sources`` knows, a repository of the hub, or a local folder."""
@@ -79,7 +78,7 @@ class EncoderSpec(ReleasedSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsistencySpec(Section):
+class ConsistencySpec(SectionWithPart):
     """What is minimised: L_CE + alpha L_HSR + beta L_MHAR + gamma L_OR; see ``redrop.objectives``."""
 
     SECTION: ClassVar = "objective"
@@ -113,18 +112,14 @@ class ConsistencySpec(Section):
     """A layer's hidden state: what its ``block`` gives, or its ``feed-forward`` layer alone."""
     weights_warmup: Rate = added(0.0)
     """Share of the updates over which alpha, beta and gamma rise from 0 on a line."""
-    options: Options = added({})
-    """What the method can be set to besides; its file declares it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_weights(self, WEIGHTS)
         for key in ("hidden_layers", "attention_layers"):
             if not LAYERS.fullmatch(getattr(self, key)):
-                raise ConfigError(
-                    f"objective.{key}: {getattr(self, key)!r} is not all, last, a number such as 3 "
-                    "or a range such as 3-6"
-                )
+                allowed = "all, last, a number such as 3 or a range such as 3-6"
+                raise ConfigError(f"objective.{key}: {getattr(self, key)!r} is not {allowed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,16 +153,12 @@ class FineTuneScheduleSpec(PaperASchedule):
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.updates is None):
-            raise ConfigError(
-                f"schedule: epochs {self.epochs!r} and updates {self.updates!r}; "
-                "give one and leave the other null"
-            )
+            said = f"epochs {self.epochs!r} and updates {self.updates!r}; give one and leave the other null"
+            raise ConfigError(f"schedule: {said}")
         super().__post_init__()
         if self.batch_size % self.accumulation:
-            raise ConfigError(
-                f"schedule.accumulation: {self.accumulation} does not divide "
-                f"schedule.batch_size ({self.batch_size})"
-            )
+            said = f"{self.accumulation} does not divide schedule.batch_size ({self.batch_size})"
+            raise ConfigError(f"schedule.accumulation: {said}")
 
     def warmup_updates(self, updates: int) -> int:
         """Updates of the warm-up, of ``updates`` in all."""
@@ -202,7 +193,5 @@ class FineTuneEvaluationSpec(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.landscape_points and (self.landscape_points < 3 or self.landscape_points % 2 == 0):
-            raise ConfigError(
-                f"evaluation.landscape_points: {self.landscape_points!r}; give 0, or an odd number from 3, "
-                "so that the solution is the middle one"
-            )
+            said = "give 0, or an odd number from 3, so that the solution is the middle one"
+            raise ConfigError(f"evaluation.landscape_points: {self.landscape_points!r}; {said}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from redrop.checks import check_name
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
 from redrop.registry import resolve
 from redrop.settings import Count, Limits, Rate, RateOrNull, Section, one_of
@@ -21,7 +22,7 @@ ATTENTIONS = ("encoder", "decoder", "cross")
 
 def directions() -> Mapping[str, Any]:
     """The directions of translation, by name: which texts there are is found when it is asked."""
-    return resolve("redrop.data.directions:DIRECTIONS")
+    return resolve("redrop.data.tasks:DIRECTIONS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +54,8 @@ class TextPairDataSpec(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerSpec(Section):
+class TransformerSpec(DropoutSchedule):
     """An encoder-decoder with random weights; ``redrop.models.generation`` builds it."""
-
-    SECTION: ClassVar = "model"
 
     name: one_of("transformer") = "transformer"
     """Which kind of model this is."""
@@ -114,10 +113,8 @@ class GenerationObjectiveSpec(ConsistencySpec):
         for key, known in (("hidden_sides", SIDES), ("attentions", ATTENTIONS)):
             parts = getattr(self, key).split("+")
             if parts != [part for part in known if part in parts]:
-                raise ConfigError(
-                    f"objective.{key}: {getattr(self, key)!r} is none of {', '.join(known)}, "
-                    "nor some of them in this order joined by +"
-                )
+                allowed = f"none of {', '.join(known)}, nor some of them in this order joined by +"
+                raise ConfigError(f"objective.{key}: {getattr(self, key)!r} is {allowed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,21 +167,15 @@ class GenerationEvaluationSpec(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.min_length > self.max_length:
-            raise ConfigError(
-                f"evaluation.min_length: {self.min_length} is more than evaluation.max_length "
-                f"({self.max_length}); give less, or a greater maximum"
-            )
+            said = f"{self.min_length} is more than evaluation.max_length ({self.max_length})"
+            raise ConfigError(f"evaluation.min_length: {said}; give less, or a greater maximum")
         if self.report == "best" and not self.decoded:
-            raise ConfigError(
-                "evaluation.report: 'best' needs a score on validation inputs; "
-                "give evaluation.decoded above 0, or report 'last'"
-            )
+            remedy = "give evaluation.decoded above 0, or report 'last'"
+            raise ConfigError(f"evaluation.report: 'best' needs a score on validation inputs; {remedy}")
 
 
 SECTIONS: dict[str, type] = {
-    "data": TextPairDataSpec,
-    "objective": GenerationObjectiveSpec,
-    "schedule": GenerationScheduleSpec,
-    "evaluation": GenerationEvaluationSpec,
+    cls.SECTION: cls
+    for cls in (TextPairDataSpec, GenerationObjectiveSpec, GenerationScheduleSpec, GenerationEvaluationSpec)
 }
 """What both kinds of model share."""

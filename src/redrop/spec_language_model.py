@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from redrop.checks import check_name, check_range
+from redrop.dropout_schedules import DropoutSchedule
 from redrop.errors import ConfigError
-from redrop.methods import METHODS, check_weights
 from redrop.residual_streams import STREAMS
 from redrop.schedules import Schedule
-from redrop.settings import Count, Limits, Options, Rate, RateOrNull, Section, added, one_of
+from redrop.settings import Count, Limits, Rate, RateOrNull, Section, added, one_of
+from redrop.spec_encoder import ConsistencySpec, Reduction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +39,8 @@ class DataSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualGPTSpec(Section):
+class ResidualGPTSpec(DropoutSchedule):
     """The decoder of paper B (arXiv 2410.01019); ``redrop.models.residual_gpt`` gives the equations."""
-
-    SECTION: ClassVar = "model"
 
     name: one_of("residual_gpt") = "residual_gpt"
     """Which model class this is."""
@@ -86,17 +85,27 @@ class ResidualGPTSpec(Section):
     """``run``: torch's generator seeded with the run's seed itself, as nanoGPT does; ``stream``: derived."""
     last_mlp_input: one_of("own", "second")
     """``own``, or ``second``: the last MLP of a double block reads the second sub-layer's input."""
+    sublayers: one_of("attention+mlp", "attention") = added("attention+mlp")
+    """What a layer is made of; ``attention``: no MLPs (after arXiv 2410.13732), and no skips but skip-1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_embd % self.n_head:
-            raise ConfigError(
-                f"model.n_embd: {self.n_embd} is not a multiple of model.n_head ({self.n_head})"
-            )
+            said = f"{self.n_embd} is not a multiple of model.n_head ({self.n_head})"
+            raise ConfigError(f"model.n_embd: {said}")
         if self.skip4_dropout is not None and self.n_layer % 2:
+            said = f"{self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
+            raise ConfigError(f"model.n_layer: {said}")
+
+        if self.sublayers == "attention" and (self.skip2_dropout, self.skip4_dropout) != (None, None):
             raise ConfigError(
-                f"model.n_layer: {self.n_layer} is odd; skip-4 blocks hold two attention/MLP pairs each"
+                "model.sublayers: 'attention' leaves no pairs for skip-2 or skip-4; give null for both"
             )
+
+    @property
+    def block(self) -> list[str]:
+        """Its sub-layers in their order."""
+        return self.sublayers.split("+") * self.pairs_per_block
 
     @property
     def pairs_per_block(self) -> int:
@@ -110,27 +119,22 @@ class ResidualGPTSpec(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectiveSpec(Section):
-    """What is minimised."""
-
-    SECTION: ClassVar = "objective"
-    PART: ClassVar = ("name", METHODS)
-    alpha: ClassVar = 0.0
-    beta: ClassVar = 0.0
-    outputs: ClassVar = "batchmean"
+class ObjectiveSpec(ConsistencySpec):
+    """The same total over a language model: means over the symbols of a batch, or their pairs s <= t."""
 
     name: str = "ce"
-    """``ce``: cross entropy; ``rdrop``: of two passes whose outputs are kept consistent."""
+    alpha: float = added(0.0)
+    beta: float = added(0.0)
     gamma: float = added(0.0)
-    """Weight of the outputs' consistency."""
     passes: one_of("mean", "sum") = added("mean")
-    """How two passes enter the cross entropy: their ``mean`` or ``sum``."""
-    options: Options = added({})
-    """What the method can be set to besides; its file declares it."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_weights(self, ("gamma",))
+    outputs: one_of("batchmean") = added("batchmean")
+    hidden_layers: str = added("all")
+    attention_layers: str = added("all")
+    attention: one_of("scores", "probabilities", "dropped") = added("scores")
+    layers: Reduction = added("mean")
+    heads: Reduction = added("mean")
+    tokens: Reduction = added("mean")
+    hidden: one_of("block") = added("block")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,3 +178,5 @@ class EvaluationSpec(Section):
     """Iterations between two rows of the curve; iteration 0 and the last are always in it."""
     sampled_batches: Annotated[int, Limits(0)]
     """Random batches of each split that are scored besides the whole split, as the authors do; 0: none."""
+    fewer_blocks: bool = added(False)
+    """Whether the finished model's validation loss is also measured with fewer of its blocks."""

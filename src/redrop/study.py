@@ -28,9 +28,8 @@ def project_folder() -> Path:
     for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (folder / "config" / "studies").is_dir():
             return folder
-    raise ConfigError(
-        f"{Path.cwd()} has no config/studies; run redrop in the project's folder or pass --project"
-    )
+    remedy = "run redrop in the project's folder or pass --project"
+    raise ConfigError(f"{Path.cwd()} has no config/studies; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Study:
     title: str
     protocols: dict[str, Protocol] = field(default_factory=dict)
     reads: str = "corpus"
-    """What its runs read, a kind of ``redrop.data.names``: ``corpus``, ``glue``, ``translation``, ..."""
+    """What its runs, or those of this part, read, a kind of ``redrop.data.names``: ``corpus``, ``glue``."""
     tables: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     part: str = ""
@@ -91,7 +90,7 @@ class Study:
         return self.protocols[name]
 
 
-ROW_KEYS = ("config", "tags", "source", "settings")
+ROW_KEYS = ("config", "tags", "source", "note", "settings")
 """What a row may have besides the keys that the study file declares as columns."""
 
 
@@ -103,9 +102,9 @@ def _row_settings(row: dict[str, Any], columns: dict[str, list[str]], source: st
         if key not in columns:
             raise unknown(f"{where}: unknown key {key!r}", key, [*ROW_KEYS, *columns])
         for target in columns[key]:
-            settings[target] = Setting(value, source)
+            settings[target] = Setting(value, source, row.get("note", ""))
     for key, value in row.get("settings", {}).items():
-        settings[key] = Setting(value, source)
+        settings[key] = Setting(value, source, row.get("note", ""))
     return settings
 
 
@@ -114,10 +113,7 @@ def _settings(values: dict[str, dict[str, Any]]) -> dict[str, Setting]:
 
 
 def load_part(name: str, root: Path) -> Study:
-    """The study or part of a study that a config names; raises ``ConfigError`` for an unknown one.
-
-    A part shares the study's file and its runs, and has tables and figures of its own.
-    """
+    """The study that a config names, or a part of it: of the same file and runs, with its own tables."""
     folder = root / "config" / "studies"
     path, part = folder / f"{name}.yaml", None
     if not path.exists():
@@ -137,7 +133,7 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
         raise ConfigError(f"{path}: study: {raw['study']!r} is not the file's name; give {path.stem!r}")
     for view in (raw, *raw.get("parts", {}).values()):  # now, not after all runs are trained
         for folder in ("tables", "figures"):
-            check_presented(str(path), folder, view[folder], raw["reads"])
+            check_presented(str(path), folder, view[folder], view.get("reads", raw["reads"]))
     base = _settings(raw["settings"])
     protocols: dict[str, Protocol] = {}
     for name, part in raw["protocols"].items():
@@ -189,7 +185,8 @@ def load_study(path: Path, root: Path, view_name: str | None = None) -> Study:
         name, view = f"{name}_{view_name}", views[view_name]
     tables, figures = tuple(view["tables"]), tuple(view["figures"])
     parts = tuple(raw.get("parts", ()))
-    return Study(raw["study"], view["title"], protocols, raw["reads"], tables, figures, name, root, parts)
+    reads = view.get("reads", raw["reads"])
+    return Study(raw["study"], view["title"], protocols, reads, tables, figures, name, root, parts)
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:
@@ -216,11 +213,12 @@ def make_spec(
         # Another kind of model: its row says all that there is to say of it.
         settings = {key: value for key, value in settings.items() if not key.startswith("model.")}
     settings |= row
-    retired = tuple(f"{section}." for section in RunSpec.RETIRED)
-    for key in override:
-        if key not in settings and not key.startswith(retired):
-            raise unknown(f"study {study.name}: unknown setting {key!r}", key, settings)
-    settings |= override | {"data.corpus" if study.reads == "corpus" else "data.task": task}
+    names_task = "data.corpus" if study.reads == "corpus" else "data.task"
+    if names_task in override:
+        raise ConfigError(
+            f"study {study.name}: {names_task} is no setting; a selection lists corpora or tasks"
+        )
+    settings |= override | {names_task: task}
     values = {"study": study.name, "protocol": protocol, "config": config, "seed": seed}
     try:
         return RunSpec.from_dict(values | _nested(settings))
@@ -258,10 +256,8 @@ def _configs(study: Study, protocol: Protocol, selection: dict[str, Any]) -> lis
         selected = {config for config in matched if protocol.tags[config] <= asked}
         if not selected:
             tags = ", ".join(sorted(asked.union(*(protocol.tags[config] for config in matched))))
-            raise ConfigError(
-                f"{where}: every configuration that matches {pattern!r} has tags that the selection does not "
-                f"list; write tags: [{tags}]"
-            )
+            said = f"every configuration that matches {pattern!r} has tags that the selection does not list"
+            raise ConfigError(f"{where}: {said}; write tags: [{tags}]")
         found |= selected
     return [config for config in protocol.rows if config in found]
 
@@ -279,7 +275,7 @@ def _tasks(study: Study, selection: dict[str, Any]) -> list[str]:
 def task_names(reads: str) -> list[str]:
     """Names of the corpora, or of the tasks of that kind."""
     from redrop import data
-    from redrop.data.directions import DIRECTIONS
+    from redrop.data.tasks import DIRECTIONS
 
     if reads == "translation":
         return list(DIRECTIONS)
@@ -296,6 +292,8 @@ class Plan:
     studies: dict[str, Study]
     specs: dict[str, dict[str, RunSpec]]
     """Study, or part of a study -> run id -> spec."""
+    keep_weights: bool = False
+    """Whether finished models are kept."""
 
     @property
     def runs(self) -> dict[str, dict[str, RunSpec]]:
@@ -340,7 +338,14 @@ def resolve(config: dict[str, Any], root: Path) -> Plan:
         selections = config["studies"][name]
         studies[name] = load_part(name, root)
         specs[name] = {spec.run: spec for spec in select(studies[name], selections)}
-    return Plan(Path(config["results"]), config["label"], config["mirror"], studies, specs)
+    return Plan(
+        Path(config["results"]),
+        config["label"],
+        config["mirror"],
+        studies,
+        specs,
+        config.get("keep_weights", False),
+    )
 
 
 def merge_config(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

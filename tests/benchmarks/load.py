@@ -28,9 +28,10 @@ from redrop.record import (
     PROVENANCE,
     SPEC,
     Metric,
+    curve_text,
     metrics_document,
-    write_curve,
     write_json,
+    write_text,
 )
 from redrop.runtime.environment import device_name
 from redrop.spec import RunSpec
@@ -84,7 +85,7 @@ def write_run(folder: Path, spec: RunSpec) -> None:
     ]
     data = {"name": spec.data.data_set, "sha256": "0" * 64, "edition": "made up"}
     write_json(folder / SPEC, json.loads(spec.to_json()))
-    write_curve(folder / CURVE, curve)
+    write_text(folder / CURVE, curve_text(curve))
     write_json(folder / PROVENANCE, {"data": data, "seconds": {"training": 1.0, "evaluation": 1.0}})
     write_json(folder / METRICS, metrics_document(spec, DONE, None, data, metrics))
 

@@ -30,9 +30,10 @@ from redrop.record import (
     PROVENANCE,
     SPEC,
     Metric,
+    curve_text,
     metrics_document,
-    write_curve,
     write_json,
+    write_text,
 )
 from redrop.spec import RunSpec
 from redrop.study import load_study, make_spec, merge_config, resolve
@@ -116,7 +117,7 @@ def make_runs(folder: Path, count: int) -> None:
             )
             metrics = dict.fromkeys(("val_loss_last", "val_loss_best", "train_loss_last"), metric)
             of = folder / "results/runs/residual" / spec.run
-            write_curve(of / CURVE, [row, row | {"iteration": 50_000}])
+            write_text(of / CURVE, curve_text([row, row | {"iteration": 50_000}]))
             write_json(of / SPEC, spec.to_dict())
             write_json(of / PROVENANCE, {})
             write_json(of / METRICS, metrics_document(spec, DONE, None, {"name": "made up"}, metrics))

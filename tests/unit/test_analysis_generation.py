@@ -47,7 +47,7 @@ def write(folder: Path, config: str, seed: int, bleu: float, outputs: list[str] 
     record.write_json(place / record.METRICS, document)
     row = {"learning_rate": 0.1, "train_loss": 1.0, "val_loss": 1.0}
     rows = [row | {"iteration": i, "bleu_valid": i + bleu} for i in (5, 10)]
-    record.write_curve(place / record.CURVE, rows)
+    record.write_text(place / record.CURVE, record.curve_text(rows))
     if outputs is not None:
         text = io.StringIO()
         writer = csv.writer(text)
@@ -151,7 +151,7 @@ def test_what_is_reported_stands_below_the_row_it_is_about(project: Path, tmp_pa
     ):
         own = load_part(name, project)
         results = load(tmp_path / "none", None, name)
-        made = scores.build(StudyResults(results, own, find_reported(own, None), {protocol: [task]}))
+        made = scores.build(StudyResults(results, own, find_reported(own), {protocol: [task]}))
         rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
         assert rows["rdrop, reported"][column] == expected
 

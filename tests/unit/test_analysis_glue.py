@@ -66,7 +66,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             record.write_json(place / record.METRICS, document)
             row = {"learning_rate": 0.1, "train_loss": 1.0, "val_loss": 1.0, name: value}
             curve = [{"iteration": i, "epoch": i, **row} for i in range(3)]
-            record.write_curve(place / record.CURVE, curve)
+            record.write_text(place / record.CURVE, record.curve_text(curve))
             cost = {"ce": 10.0, "rdrop": 20.0, "lrdrop": 22.0}[config]
             provenance = {"milliseconds_an_iteration": cost, "latency_ms": 1.5, "device": "a CPU"}
             provenance["peak_memory_bytes"] = {"host": 1e8 * cost}
@@ -192,7 +192,7 @@ def glue_runs(folder: Path, study: Study, tasks: Sequence[str], **settings: obje
                 metric = Metric(value=value, n=300, split="dev", higher_is_better=True, signature="test")
                 document = record.metrics_document(spec, "done", None, {"name": task}, {"score": metric})
                 record.write_json(folder / "glue" / spec.run / record.METRICS, document)
-                record.write_curve(folder / "glue" / spec.run / record.CURVE, [ROW])
+                record.write_text(folder / "glue" / spec.run / record.CURVE, record.curve_text([ROW]))
 
 
 EACH = Claim(
@@ -352,7 +352,7 @@ def write_score(folder: Path, config: str, seed: int, value: float, **settings: 
     metric = Metric(value=value, n=300, split="dev", higher_is_better=True, signature="test")
     document = record.metrics_document(spec, "done", None, {"name": "toy_pairs"}, {"score": metric})
     record.write_json(folder / "glue" / spec.run / record.METRICS, document)
-    record.write_curve(folder / "glue" / spec.run / record.CURVE, [ROW])
+    record.write_text(folder / "glue" / spec.run / record.CURVE, record.curve_text([ROW]))
 
 
 def test_the_size_figure_has_a_line_a_method_over_the_shares(study: Study, tmp_path: Path) -> None:
@@ -394,13 +394,13 @@ def test_what_others_report_stands_below_with_its_source(study: Study, tmp_path:
     (tmp_path / "none").mkdir()
     asked = {"bert-base": ["cola", "rte"]}
     results = load(tmp_path / "none", None, "glue")
-    made = scores.build(StudyResults(results, study, find_reported(study, None), asked))
+    made = scores.build(StudyResults(results, study, find_reported(study), asked))
     rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
     assert rows["rdrop, reported"]["cola"] == "62.60"
     assert rows["lrdrop − ce, reported"]["average"] == "+1.70"
     assert "lrdrop, reported" not in rows  # its cells are not known
-    place = list(rows).index("rdrop, reported")
-    (mark,) = made.marks[place, "cola"]
+    cells = {cell.column: cell for cell in made.rows[list(rows).index("rdrop, reported")][1]}
+    (mark,) = cells["cola"].notes
     assert "issue 30" in made.footnotes[mark - 1]
 
 

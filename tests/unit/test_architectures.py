@@ -17,12 +17,12 @@ from finetune_support import CPU, LRDROP, RDROP, glue_spec, toy_task
 from generation_support import METHODS, RATES, generation_spec, some
 from redrop import data
 from redrop.errors import RedropError
+from redrop.evaluation.text_pairs import summaries
 from redrop.models.generation import load_generator
 from redrop.models.pretrained import _word_tokenizer, load_encoder, quiet
 from redrop.spec import RunSpec
 from redrop.training.classification import Classification
 from redrop.training.generation import Generation
-from redrop.training.sources import summaries
 from redrop.training.trainer import Trainer
 
 BERT = {

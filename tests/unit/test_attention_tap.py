@@ -14,7 +14,8 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from redrop.models.attention import TAP, Attention, listening
+from redrop.models.attention import TAP
+from redrop.models.listening import Attention, listening
 from redrop.models.pretrained import compute_layers_again
 
 SIZES = {

@@ -26,6 +26,7 @@ def plan_of(project: Path, name: str) -> Plan:
         ("minilm.yaml", 36 + 21 + 13),
         ("generation.yaml", 4 + 6 + 3),
         ("paper-a-more.yaml", 25 + 96 + 40 + 4 + 25 + 9),
+        ("methods.yaml", 84 + 5 * 33 + 2 * (42 + 3 * 16)),
     ],
 )
 def test_it_resolves(project: Path, name: str, runs: int) -> None:
@@ -108,3 +109,33 @@ def test_a_claim_belongs_to_one_part(project: Path) -> None:
     assert "terms-inside-the-layers" in found[1]
     for study, claims in zip(studies, found, strict=True):
         assert bool(claims) == ("claims" in study.tables) == ("forest" in study.figures)
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_every_method_has_three_trials_on_what_it_is_not_judged_on(project: Path) -> None:
+    """But for controls and equal compute; each row has the settings of one of its trials."""
+    plan = plan_of(project, "methods.yaml")
+    without = {"plain-2x", "dropout-2x", "multi-sample-1", "gateskip-0", "data-dropout-random"}
+    without |= {"epochs-6", "r3f-noise"}
+    for part in ("methods", "methods_encoder"):
+        specs = list(plan.specs[part].values())
+        trials = {spec.config: spec for spec in specs if spec.protocol.endswith("-trials")}
+        rows = {spec.config: spec for spec in specs if not spec.protocol.endswith("-trials")}
+        assert len(trials) == 3 * len(rows.keys() - without)
+        for config, row in rows.items():
+            own = [spec for name, spec in trials.items() if is_number(name.removeprefix(f"{config}-"))]
+            if config in without:
+                assert not own
+                continue
+            assert len(own) == 3, config
+            sections = ("model", "objective", "optimiser", "schedule")
+            alike = [one for one in own if all(getattr(one, s) == getattr(row, s) for s in sections)]
+            assert len(alike) == 1, config
+            assert alike[0].data != row.data

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from redrop import data
 from redrop.data.corpus import (
     Corpus,
     decode_utf8,
@@ -85,6 +87,18 @@ def test_plain_numpy_reads_the_arrays(tmp_path):
 def test_the_arrays_cannot_be_changed_by_accident(tmp_path):
     with pytest.raises(ValueError, match="read-only"):
         prepare(TEXT, tmp_path).train[0] = 1
+
+
+@pytest.mark.parametrize("name", ["tiny_shakespeare_tenth", "tiny_shakespeare_tenth_trials"])
+def test_a_tenth_of_a_text_keeps_its_symbols(name, mirror, shakespeare, tmp_path):
+    """Trained on the first 100,000; validated as the whole text is, or on what neither of them has."""
+    data.fetch(name, tmp_path / "raw", mirror)
+    corpus = data.prepare(name, tmp_path / "raw", tmp_path / "prepared")
+    assert corpus.vocab == shakespeare.vocab
+    assert corpus.train.tolist() == shakespeare.train[:100_000].tolist()
+    held = shakespeare.train[500_000:611_540] if name.endswith("trials") else shakespeare.val
+    assert corpus.val.tolist() == held.tolist()
+    assert (len(corpus.train), len(corpus.val), corpus.vocab_size) == astuple(data.get(name).size)
 
 
 @pytest.mark.parametrize("text", ["", "a", "ab", "ten chars."])

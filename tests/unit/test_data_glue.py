@@ -25,12 +25,11 @@ import pytest
 from redrop import data
 from redrop.data import base, glue
 from redrop.data.glue import hold_out
-from redrop.data.glue_files import read_hub, read_tsv
-from redrop.data.glue_split import make_split
-from redrop.data.glue_tasks import TASKS
+from redrop.data.glue_files import make_split, read, read_tsv
 from redrop.data.sets.glue import _toy as glue_toy
 from redrop.data.sets.glue.glue_toy_pairs import pairs_truth
 from redrop.data.sets.glue.glue_toy_score import score_truth
+from redrop.data.tasks import TASKS
 from redrop.errors import ConfigError, DataError
 from support import make_mirror
 
@@ -433,7 +432,7 @@ def parquet(path: Path, **columns) -> Path:
 
 
 def test_a_hub_file_reads(tmp_path):
-    rows = read_hub(parquet(tmp_path / "x.parquet", **COLUMNS), TASKS["mnli"])
+    rows = read(parquet(tmp_path / "x.parquet", **COLUMNS), TASKS["mnli"])
     assert (rows.sentence1, rows.sentence2) == (["A", "B"], ["C", "D"])
     assert (rows.labels.tolist(), rows.idx.tolist()) == ([2, 0], [0, 5])
 
@@ -452,7 +451,7 @@ def test_a_hub_file_reads(tmp_path):
 def test_a_bad_hub_file_is_refused(tmp_path, changes, message):
     columns = {name: values for name, values in (COLUMNS | changes).items() if values is not None}
     with pytest.raises(DataError, match=message) as caught:
-        read_hub(parquet(tmp_path / "x.parquet", **columns), TASKS["mnli"])
+        read(parquet(tmp_path / "x.parquet", **columns), TASKS["mnli"])
     assert str(tmp_path / "x.parquet") in str(caught.value)
     assert "redrop fetch glue_mnli" in str(caught.value)
 
@@ -460,14 +459,14 @@ def test_a_bad_hub_file_is_refused(tmp_path, changes, message):
 def test_what_is_no_parquet_is_refused(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"<html>")
     with pytest.raises(DataError, match=r"x\.parquet cannot be read as parquet"):
-        read_hub(tmp_path / "x.parquet", TASKS["mnli"])
+        read(tmp_path / "x.parquet", TASKS["mnli"])
 
 
 def test_both_editions_of_a_score_are_the_same_number(tmp_path):
     raw = "score\tsentence1\tsentence2\n3.800\tA\tB\n2.33333333333333\tA\tB\n"
     table = {"sentence1": ["A", "A"], "sentence2": ["B", "B"], "idx": [0, 1]}
     hub = parquet(tmp_path / "x.parquet", label=np.array([3.8, 2.33333333333333], np.float32), **table)
-    splits = [read_tsv(tsv(tmp_path, raw), TASKS["stsb"]), read_hub(hub, TASKS["stsb"])]
+    splits = [read_tsv(tsv(tmp_path, raw), TASKS["stsb"]), read(hub, TASKS["stsb"])]
     assert len({base.fingerprint({"train": split}) for split in splits}) == 1
 
 

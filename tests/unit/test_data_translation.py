@@ -23,11 +23,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from redrop import data
-from redrop.data import base
+from redrop.data import base, of_family
 from redrop.data import translation_steps as steps
-from redrop.data.directions import DIRECTIONS
-from redrop.data.discovery import of_family
 from redrop.data.sets.translation import toy_translation as translation_toy
+from redrop.data.tasks import DIRECTIONS
 from redrop.data.translation import ParallelData, ParallelSplit
 from redrop.data.translation_files import read, segments, training_text
 from redrop.errors import ConfigError, DataError
@@ -334,8 +333,8 @@ def test_iwslt14_by_hand(ted):
     assert test.raw["de"][::2] == [f"de Test {i}: R&amp;D isn\u2019t \u201cit\u201d." for i in range(5)]
     assert test.raw["en"][1::2] == [f"Second of {i}." for i in range(5)]
     assert test.tokenised["en"][0] == "en test 0 : r &amp; amp ; d isn &apos;t \u201c it \u201d ."
-    assert text.lower_cased
-    assert (text.origin, text.languages) == ("mirror", ("de", "en"))
+    assert text.parallel_set.lower_case
+    assert (text.origin, text.parallel_set.languages) == ("mirror", ("de", "en"))
     assert re.fullmatch(r"fairseq's archive, sha256 [0-9a-f]{12}", text.edition)
 
 
@@ -345,7 +344,7 @@ def test_bpe_and_vocabulary_are_of_the_training_text_alone(ted):
     learnt = steps.learn_codes([*train.tokenised["de"], *train.tokenised["en"]], 30)
     assert (text.folder / "codes").read_text() == learnt
     for split in text.splits.values():
-        for language in text.languages:
+        for language in text.parallel_set.languages:
             joined = [line.replace("@@ ", "") for line in split.bpe[language]]
             assert joined == split.tokenised[language]
             assert len(split.raw[language]) == len(split)
@@ -617,7 +616,7 @@ def test_every_toy_translation_is_right_and_none_comes_twice(toy):
     assert all(translation_toy.translate(one) == other for one, other in pairs)
     assert len({one for one, _ in pairs}) == len({other for _, other in pairs}) == len(pairs) == 2200
     assert any(one.lower().split()[1] in translation_toy.ADJECTIVES for one, _ in pairs)
-    assert (toy.origin, toy.edition, toy.languages) == ("generated", "toy 1", ("xx", "yy"))
+    assert (toy.origin, toy.edition, toy.parallel_set.languages) == ("generated", "toy 1", ("xx", "yy"))
 
 
 def test_a_toy_translation_by_hand():

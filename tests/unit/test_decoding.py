@@ -28,7 +28,7 @@ from redrop.data import load
 from redrop.data.text_pairs import SymbolCodec, TokenizerCodec
 from redrop.data.tokens import Tokens
 from redrop.evaluation.decoding import MORE, decode
-from redrop.training.sources import summaries, translations
+from redrop.evaluation.text_pairs import summaries, translations
 
 GREEDY = {"beam": 1, "max_length": 16}
 COUNT = 10

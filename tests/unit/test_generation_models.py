@@ -28,8 +28,9 @@ from generation_support import (
 from redrop.data.text_pairs import SymbolCodec
 from redrop.errors import ConfigError, DataError
 from redrop.evaluation.decoding import decode
-from redrop.models.attention import TAP, Attention, listening
+from redrop.models.attention import TAP
 from redrop.models.generation import POSITIONS, build_transformer, load_generator, positions_of
+from redrop.models.listening import Attention, listening
 from redrop.models.pretrained import quiet
 from redrop.objectives.pairs import attentions_of
 from redrop.places import Places

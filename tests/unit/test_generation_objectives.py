@@ -454,7 +454,7 @@ def test_a_layer_that_is_not_there_is_named() -> None:
 def test_attentions_that_cannot_be_heard_are_refused() -> None:
     """All of them, or some: their term would be missing in silence."""
     objective = objective_of()
-    with pytest.raises(ConfigError, match=r"0 of 6 attentions of a marian .* needs objective\.beta: 0"):
+    with pytest.raises(ConfigError, match=r"0 of 6 attentions of a Marian.* needs objective\.beta: 0"):
         terms_of(model_of("marian", attention="eager"), objective, pair_batch())
     model = model_of("marian", attention=TAP)
     deaf = model.get_decoder().layers[1].encoder_attn

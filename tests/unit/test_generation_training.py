@@ -37,6 +37,7 @@ from redrop.data.batches import epoch_token_batches, token_batches
 from redrop.data.text_pairs import Pairs, TextPairs
 from redrop.errors import ConfigError
 from redrop.evaluation import summarization
+from redrop.evaluation.text_pairs import translations
 from redrop.places import Places
 from redrop.record import CURVE, METRICS, Metric, read_curve, read_record
 from redrop.runtime.launch import Workplace, run
@@ -47,7 +48,6 @@ from redrop.training.checkpoint import Checkpoint
 from redrop.training.generation import PREDICTIONS, STORE, predictions_file
 from redrop.training.loop import Stopped, drive
 from redrop.training.run import Outcome
-from redrop.training.sources import translations
 from redrop.training.trainer import Trainer
 
 QUICK = {"evaluation__beam": 1, "evaluation__max_length": 6}

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from redrop.data.corpus import Corpus
 from redrop.models.residual_gpt import build
-from redrop.record import read_curve, write_curve
+from redrop.record import curve_text, read_curve, write_text
 from redrop.spec import RunSpec
 from redrop.streams import MaskStream, NumpyStream
 from redrop.study import merge_config, resolve
@@ -125,7 +125,7 @@ def test_a_resumed_run_has_the_same_curve_file(
     trainer.restore(0, checkpoint.load())
     (resumed,) = drive(trainer, progress=False)
     for name, outcome in (("straight", straight), ("resumed", resumed)):
-        write_curve(tmp_path / name / "curve.jsonl", outcome.curve)
+        write_text(tmp_path / name / "curve.jsonl", curve_text(outcome.curve))
     files = [(tmp_path / name / "curve.jsonl").read_bytes() for name in ("straight", "resumed")]
     assert files[0] == files[1]
     rows = read_curve(tmp_path / "resumed")

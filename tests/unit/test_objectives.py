@@ -24,7 +24,7 @@ GENERATOR = torch.Generator()
 
 
 def doubled_task_loss(logits: torch.Tensor, labels: torch.Tensor, passes: str) -> torch.Tensor:
-    return task_of_passes(*(task_losses(half, labels).mean() for half in logits.chunk(2)), passes)
+    return task_of_passes([task_losses(half, labels).mean() for half in logits.chunk(2)], passes)
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

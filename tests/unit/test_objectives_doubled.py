@@ -10,7 +10,8 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from redrop.errors import ConfigError
-from redrop.models.attention import TAP, Attention, listening
+from redrop.models.attention import TAP
+from redrop.models.listening import Attention, listening
 from redrop.models.pretrained import compute_layers_again
 from redrop.objectives.examples import ExampleBatch
 from redrop.objectives.terms import chosen_layers, terms_of

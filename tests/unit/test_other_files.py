@@ -201,7 +201,7 @@ def test_the_most_that_a_perfect_translation_gets_is_said(
     plain = plain.replace(" …", "…").replace(" .", ".")
     tokens = tokenise([plain], language)
     for _ in range(3):
-        found = translation.scores(tokens, tokens, split="test", language=language, plain_references=[plain])
+        found = translation.scores(tokens, tokens, [plain], split="test", language=language)
     assert (found["bleu"].value, found["chrf"].value) == (pytest.approx(100), pytest.approx(100))
     assert found["sacrebleu"].value < 100
     [record] = caplog.records
@@ -221,7 +221,7 @@ def test_the_most_that_a_perfect_translation_gets_is_said(
 )
 def test_nothing_is_said_where_nothing_is_lost(plain: str, caplog: pytest.LogCaptureFixture) -> None:
     tokens = tokenise([plain], "en")
-    found = translation.scores(tokens, tokens, split="test", language="en", plain_references=[plain])
+    found = translation.scores(tokens, tokens, [plain], split="test", language="en")
     assert found["sacrebleu"].value == pytest.approx(100)
     assert caplog.text == ""
 

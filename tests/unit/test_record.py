@@ -13,11 +13,11 @@ from redrop.errors import RecordError
 from redrop.record import (
     METRICS,
     Metric,
+    curve_text,
     metrics_document,
     read_curve,
     read_json,
     read_record,
-    write_curve,
     write_json,
     write_text,
 )
@@ -132,7 +132,7 @@ def test_a_missing_record_is_named(tmp_path: Path) -> None:
 
 def test_a_damaged_curve_is_named_by_line(tmp_path: Path) -> None:
     rows = [{"iteration": i, "val_loss": 2.0 - i, "train_loss": None} for i in range(3)]
-    write_curve(tmp_path / "curve.jsonl", rows)
+    write_text(tmp_path / "curve.jsonl", curve_text(rows))
     assert read_curve(tmp_path) == rows
     with (tmp_path / "curve.jsonl").open("a") as file:
         file.write('{"iteration": 3, "val_')

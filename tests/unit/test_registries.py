@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 from finetune_support import glue_spec
 from generation_support import generation_spec
 from redrop.data.corpus import Corpus
+from redrop.dropout_schedules import DROPOUT_SCHEDULES
 from redrop.errors import ConfigError
 from redrop.kinds import KINDS
 from redrop.methods import METHODS, divergence_of, passes_of, weights_of
@@ -28,7 +29,7 @@ from redrop.registry import Registry, options_of, resolve
 from redrop.residual_streams import STREAMS
 from redrop.schedules import SCHEDULES, learning_rate
 from redrop.settings import Option
-from redrop.spec import RunSpec
+from redrop.spec import OptimiserSpec, RunSpec
 from redrop.streams import MaskStream
 from redrop.training.language_model import LanguageModelling
 from redrop.training.loop import drive
@@ -51,17 +52,19 @@ RDROP = {"name": "rdrop", "gamma": 0.5}
 def test_all_are_found_without_torch() -> None:
     code = (
         "import sys\n"
+        "from redrop.dropout_schedules import DROPOUT_SCHEDULES\n"
         "from redrop.kinds import KINDS\n"
         "from redrop.methods import METHODS\n"
         "from redrop.optimisers import OPTIMISERS\n"
         "from redrop.residual_streams import STREAMS\n"
         "from redrop.schedules import SCHEDULES\n"
-        "print(*KINDS, *METHODS, *OPTIMISERS, *STREAMS, *SCHEDULES)\n"
+        "print(*KINDS, *METHODS, *OPTIMISERS, *STREAMS, *SCHEDULES, *DROPOUT_SCHEDULES)\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'transformers', 'pandas')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert {"residual_gpt", "lrdrop", "adamw", "pre-norm", "inverse-sqrt"} <= set(done.stdout.split())
+    known = {"residual_gpt", "lrdrop", "adamw", "pre-norm", "inverse-sqrt", "early"}
+    assert known <= set(done.stdout.split())
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
@@ -72,11 +75,23 @@ def test_what_a_kind_names_is_there(kind: str) -> None:
     assert set(record.sections) == {"data", "model", "objective", "schedule", "evaluation"}
 
 
+def test_an_option_has_the_name_of_no_field() -> None:
+    """It would take the field's value."""
+    for kind in KINDS.values():
+        sections = kind.KIND.sections
+        pairs = [(OPTIMISERS, OptimiserSpec), (METHODS, sections["objective"])]
+        pairs += [(SCHEDULES, sections["schedule"]), (DROPOUT_SCHEDULES, sections["model"])]
+        for registry, section in pairs:
+            fields = {field.name for field in dataclasses.fields(section)}
+            for module in registry.values():
+                assert not fields & set(getattr(module, "OPTIONS", {}))
+
+
 def test_an_unknown_name_is_refused_with_the_near_one() -> None:
     with pytest.raises(ConfigError, match=r"schedule 'cosin' is not one of .*did you mean 'cosine'"):
         SCHEDULES["cosin"]
-    with pytest.raises(ConfigError, match=r"optimiser\.name: 'adam' .* did you mean 'adamw'"):
-        small_spec(optimiser__name="adam")
+    with pytest.raises(ConfigError, match=r"optimiser\.name: 'adamww' .* did you mean 'adamw'"):
+        small_spec(optimiser__name="adamww")
 
 
 @pytest.fixture
@@ -126,13 +141,20 @@ def test_every_kind_of_model_can_have_every_schedule() -> None:
 
 
 def test_what_methods_have() -> None:
-    assert [(name, weights_of(name), passes_of(name)) for name in METHODS] == [
-        ("ce", (), 1),
-        ("lrdrop", ("alpha", "beta", "gamma"), 2),
-        ("rdrop", ("gamma",), 2),
-    ]
+    sections = {name: SimpleNamespace(name=name, options={}) for name in METHODS}
+    found = {name: (weights_of(name), passes_of(section)) for name, section in sections.items()}
+    assert (
+        found.items()
+        >= {
+            "ce": ((), 1),
+            "doubled": ((), 2),
+            "lrdrop": (("alpha", "beta", "gamma"), 2),
+            "rdrop": (("gamma",), 2),
+        }.items()
+    )
+    assert passes_of(SimpleNamespace(name="doubled", options={"k": 3})) == 3
     assert divergence_of("rdrop").__name__ == "symmetric_kl"
-    assert list(OPTIMISERS) == ["adamw"]
+    assert list(OPTIMISERS) == ["adam-l2", "adamw", "fadam", "lawn", "lion", "muon", "novograd"]
     assert sorted(STREAMS) == ["normalised", "pre-norm"]
 
 
@@ -173,7 +195,9 @@ def test_what_a_pack_cannot_do_is_refused_with_the_reason(toy_corpus: Corpus) ->
     assert not can_be_packed(glue_spec())
 
 
-def test_a_language_model_has_no_terms_within_its_layers() -> None:
+def test_a_kind_says_what_terms_it_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = KINDS["residual_gpt"]
+    monkeypatch.setattr(module, "KIND", dataclasses.replace(module.KIND, weights=("gamma",)))
     with pytest.raises(ConfigError, match=r"objective\.name: 'lrdrop' has a term alpha, but a residual_gpt"):
         language_model_spec({"name": "lrdrop"})
     with pytest.raises(ConfigError, match=r"objective\.gamma: 1\.0, but ce has no such term"):
@@ -215,6 +239,7 @@ def test_names_are_those_of_the_files(tmp_path: Path, monkeypatch: pytest.Monkey
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "one_thing.py").write_text("")
+    (package / "_part.py").write_text("")
     (package / "other.py").write_text('NAME = "its_own"\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     things = Registry("some_things", "thing")

@@ -24,7 +24,7 @@ from redrop.layout import EMPTY, ONE_STUDY, OWN, PUBLISHED
 from redrop.report import charts
 from redrop.report.folder import read_folder
 from redrop.report.known_configs import known_plans, name_of, recognise
-from redrop.report.page import embedded, environment, write_page
+from redrop.report.page import environment, write_page
 from redrop.report.sentences import sentence, signed
 from redrop.report.study_views import all_studies
 from redrop.report.verdicts import Judged, counted
@@ -395,22 +395,19 @@ def test_long_curves_are_thinned_and_keep_their_end() -> None:
     assert charts.thinned({}) == []
 
 
-def test_data_cannot_end_the_script_that_holds_it() -> None:
-    assert "</script" not in embedded({"a": "</script><b>"})
-    assert json.loads(embedded({"a": "</script>"})) == {"a": "</script>"}
+def test_data_cannot_end_the_script_that_holds_it(tmp_path: Path) -> None:
+    embedded = environment(read_folder(tmp_path)).from_string("{{ value | tojson }}").render
+    assert "</script" not in embedded(value={"a": "</script><b>"})
+    assert json.loads(embedded(value={"a": "</script>"})) == {"a": "</script>"}
 
 
 NUMBER = re.compile(r"[+−-]?\d[\d,]*\.\d+")
 
 
 @pytest.fixture(scope="module")
-def published(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+def published(published_page: Path) -> Page:
     """The page of what is published."""
-    out = tmp_path_factory.mktemp("page") / "report.html"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charts, "javascript", lambda: "")
-        write_page(project / "results" / "published", out, project)
-    return Page(out.read_text())
+    return Page(published_page.read_text())
 
 
 def numbers_in(path: Path) -> list[float]:

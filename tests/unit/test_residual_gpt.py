@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from redrop.data.corpus import Corpus
+from redrop.errors import ConfigError
 from redrop.evaluation.language_model import mean_loss, split_windows
 from redrop.models.residual_gpt import build, inverted_dropout, skip_dropout, without_dropout
 from redrop.spec_language_model import ResidualGPTSpec
@@ -63,6 +64,9 @@ def written_out(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
     keep2 = None if spec.skip2_dropout is None else 1 - spec.skip2_dropout
     x = model.wte.weight[ids] + model.wpe.weight[: ids.shape[1]]
     for block in model.blocks:
+        if spec.sublayers == "attention":
+            x = keep1 * x + attention(block.sublayers[0], block.norms[0](x), spec.n_head, scale)
+            continue
         ln, (attn, ff, *second) = block.norms, block.sublayers
         if spec.residual_stream == "pre-norm":
             y = keep1 * x + attention(attn, ln[0](x), spec.n_head, scale)
@@ -92,6 +96,7 @@ CASES = [
     ("a2r2_4", "authors", {"n_layer": 4}),
     ("a2r2_4", "authors", {"skip2_dropout": None}),
     ("a2r25_2", "authors", {"residual_stream": "pre-norm"}),
+    ("a5r0", "authors", {"sublayers": "attention", "n_layer": 3}),
     ("res1-0.2", "notebook", {}),
     ("res4-0.5", "notebook", {"n_layer": 4}),
 ]
@@ -142,6 +147,18 @@ def test_size_of_the_authors_model() -> None:
     expected = 4 * (12 * C * C + 2 * C) + 65 * C + C
     assert sum(p.numel() for p in model.parameters()) - T * C == expected == 795_904
     assert model.wte.weight is model.lm_head.weight
+
+
+def test_attention_alone_has_as_many_parameters_at_three_times_the_depth() -> None:
+    """But for its LayerNorms; and its branches start as small as nanoGPT's, by their number."""
+    usual = build(replace(spec_of("a2r0").model), 65, seed=1)
+    alone = build(replace(spec_of("a2r0").model, sublayers="attention", n_layer=12), 65, seed=1)
+    sizes = [sum(p.numel() for p in model.parameters() if p.dim() > 1) for model in (usual, alone)]
+    assert sizes[0] == sizes[1]
+    deviation = torch.stack([block.sublayers[0].c_proj.weight.std() for block in alone.blocks]).mean()
+    assert deviation.item() == pytest.approx(0.02 / math.sqrt(12), rel=0.02)
+    with pytest.raises(ConfigError, match=r"model\.sublayers: 'attention' leaves no pairs"):
+        replace(spec_of("a2r0").model, sublayers="attention", skip2_dropout=0.1)
 
 
 def test_initialisation_leaves_the_global_generator_alone() -> None:

@@ -35,6 +35,7 @@ VARIANTS = [
     ("skip4-only", "matched", {}),
     ("attention-only", "matched", {}),
     ("a2r025", "authors", {"model__embedding_dropout": 1.0, "model__attention_dropout": 1.0}),
+    ("a2r0", "authors", {"model__sublayers": "attention"}),
 ]
 
 
@@ -47,7 +48,10 @@ def run_pack(specs: list[RunSpec], corpora: Corpus | list[Corpus], **options: ob
 def test_losses_and_gradients_are_those_of_the_single_model(
     config: str, protocol: str, settings: dict[str, float], toy_corpus: Corpus
 ) -> None:
-    spec = small_spec(config, protocol, **settings).model
+    spec = small_spec(config, protocol).model
+    spec = dataclasses.replace(
+        spec, **{key.removeprefix("model__"): value for key, value in settings.items()}
+    )
     V, seeds = toy_corpus.vocab_size, [3, 4, 5]
     pack = ResidualPack([spec] * 3, V, seeds, CPU)
     x_MBT, y_MBT = torch.randint(0, V, (2, 3, 4, 16), generator=torch.Generator().manual_seed(0))

@@ -16,8 +16,7 @@ import torch
 
 from fake_nvml import FakeDriver, FakeGpu
 from redrop.cli import main
-from redrop.data import sources
-from redrop.data.discovery import get, names
+from redrop.data import get, names, sources
 from redrop.data.sources import HUB
 from redrop.errors import ConfigError
 from redrop.runtime import gpu, launch, rates

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 import yaml
 
-import warm_snakemake
+import warm
 from redrop.study import resolve
 from redrop.verbs.shared import read_config
+from support import wait_for
 
 TINY = {
     "model.n_layer": 2,
@@ -44,23 +45,20 @@ def config_of(**over: Any) -> dict[str, Any]:
     return {"label": "TEST", "only": ["residual"], "studies": {"residual": [selection | over]}}
 
 
-def command_of(project: Path) -> list[str]:
+def command_of(project: Path, python: str = sys.executable) -> list[str]:
     """The workflow with config.yaml of the folder that it runs in."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")]
+    command = [python, "-m", "snakemake", "--snakefile", str(project / "Snakefile")]
     return [*command, "--workflow-profile", str(project / "profiles/default"), "--configfile", "config.yaml"]
 
 
-def snakemake(project: Path, folder: Path, config: dict[str, Any], *words: str) -> str:
-    """Run Snakemake in ``folder`` with ``config``; what it printed."""
+def snakemake(
+    project: Path, folder: Path, config: dict[str, Any], *words: str, python: str | None = None
+) -> str:
+    """Run Snakemake in ``folder`` with ``config``; what it printed. Without ``python``, it is a warm one."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    command = [*command_of(project), *words]
+    command = [*command_of(project, python or warm.python()), *words]
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    if "--dry-run" in words:
-        done = warm_snakemake.run(command[3:], folder, environment)
-    else:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=False, env=environment
-        )
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -289,8 +287,7 @@ def test_a_killed_workflow_goes_on_when_it_is_repeated(folder: Path, project: Pa
     with subprocess.Popen(
         command_of(project), cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
-        while not list((folder / ".snakemake/locks").glob("*.lock")):
-            assert process.poll() is None
+        wait_for(lambda: any((folder / ".snakemake/locks").glob("*.lock")), process)
         os.killpg(process.pid, signal.SIGKILL)
     assert list((folder / ".snakemake/locks").glob("*.lock"))
     snakemake(project, folder, config_of(), "--until", "train")
@@ -317,7 +314,8 @@ def test_the_users_pythonpath_reaches_the_jobs(
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "own"))
     monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
-    snakemake(project, tmp_path, config_of(), "--", "results/downloads/python_docs/source.json")
+    target = "results/downloads/python_docs/source.json"
+    snakemake(project, tmp_path, config_of(), "--", target, python=sys.executable)
     seen = [line for line in (tmp_path / "seen").read_text().splitlines() if "-m redrop fetch" in line]
     assert [line.split()[-1] for line in seen] == [f"{project / 'src'}:{tmp_path / 'own'}"]
 

@@ -8,15 +8,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scipy.spatial.distance import jensenshannon
 
+import warm
 from redrop.study import load_study, make_spec
 from redrop.yaml_files import read_yaml
 
@@ -34,10 +33,11 @@ class Page:
     protocol: str
 
 
-METHOD = Page("add-a-method", "src/redrop/methods/jsdrop.py", "glue", "toy")
+METHOD = Page("add-a-method", "src/redrop/methods/hellinger.py", "glue", "toy")
 OTHERS = {
     "nadam": Page("add-an-optimiser", "src/redrop/optimisers/nadam.py", "residual", "authors"),
     "wsd": Page("add-a-schedule", "src/redrop/schedules/wsd.py", "residual", "authors"),
+    "stairs": Page("add-a-dropout-schedule", "src/redrop/dropout_schedules/stairs.py", "residual", "authors"),
     "halved": Page("add-a-residual-variant", "src/redrop/residual_streams/halved.py", "residual", "authors"),
     "gru": Page("add-a-model-kind", "src/redrop/kinds/gru.py", "residual", "authors"),
 }
@@ -80,7 +80,7 @@ def follow(page: Page, project: Path, copy: Path) -> str:
 def python_in(copy: Path, *words: str, text: str | None = None) -> str:
     """Python with the copy's package; its output."""
     environment = os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, *words]
+    command = [warm.python(), *words]
     done = subprocess.run(command, cwd=copy, env=environment, input=text, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -100,19 +100,19 @@ def test_the_new_method_is_in_the_table(tried: Path) -> None:
     text = (tried / "results/try/glue/tables/scores.md").read_text()
     assert "TRY-OUT: no result" in text
     assert re.search(r"^\| ce \| 2 \| \d", text, flags=re.MULTILINE)
-    assert re.search(r"^\| jsdrop \| 2 \| \d", text, flags=re.MULTILINE)
-    assert re.search(r"^\| jsdrop − ce \|  \| [+−]\d", text, flags=re.MULTILINE)
-    runs = sorted((tried / "results/try/runs/glue").glob("toy-jsdrop-toy_pairs-s*/metrics.json"))
+    assert re.search(r"^\| hellinger \| 2 \| \d", text, flags=re.MULTILINE)
+    assert re.search(r"^\| hellinger − ce \|  \| [+−]\d", text, flags=re.MULTILINE)
+    runs = sorted((tried / "results/try/runs/glue").glob("toy-hellinger-toy_pairs-s*/metrics.json"))
     assert [json.loads(run.read_text())["spec"]["seed"] for run in runs] == [1, 2]
 
 
-def test_its_divergence_is_scipys(tried: Path) -> None:
+def test_its_divergence_is_as_by_hand(tried: Path) -> None:
     """In a process of its own, which imports the copy."""
     code = (
         "import json, sys, torch\n"
         "from redrop.methods import divergence_of\n"
         "logits = torch.tensor(json.load(sys.stdin), dtype=torch.float64)\n"
-        "print(json.dumps(divergence_of('jsdrop')(logits).tolist()))"
+        "print(json.dumps(divergence_of('hellinger')(logits).tolist()))"
     )
     logits = [[0.0, 1.0, -2.0], [3.0, 0.5, 0.5], [1.0, 0.0, -1.0], [3.0, 0.5, 0.5]]
 
@@ -121,7 +121,10 @@ def test_its_divergence_is_scipys(tried: Path) -> None:
         return [power / sum(powers) for power in powers]
 
     first, second, third, fourth = map(softmax, logits)
-    expected = [jensenshannon(first, third) ** 2, jensenshannon(second, fourth) ** 2]
+    expected = [
+        1.0 - sum(math.sqrt(p * q) for p, q in zip(*pair, strict=True))
+        for pair in ((first, third), (second, fourth))
+    ]
     found = json.loads(python_in(tried, "-c", code, text=json.dumps(logits)))
     assert found == pytest.approx(expected, abs=1e-12)
 
@@ -166,6 +169,11 @@ def wsd(found: dict[str, Any]) -> None:
     assert rates[20] == 0.0
 
 
+def stairs(found: dict[str, Any]) -> None:
+    """Also in a pack."""
+    assert len(found["stairs"]["packed"]) == 3
+
+
 def halved(found: dict[str, Any]) -> None:
     assert len(found["halved"]["packed"]) == 3
 
@@ -174,7 +182,7 @@ def gru(found: dict[str, Any]) -> None:
     assert set(found) == {"gru"}
 
 
-@pytest.mark.parametrize(("config", "check"), [(f.__name__, f) for f in (nadam, wsd, halved, gru)])
+@pytest.mark.parametrize(("config", "check"), [(f.__name__, f) for f in (nadam, wsd, stairs, halved, gru)])
 def test_a_thing_is_a_file_and_a_row(
     config: str, check: Callable[[dict[str, Any]], None], project: Path, tmp_path: Path
 ) -> None:

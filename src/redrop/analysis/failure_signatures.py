@@ -1,8 +1,8 @@
 """How a run failed, if it did, read off its curve by fixed rules.
 
-Each rule is one function and the constants above it. They were set with the whole validation split
-in mind, whose loss does not jump from evaluation to evaluation, and with the authors' records at
-hand: a cosine schedule ends flat, so a loss that still falls at its end means that the budget was
+Each rule is a property of a run's signature, with the constants above it. They were set with the whole
+validation split in mind, whose loss does not jump from evaluation to evaluation, and with the authors'
+records at hand: a cosine schedule ends flat, so a loss that still falls at its end means that the budget was
 short.
 """
 
@@ -40,44 +40,41 @@ STUCK_LEVEL = 0.7
 
 @dataclass(frozen=True)
 class Signature:
-    """One run's verdicts and the numbers behind them (NaN: cannot be measured)."""
+    """One run's numbers (NaN: cannot be measured) and the verdicts that follow from them."""
 
     run: str
-    divergence: bool
-    overfitting: bool | None
-    """None: not judged, because the run diverged."""
-    slow: bool | None
-    """None: not judged, because the run diverged."""
-    rise: float
+    diverged: bool
+    """Whether the loss ceased to be a number; then the run is not judged by the other rules: None."""
+    rise: float = math.nan
     """Last validation loss over the best one, minus 1."""
-    train_change: float
+    train_change: float = math.nan
     """Training loss from the best validation loss to the end; negative: it fell."""
-    late_drop: float
+    return_above: float = math.nan
+    """By how much the validation loss rose, after its minimum, above that of the untrained model."""
+    late_drop: float = math.nan
     """Relative fall of the validation loss over the late part; negative: it rose."""
-    half_drop: float
+    half_drop: float = math.nan
     """Fall of the validation loss from iteration 0 to half of the budget, nats a character."""
-    half_reference: float
+    half_reference: float = math.nan
     """The same of the best configuration; NaN without one."""
 
+    @property
+    def divergence(self) -> bool:
+        """Divergence: the loss ceased to be a number, or rose from its minimum to above iteration 0's."""
+        return self.diverged or self.return_above > 0.0
 
-def rise_and_train_change(curve: pd.DataFrame) -> tuple[float, float]:
-    """Numbers of the overfitting rule, from the best evaluation to the last."""
-    best, last = curve.loc[curve["val_loss"].idxmin()], curve.iloc[-1]
-    rise = last["val_loss"] / best["val_loss"] - 1.0
-    return float(rise), float(last["train_loss"] - best["train_loss"])
+    @property
+    def overfitting(self) -> bool | None:
+        """Overfitting: the validation loss ends over 2 % above its best, the training loss fell."""
+        return None if self.diverged else self.rise > OVERFITTING_RISE and self.train_change < 0.0
 
-
-def is_overfitting(rise: float, train_change: float) -> bool:
-    """Overfitting: the validation loss ends over 2 % above its best, the training loss fell."""
-    return rise > OVERFITTING_RISE and train_change < 0.0
-
-
-def is_divergence(curve: pd.DataFrame, status: str) -> bool:
-    """Divergence: the loss ceased to be a number, or rose from its minimum to above iteration 0's."""
-    if status == DIVERGED:
-        return True
-    val = curve["val_loss"]
-    return bool((val.loc[val.idxmin() :] > val.iloc[0]).any())
+    @property
+    def slow(self) -> bool | None:
+        """Slow convergence: still falling by over 1 % in the last tenth of the budget, or at half of it less
+        than 90 % of the drop that the best configuration of the same protocol, corpus and budget (lowest mean
+        last validation loss) had made by then."""
+        late = self.late_drop > LATE_DROP
+        return None if self.diverged else late or self.half_drop < HALF_SHARE * self.half_reference
 
 
 def stuck_share(curve: pd.DataFrame, characters: int) -> float:
@@ -98,44 +95,26 @@ def at(curve: pd.DataFrame, iteration: float) -> float:
     return float(np.interp(iteration, curve["iteration"], curve["val_loss"]))
 
 
-def late_drop(curve: pd.DataFrame, budget: int) -> float:
-    """Relative fall of the validation loss over the last tenth of the iterations."""
-    before = at(curve, (1.0 - LATE_SHARE) * budget)
-    return (before - at(curve, budget)) / before
-
-
 def half_drop(curve: pd.DataFrame, budget: int) -> float:
     """Fall of the validation loss over the first half of the iterations."""
     return float(curve["val_loss"].iloc[0]) - at(curve, budget / 2)
 
 
-def is_slow(late: float, half: float, reference: float) -> bool:
-    """Slow convergence: still falling by over 1 % in the last tenth of the budget, or at half of it
-    less than 90 % of the drop that the best configuration of the same protocol, corpus and budget
-    (lowest mean last validation loss) had made by then."""
-    return late > LATE_DROP or (math.isfinite(reference) and half < HALF_SHARE * reference)
-
-
 def signature(curve: pd.DataFrame, run: str, status: str, budget: int, reference: float) -> Signature:
-    """Apply every rule to one run; ``reference``: the best configuration's drop at half, or NaN."""
-    measured = curve.dropna(subset=["val_loss", "train_loss"])
+    """One run's; ``reference``: the best configuration's drop at half, or NaN."""
+    measured, diverged = curve.dropna(subset=["val_loss", "train_loss"]), status == DIVERGED
     if measured.empty:
-        return Signature(run, status == DIVERGED, None, None, *[math.nan] * 4, reference)
-    rise, change = rise_and_train_change(measured)
-    if status == DIVERGED:
-        return Signature(run, True, None, None, rise, change, math.nan, math.nan, reference)
-    late, half = late_drop(measured, budget), half_drop(measured, budget)
-    return Signature(
-        run,
-        is_divergence(measured, status),
-        is_overfitting(rise, change),
-        is_slow(late, half, reference),
-        rise,
-        change,
-        late,
-        half,
-        reference,
-    )
+        return Signature(run, diverged, half_reference=reference)
+    val = measured["val_loss"]
+    best, last = measured.loc[val.idxmin()], measured.iloc[-1]
+    rise = float(last["val_loss"] / best["val_loss"] - 1.0)
+    change = float(last["train_loss"] - best["train_loss"])
+    if diverged:
+        return Signature(run, True, rise, change, half_reference=reference)
+    above = float(val.loc[val.idxmin() :].max() - val.iloc[0])
+    before = at(measured, (1.0 - LATE_SHARE) * budget)
+    late = (before - at(measured, budget)) / before
+    return Signature(run, False, rise, change, above, late, half_drop(measured, budget), reference)
 
 
 def half_references(results: Results, groups: list[Group]) -> dict[int, float]:
@@ -157,15 +136,13 @@ def half_references(results: Results, groups: list[Group]) -> dict[int, float]:
 
 def group_signatures(results: Results, groups: list[Group]) -> dict[str, list[Signature]]:
     """Configuration -> a signature a run; ``groups`` are those of one protocol and task."""
-    references = half_references(results, groups)
-    found: dict[str, list[Signature]] = {}
+    references, found = half_references(results, groups), {}
     for group in groups:
-        found[group.config] = []
-        for record in group.records:
-            budget = record.spec.schedule.last_iteration
-            reference = references.get(budget, math.nan)
-            curve = results.curve(record.run)
-            found[group.config].append(signature(curve, record.run, record.status, budget, reference))
+        budgets = [(record, record.spec.schedule.last_iteration) for record in group.records]
+        found[group.config] = [
+            signature(results.curve(one.run), one.run, one.status, n, references.get(n, math.nan))
+            for one, n in budgets
+        ]
     return found
 
 

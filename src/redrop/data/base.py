@@ -10,34 +10,20 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from redrop.atomic import replacing
-from redrop.data.files import write_json
-from redrop.data.source_record import (
-    FetchedFile,
-    SourceRecord,
-    complete_record,
-    read_source,
-    recorded_file,
-    write_made,
-    write_source,
-)
+from redrop.data import source_record
+from redrop.data.files import Writer, reading, write_json
+from redrop.data.source_record import FetchedFile, SourceRecord
 from redrop.data.sources import RemoteFile, fetch_file, has_all
 from redrop.errors import DataError
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 META_FILE = "meta.json"
 IDENTITY = ("name", "origin", "edition", "sha256")
-
-Writer = Callable[[Path], object]
-"""Writes a file to the path that it is given."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,7 +31,6 @@ class Prepared:
     """A prepared data set; every family adds its content: `splits`, or what is as good."""
 
     name: str
-    """The data set."""
     origin: str
     """Where the raw files came from: `mirror`, `download`, `interpreter`, `generated`, ..."""
     edition: str
@@ -137,17 +122,13 @@ class DataSet:
         return DataError(f"{message}. {self.remedy}")
 
     def fetch(self, folder: Path, mirror: Path | None) -> SourceRecord:
-        """Leave the raw files and, last, source.json in `folder`.
-
-        An earlier, complete fetch is kept. Raises DataError when the files cannot be had or are not what
-        they should be.
-        """
+        """Leave the raw files and, last, source.json in `folder`, unless they are there; raises DataError."""
         if self.generate is not None:
             (edition,) = self.editions
             files, by = self.generate(), f"{self.name}, {edition}"
-            return write_made(folder, self.name, edition, files, "generated", by)
+            return source_record.write_made(folder, self.name, edition, files, "generated", by)
         for edition, files in self.editions.items():
-            kept = complete_record(folder, self.name, [file.name for file in files])
+            kept = source_record.complete_record(folder, self.name, [file.name for file in files])
             if kept is not None and kept.edition.startswith(edition) and not self._strangers(kept):
                 return kept
         whole = [edition for edition, files in self.editions.items() if has_all(files, mirror)]
@@ -159,11 +140,12 @@ class DataSet:
                 fetched.append(fetch_file(file, folder, mirror, check))
         except DataError as error:
             raise DataError(" ".join(filter(None, (str(error), self._advice(edition, mirror))))) from error
-        return write_source(folder, SourceRecord(self.name, self._edition(edition, fetched), tuple(fetched)))
+        record = SourceRecord(self.name, self._edition(edition, fetched), tuple(fetched))
+        return source_record.write_source(folder, record)
 
     def read_raw(self, raw_folder: Path, names: Collection[str]) -> SourceRecord:
         """The record of these raw files; raises DataError where one changed, or is not a pinned one."""
-        source = read_source(raw_folder, self.name, list(names))
+        source = source_record.read_source(raw_folder, self.name, list(names))
         if strangers := self._strangers(source):
             path = raw_folder / strangers[0]
             raise self.refusal(f"{path} has none of the checksums that are pinned for {self.name}")
@@ -176,11 +158,7 @@ class DataSet:
         return [name for name, got in named if name in pinned and not pinned[name].may_be(got)]
 
     def prepare(self, raw_folder: Path, folder: Path) -> Prepared:
-        """Encode the raw files into `folder`; returns the data, read back and verified.
-
-        Raises DataError when a raw file changed or is malformed, and when the number of rows is not the
-        official one.
-        """
+        """Encode the raw files into `folder`; returns the data, read back and verified. Raises DataError."""
         names = self._raw_names(raw_folder)
         source = self.read_raw(raw_folder, names)
         paths: dict[str, list[Path]] = {}
@@ -192,29 +170,20 @@ class DataSet:
         return self.load(folder)
 
     def load(self, folder: Path) -> Prepared:
-        """The data prepared in `folder`, verified against its meta.json.
-
-        Raises DataError naming the file and the command that makes it again when a file is missing or
-        damaged, or when the content is not what was prepared, or is another data set's.
-        """
+        """The data prepared in `folder`, verified against its meta.json; raises DataError for any fault."""
         meta = self.read_meta(folder)
         if meta["name"] != self.name:
-            raise DataError(
-                f"{folder}: holds {meta['name']!r}, not {self.name!r}; delete it and prepare again "
-                f"(`redrop prepare {self.name}`)"
-            )
+            found = f"holds {meta['name']!r}, not {self.name!r}"
+            raise DataError(f"{folder}: {found}; delete it and prepare again (`redrop prepare {self.name}`)")
         return self._decode(folder, meta)
 
     @classmethod
     def read_meta(cls, folder: Path) -> dict[str, Any]:
-        """The description that stands in `folder`, of this family's format.
-
-        Raises DataError naming the file and the command that makes it again; the folder's name is the best
-        guess at the data set.
-        """
+        """The description in `folder`, of this family's format; raises DataError, with the folder's name."""
         path, again = folder / META_FILE, f"Run `redrop prepare {folder.name}`."
-        missing = f"is missing: no prepared {cls.noun} is there"
-        with reading(path, again, ValueError, RecursionError, missing=missing):
+        if not path.exists():
+            raise DataError(f"{path} is missing: no prepared {cls.noun} is there. {again}")
+        with reading(path, again, ValueError, RecursionError):
             meta = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(meta, dict) or meta.get("format") != cls.format:
             raise DataError(f"{path} is not a {cls.noun} description of format {cls.format!r}. {again}")
@@ -232,10 +201,9 @@ class DataSet:
         """Raises DataError when meta.json says other than what was `found` in the folder."""
         for key, actual in found.items():
             if meta.get(key) != actual:
-                raise DataError(
-                    f"{folder}: the files do not match {META_FILE}: its {key} is {meta.get(key)!r}, theirs "
-                    f"{actual!r}: they were changed, or prepared by another version. {self.prepare_again}"
-                )
+                said = f"its {key} is {meta.get(key)!r}, theirs {actual!r}"
+                why = f"they were changed, or prepared by another version. {self.prepare_again}"
+                raise DataError(f"{folder}: the files do not match {META_FILE}: {said}: {why}")
 
     def wrong_count(self, where: object, what: str, expected: object, found: object) -> DataError:
         """The error for raw files that are not the official data."""
@@ -250,7 +218,7 @@ class DataSet:
         if self.generate is not None:
             return {name: Path(name).stem for name in self.generate()}
         editions = list(self.editions.values())
-        there = (files for files in editions if recorded_file(raw_folder, files[0].name) is not None)
+        there = (files for files in editions if source_record.recorded_file(raw_folder, files[0].name))
         return {file.name: file.split for file in next(there, editions[-1])}
 
     # What a family says of its own.
@@ -276,19 +244,11 @@ class DataSet:
         return ""
 
 
-class Split(Protocol):
-    """The rows of one split, as each family has them."""
-
-    def columns(self) -> dict[str, list[Any]]:
-        """The rows by column of the prepared file, as plain values."""
-
-    def __len__(self) -> int: ...
-
-
-def fingerprint(splits: Mapping[str, Split], *others: object) -> str:
+def fingerprint(splits: Mapping[str, Any], *others: object) -> str:
     """sha256, in hex, of a line of JSON `["train",N]` for each split, one for each row, one for each other.
 
-    So it does not depend on the version of the parquet writer.
+    So it does not depend on the version of the parquet writer. A split's `columns()` are its rows by column
+    of the prepared file, as plain values.
     """
     digest = hashlib.sha256()
     for name, split in splits.items():
@@ -300,7 +260,7 @@ def fingerprint(splits: Mapping[str, Split], *others: object) -> str:
     return digest.hexdigest()
 
 
-def facts_of(splits: Mapping[str, Split], *others: object) -> dict[str, Any]:
+def facts_of(splits: Mapping[str, Any], *others: object) -> dict[str, Any]:
     """What meta.json says of the content of every family's files: rows of each split, and the fingerprint."""
     rows = {name: len(split) for name, split in splits.items()}
     return {"rows": rows, "sha256": fingerprint(splits, *others)}
@@ -321,13 +281,10 @@ def write_prepared(folder: Path, files: Mapping[str, Writer], meta: Mapping[str,
     write_json(folder / META_FILE, meta)
 
 
-def parquet_files(splits: Mapping[str, Split], types: Mapping[str, Any], **options: Any) -> dict[str, Writer]:
-    """A parquet file a split.
+def parquet_files(splits: Mapping[str, Any], types: Mapping[str, Any], **options: Any) -> dict[str, Writer]:
+    """A parquet file a split; `types`: of columns that are not text, or names of pyarrow for them."""
 
-    `types`: of columns that are not text, or names of pyarrow for them.
-    """
-
-    def write(split: Split, path: Path) -> None:
+    def write(split: Any, path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -336,82 +293,6 @@ def parquet_files(splits: Mapping[str, Split], types: Mapping[str, Any], **optio
         pq.write_table(pa.table(columns, schema=schema), path, **options)
 
     return {f"{name}.parquet": functools.partial(write, split) for name, split in splits.items()}
-
-
-def text_writer(text: str) -> Writer:
-    """Writes text as UTF-8 with its newlines as they are."""
-    return lambda path: path.write_bytes(text.encode("utf-8"))
-
-
-@contextmanager
-def reading(
-    path: Path,
-    again: str,
-    *damage: type[Exception],
-    fault: str = "is damaged",
-    missing: str = "is missing",
-) -> Iterator[None]:
-    """What a file that is missing, or has a `fault`, raises in the block becomes a DataError.
-
-    `damage`: the exceptions that tell of the fault, besides the system's; `again` ends the message.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise DataError(f"{path} {missing}. {again}") from error
-    except (OSError, *damage) as error:
-        raise DataError(f"{path} {fault} ({error}). {again}") from error
-
-
-def read_parquet(path: Path, columns: Sequence[str], again: str) -> pa.Table:
-    """Those columns of a parquet file; raises DataError, ended by `again`, when it cannot be read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with reading(path, again, pa.ArrowException, fault="cannot be read as parquet"):
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            missing = [name for name in columns if name not in names]
-            if missing:
-                raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(names)}. {again}")
-            table = file.read(columns=list(columns))
-        table.validate(full=True)
-    return table
-
-
-def read_utf8(path: Path, again: str) -> str:
-    """The text of a prepared file; raises DataError when it is missing or damaged."""
-    with reading(path, again, UnicodeDecodeError):
-        return path.read_bytes().decode("utf-8")
-
-
-def utf8_lines(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> list[str]:
-    """The lines of UTF-8 text, a byte-order mark aside; only a newline ends one, as text may hold others.
-
-    `refuse` makes the exception of a message that names `what`, the line and the byte.
-    """
-    lines = decoded(raw, what, refuse).split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
-
-
-def decoded(raw: bytes, what: str, refuse: Callable[[str], Exception]) -> str:
-    """UTF-8 text, likewise, as one. A NUL, which no text has, is refused as well."""
-    try:
-        text = raw.decode("utf-8-sig")
-        if (place := raw.find(0)) >= 0:
-            raise UnicodeDecodeError("utf-8", raw, place, place + 1, "a NUL, as in a damaged or UTF-16 file")
-        return text
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        byte = raw[error.start]
-        raise refuse(f"{what}, line {line}: byte 0x{byte:02x} is not UTF-8 ({error.reason})") from error
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of parquet holds text."""
-    import pyarrow as pa
-
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def in_words(splits: Mapping[str, Any], noun: str) -> str:

@@ -27,16 +27,8 @@ def epoch_batches(
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def batches_an_epoch(examples: int, batch_size: int) -> int:
-    """Number of batches of ``epoch_batches``."""
-    return -(-examples // batch_size)
-
-
 def token_batches(lengths: np.ndarray, batch_tokens: int) -> list[slice]:
-    """Where to cut examples sorted by length: as many a batch as stay within ``batch_tokens`` when padded.
-
-    ``lengths`` ascend. An example that is longer than that has a batch to itself.
-    """
+    """Where to cut examples of ascending lengths into batches within ``batch_tokens``, or of one."""
     cuts, begin = [], 0
     for place, length in enumerate(lengths):
         if place > begin and (place + 1 - begin) * length > batch_tokens:

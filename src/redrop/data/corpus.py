@@ -18,15 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redrop.data.base import META_FILE, DataSet, Prepared, reading, write_prepared
-from redrop.data.source_record import SourceRecord, complete_record, write_made
+from redrop.data.base import META_FILE, DataSet, Prepared, write_prepared
+from redrop.data.files import reading
+from redrop.data.source_record import FetchedFile, SourceRecord, complete_record, write_made
+from redrop.data.sources import RemoteFile
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from redrop.data.source_record import FetchedFile
-    from redrop.data.sources import RemoteFile
 
 FORMAT = 1
 TRAIN_FRACTION = 0.9
@@ -91,6 +90,8 @@ class CorpusSet(DataSet):
     change: Change = field(default=lambda text: (text, {}), repr=False)
     edition_of: Mapping[str, str] = field(default_factory=dict, hash=False)
     """sha256 of the raw file -> edition, where only the sum tells."""
+    split: Callable[[str], tuple[str, str]] | None = field(default=None, repr=False)
+    """From a text to what is trained and what is validated on; None: nine to one. All symbols are kept."""
     size: Characters | None = None
 
     def prepare(self, raw_folder: Path, folder: Path) -> Corpus:
@@ -101,8 +102,13 @@ class CorpusSet(DataSet):
         for name, split in names.items():
             texts[split], changed = self.change(self.read(raw_folder / name))
             notes |= changed
+        alphabet = ""
+        if self.split is not None:
+            alphabet = texts["train"]
+            texts["train"], texts["validation"] = self.split(alphabet)
         told = {"name": self.name, "origin": source.origin, "edition": source.edition}
-        return prepare_corpus(texts["train"], folder, **told, validation=texts.get("validation"), notes=notes)
+        texts |= {"validation": texts.get("validation"), "alphabet": alphabet}
+        return prepare_corpus(texts.pop("train"), folder, **told, **texts, notes=notes)
 
     def _decode(self, folder: Path, meta: Mapping[str, Any]) -> Corpus:
         return load_corpus(folder)
@@ -153,18 +159,17 @@ def fingerprint(train: np.ndarray, val: np.ndarray, vocab: Sequence[str]) -> str
     return digest.hexdigest()
 
 
-def decode_utf8(raw: bytes, what: str | Path) -> str:
-    """The text of `raw`, newlines and any byte-order mark untouched.
+def _facts(train: np.ndarray, val: np.ndarray, vocab: Sequence[str]) -> dict[str, Any]:
+    return {"n_train": len(train), "n_val": len(val), "sha256": fingerprint(train, val, vocab)}
 
-    Raises DataError naming `what` and the byte offset when it is not UTF-8.
-    """
+
+def decode_utf8(raw: bytes, what: str | Path) -> str:
+    """The text of `raw`, newlines and any byte-order mark untouched; raises DataError, with the place."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{what} is not UTF-8 text: byte 0x{raw[error.start]:02x} at offset {error.start} "
-            f"({error.reason}). Fetch the file again or convert it to UTF-8."
-        ) from error
+        where = f"byte 0x{raw[error.start]:02x} at offset {error.start} ({error.reason})"
+        raise DataError(f"{what} is not UTF-8 text: {where}. Fetch the file again or convert it.") from error
 
 
 def prepare_corpus(
@@ -175,50 +180,37 @@ def prepare_corpus(
     origin: str,
     edition: str,
     validation: str | None = None,
+    alphabet: str = "",
     notes: Mapping[str, object] | None = None,
 ) -> Corpus:
     """Encode `text` into `folder` and return the corpus, read back and verified.
 
-    With `validation`, `text` is all training text; without, it is split nine to one. `notes` are
+    With `validation`, `text` is all training text; without, it is split nine to one. `alphabet` has
+    characters that get a number even if neither has them. `notes` are
     further facts about the preparation, JSON values, kept in meta.json. Raises DataError when the
     text is empty, too short, or has more than 65,536 different characters.
     """
     train_text, val_text = _split(text, validation, name)
-    vocab = tuple(sorted(set(train_text) | set(val_text)))
+    vocab = tuple(sorted({*train_text, *val_text, *alphabet}))
     if len(vocab) > MAX_VOCAB:
         raise DataError(f"{name} has {len(vocab)} different characters, at most {MAX_VOCAB} fit.")
     train, val = _encode(train_text, vocab), _encode(val_text, vocab)
-    meta = {
-        "format": FORMAT,
-        "name": name,
-        "origin": origin,
-        "edition": edition,
-        "n_train": len(train),
-        "n_val": len(val),
-        "vocab": "".join(vocab),
-        "sha256": fingerprint(train, val, vocab),
-        "notes": dict(notes or {}),
-    }
+    meta = {"format": FORMAT, "name": name, "origin": origin, "edition": edition, "notes": dict(notes or {})}
+    meta |= {"vocab": "".join(vocab), **_facts(train, val, vocab)}
     write_prepared(folder, {"train.npy": _writer(train), "val.npy": _writer(val)}, meta)
     return load_corpus(folder)
 
 
 def load_corpus(folder: str | Path) -> Corpus:
-    """The corpus prepared in `folder`, verified against its meta.json.
-
-    Raises DataError naming the file and the command that makes it again when a file is missing,
-    truncated, or does not fit the others.
-    """
+    """The corpus prepared in `folder`, verified against its meta.json; raises DataError for any fault."""
     folder = Path(folder)
     meta = CorpusSet.read_meta(folder)
     again = f"Run `redrop prepare {meta['name']}` again."
     train, val = (_read_array(folder / f"{split}.npy", again) for split in ("train", "val"))
-    found = {"n_train": len(train), "n_val": len(val), "sha256": fingerprint(train, val, meta["vocab"])}
+    found = _facts(train, val, meta["vocab"])
     if any(meta[key] != value for key, value in found.items()):  # of the vocabulary, too
-        raise DataError(
-            f"{folder}: train.npy, val.npy and the vocabulary do not match {META_FILE}: expected "
-            f"{ {key: meta[key] for key in found} }, found {found}. {again}"
-        )
+        said = f"expected { {key: meta[key] for key in found} }, found {found}"
+        raise DataError(f"{folder}: train.npy, val.npy and symbols do not match {META_FILE}: {said}. {again}")
     return Corpus(**CorpusSet.identity(meta), train=train, val=val, vocab=tuple(meta["vocab"]))
 
 
@@ -229,24 +221,18 @@ def _split(text: str, validation: str | None, name: str) -> tuple[str, str]:
     train, val = (text[:cut], text[cut:]) if validation is None else (text, validation)
     for split, part in (("training", train), ("validation", val)):
         if len(part) < MIN_SPLIT:
-            raise DataError(
-                f"the text of {name} is too short: {len(part)} characters for {split}, at least "
-                f"{MIN_SPLIT} are needed. Run `redrop fetch {name}` again."
-            )
+            said = f"{len(part)} characters for {split}, at least {MIN_SPLIT} are needed"
+            raise DataError(f"the text of {name} is too short: {said}. Run `redrop fetch {name}` again.")
     return train, val
-
-
-def _code_points(text: str) -> np.ndarray:
-    import numpy as np
-
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 def _encode(text: str, vocab: Sequence[str]) -> np.ndarray:
     """Numbers of the characters of `text` in the sorted `vocab`, which has them all; uint16."""
     import numpy as np
 
-    return np.searchsorted(_code_points("".join(vocab)), _code_points(text)).astype(np.uint16)
+    raw = (one.encode("utf-32-le", "surrogatepass") for one in ("".join(vocab), text))
+    known, characters = (np.frombuffer(one, dtype="<u4") for one in raw)
+    return np.searchsorted(known, characters).astype(np.uint16)
 
 
 def _writer(array: np.ndarray) -> Callable[[Path], None]:
@@ -266,9 +252,7 @@ def _read_array(path: Path, again: str) -> np.ndarray:
         array = np.lib.format.read_array(stream, allow_pickle=False)
         more = " and more" if stream.read(1) else ""
         if array.dtype != np.uint16 or array.ndim != 1 or more:
-            raise ValueError(
-                f"it holds {array.dtype} of shape {list(array.shape)}{more}, not a row of uint16 numbers"
-            )
+            raise ValueError(f"{array.dtype} of shape {list(array.shape)}{more}, not a row of uint16")
     array = array.astype(np.uint16, copy=False)
     array.setflags(write=False)
     return array

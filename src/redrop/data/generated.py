@@ -15,9 +15,9 @@ def distinct_rows(
     draw_row: Callable[[random.Random, int], Row],
     shuffled: bool = False,
 ) -> dict[str, list[Row]]:
-    """So many rows of each split, none twice within a split or across them.
+    """So many rows of each split, none twice within a split or across them, in the end ``shuffled``.
 
-    `draw_row` makes a row, given how many its split has so far; `shuffled`: each split is, in the end.
+    `draw_row` makes a row, given how many its split has so far.
     """
     seen: set[Row] = set()
     splits = {}

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from redrop.data import base
-from redrop.data.base import DataSet, Prepared, Writer
-from redrop.data.glue_split import Split
+from redrop.data.base import DataSet, Prepared
+from redrop.data.files import Writer
+from redrop.data.glue_files import Split, read, read_table
 from redrop.data.sources import RemoteFile, hub_file, in_mirror
 
 log = logging.getLogger(__name__)
@@ -78,11 +79,6 @@ class GlueTask(DataSet):
         return self.name.removeprefix("glue_")
 
     @property
-    def kind(self) -> str:
-        """`classification` or `regression`."""
-        return "classification" if self.labels else "regression"
-
-    @property
     def splits(self) -> tuple[str, ...]:
         """`train`, then the dev splits."""
         return tuple(self.rows)
@@ -94,17 +90,12 @@ class GlueTask(DataSet):
 
     def describe(self, splits: Mapping[str, Split]) -> dict[str, Any]:
         """What meta.json says of the rows, so that `load` can compare it."""
-        return {
-            "task": self.task,
-            "kind": self.kind,
-            "labels": list(self.labels),
-            "label_counts": {name: _label_counts(self, split) for name, split in splits.items()},
-            **base.facts_of(splits),
-        }
+        counts = {name: _label_counts(self, split) for name, split in splits.items()}
+        kind = "classification" if self.labels else "regression"
+        asked = {"task": self.task, "kind": kind, "labels": list(self.labels), "label_counts": counts}
+        return base.facts_of(splits) | asked
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
-        from redrop.data.glue_files import read
-
         splits = {split: read(paths[split][0], self) for split in self.splits}
         for name, split in splits.items():
             where = paths[name][0].parent
@@ -118,8 +109,6 @@ class GlueTask(DataSet):
         return base.parquet_files(splits, types), self.describe(splits)
 
     def _decode(self, folder: Path, meta: Mapping[str, Any]) -> TaskData:
-        from redrop.data.glue_files import read_table
-
         columns = ("sentence1", "sentence2") if self.pair else ("sentence1",)
         splits = {
             split: read_table(folder / f"{split}.parquet", self, columns, self.prepare_again)
@@ -137,8 +126,6 @@ class GlueTask(DataSet):
         return TaskData(**found, task=self, splits=splits, folder=folder)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
-        from redrop.data.glue_files import read
-
         read(path, self, file.name)
 
     def _advice(self, edition: str, mirror: Path | None) -> str:
@@ -163,7 +150,6 @@ class TaskData(Prepared):
     splits: dict[str, Split]
     """`train` and each dev split."""
     folder: Path
-    """Where it stands."""
 
     @property
     def summary(self) -> str:

@@ -9,30 +9,78 @@ the file's rows from 0, as on the hub. A score is the float32 nearest to what is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from redrop.data.base import is_text, read_parquet, utf8_lines
-from redrop.data.glue_split import Split, make_split
+from redrop.data.files import is_text, read_parquet, utf8_lines
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from redrop.data.glue import GlueTask
 
 MAX_SCORE = 5
 
 
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The rows of one split, in the order of the file. The arrays are read-only."""
+
+    sentence1: list[str] = field(repr=False)
+    """n sentences."""
+    sentence2: list[str] | None = field(repr=False)
+    """Their partners; None where the task has one sentence."""
+    labels: np.ndarray = field(repr=False)
+    """int64 class numbers or float32 scores, shape [n]."""
+    idx: np.ndarray = field(repr=False)
+    """int32, shape [n]: the row's number in the original file."""
+
+    def __len__(self) -> int:
+        return len(self.sentence1)
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The rows as plain lists, a score as the shortest decimal that gives its float32."""
+        is_score = self.labels.dtype.kind == "f"
+        columns = {"idx": self.idx.tolist(), "sentence1": self.sentence1}
+        if self.sentence2 is not None:
+            columns["sentence2"] = self.sentence2
+        labels = [float(str(score)) for score in self.labels] if is_score else self.labels.tolist()
+        return columns | {"label": labels}
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Split:
+        """Some of the rows, in the order given."""
+        second = None if self.sentence2 is None else [self.sentence2[i] for i in rows]
+        return make_split([self.sentence1[i] for i in rows], second, self.labels[rows], self.idx[rows])
+
+
+def make_split(
+    sentence1: list[str],
+    sentence2: list[str] | None,
+    labels: Sequence[int] | Sequence[float] | np.ndarray,
+    idx: Sequence[int] | np.ndarray,
+) -> Split:
+    """Rows with read-only arrays: labels int64, or float32 where they are scores."""
+    import numpy as np
+
+    values = np.asarray(labels)
+    values = values.astype(np.float32 if values.dtype.kind == "f" else np.int64)
+    numbers = np.array(idx, dtype=np.int32)
+    values.setflags(write=False)
+    numbers.setflags(write=False)
+    return Split(sentence1, sentence2, values, numbers)
+
+
 def read(path: Path, task: GlueTask, what: str | None = None) -> Split:
     """The rows of a raw file, by the ending of its name (or of `what`, which errors call it)."""
-    is_tsv = (what or path.name).endswith(".tsv")
-    return read_tsv(path, task, what) if is_tsv else read_hub(path, task)
+    if (what or path.name).endswith(".tsv"):
+        return read_tsv(path, task, what)
+    return read_table(path, task, task.hub_text, f"Run `redrop fetch {task.name}` again.")
 
 
 def read_tsv(path: Path, task: GlueTask, what: str | None = None) -> Split:
-    """The rows of a TSV file in the official layout of `task`.
-
-    Raises DataError naming the file (or `what`), the line, the bad value and what is allowed.
-    """
+    """The rows of a TSV file in the official layout of `task`; `what` errors call it. Raises DataError."""
     what = str(path) if what is None else what
     lines = utf8_lines(path.read_bytes(), what, task.refusal)
     table = [line.removesuffix("\r").split("\t") for line in lines]
@@ -60,11 +108,6 @@ def read_tsv(path: Path, task: GlueTask, what: str | None = None) -> Split:
     return make_split(columns[0], columns[1] if task.pair else None, labels, idx)
 
 
-def read_hub(path: Path, task: GlueTask) -> Split:
-    """The rows of one of the hub's parquet files; raises DataError when it is none of `task`."""
-    return read_table(path, task, task.hub_text, f"Run `redrop fetch {task.name}` again.")
-
-
 def read_table(path: Path, task: GlueTask, text: Sequence[str], again: str) -> Split:
     """The rows of a parquet file with columns idx, label and `text`, checked as `read_tsv` does."""
     import pyarrow as pa
@@ -75,10 +118,8 @@ def read_table(path: Path, task: GlueTask, text: Sequence[str], again: str) -> S
     for name in table.column_names:
         column = table.column(name)
         if column.null_count or not is_right.get(name, is_text)(column.type):
-            raise DataError(
-                f"{path}: the column {name!r} is {column.type} with {column.null_count} empty values, "
-                f"which is not what {task.name} has there. {again}"
-            )
+            said = f"the column {name!r} is {column.type} with {column.null_count} empty values"
+            raise DataError(f"{path}: {said}, which is not what {task.name} has there. {again}")
     labels = table.column("label").to_numpy()
     most = len(task.labels) - 1 if task.labels else MAX_SCORE
     for row, label in enumerate(labels.tolist()):

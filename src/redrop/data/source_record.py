@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from redrop.data.files import sha256_file, write_json
 from redrop.errors import DataError
 
 SOURCE_FILE = "source.json"
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)
+"""What a record that is missing or damaged raises."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,12 @@ class FetchedFile:
     """A raw file that is in place and has been checked."""
 
     path: Path
-    """Where it stands."""
     sha256: str
     """Of its bytes, in hex."""
     origin: str
     """`mirror`, `download`, `interpreter`, `generated`, or `found`: it was in the folder already, with the
     pinned sum, and no record says how it came there."""
     bytes: int
-    """Its size."""
     address: str
     """The URL, the path inside the mirror, or what of the interpreter it was made from."""
 
@@ -41,11 +42,9 @@ class SourceRecord:
     """Where one data set's raw files came from: the content of source.json."""
 
     name: str
-    """The data set."""
     edition: str
     """Which of several texts of that name it is, such as `public` or a Python version."""
     files: tuple[FetchedFile, ...]
-    """Its raw files."""
 
     @property
     def origin(self) -> str:
@@ -93,10 +92,7 @@ def _file(entry: Mapping[str, object], folder: Path) -> FetchedFile:
 def write_made(
     folder: Path, name: str, edition: str, files: Mapping[str, bytes], origin: str, by: str
 ) -> SourceRecord:
-    """Write files that were made here, by their names, and source.json; `by` says what of.
-
-    `origin` is `generated` or `interpreter`. Returns the record.
-    """
+    """Write files that were made here `by` a program, and source.json; `origin`: generated or interpreter."""
     made = []
     for file_name, raw in files.items():
         path = folder / file_name
@@ -107,20 +103,17 @@ def write_made(
 
 
 def read_source(folder: Path, name: str, files: Sequence[str]) -> SourceRecord:
-    """The record in `folder`, after checking that every one of `files` is there and unchanged.
+    """The record in `folder`, after checking that all of `files` are there and unchanged; raises DataError.
 
     Paths are made from `files`, which the data set's module names, never from the record's text.
-    Raises DataError naming the file and the command that gets it again.
     """
     again = f"Run `redrop fetch {name}` again."
     record, place = _read(folder), folder / SOURCE_FILE
     if record is None:
         raise DataError(f"{place} is missing or damaged. {again}")
     if record.name != name:
-        raise DataError(
-            f"{place} belongs to data set {record.name!r}, not {name!r}: "
-            f"give the raw folder of {name}, or make it with `redrop fetch {name}`."
-        )
+        said = f"{place} belongs to data set {record.name!r}, not {name!r}"
+        raise DataError(f"{said}: give the raw folder of {name}, or make it with `redrop fetch {name}`.")
     listed = {file.path.name: file for file in record.files}
     for wanted in files:
         path = folder / wanted
@@ -130,10 +123,8 @@ def read_source(folder: Path, name: str, files: Sequence[str]) -> SourceRecord:
             raise DataError(f"{path} is missing. {again}")
         actual = sha256_file(path)
         if actual != listed[wanted].sha256:
-            raise DataError(
-                f"{path} changed since it was fetched: sha256 {listed[wanted].sha256} recorded, "
-                f"{actual} found. {again}"
-            )
+            sums = f"sha256 {listed[wanted].sha256} recorded, {actual} found"
+            raise DataError(f"{path} changed since it was fetched: {sums}. {again}")
     return SourceRecord(record.name, record.edition, tuple(listed[wanted] for wanted in files))
 
 
@@ -145,24 +136,21 @@ def recorded_file(folder: Path, file_name: str) -> FetchedFile | None:
 
 def noted_file(folder: Path, file_name: str) -> FetchedFile | None:
     """What a fetch that was killed noted of `file_name`; None without a readable note of it."""
-    try:
+    with suppress(*UNREADABLE):
         return _file(json.loads(_note(folder / file_name).read_text(encoding="utf-8")), folder)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return None
 
 
 def complete_record(folder: Path, name: str, files: Sequence[str]) -> SourceRecord | None:
     """The complete, verified record of an earlier fetch, or None when there is none."""
-    try:
+    with suppress(DataError):
         return read_source(folder, name, files)
-    except DataError:
-        return None
+    return None
 
 
 def _read(folder: Path) -> SourceRecord | None:
-    try:
+    with suppress(*UNREADABLE):
         content = json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))
         files = tuple(_file(entry, folder) for entry in content["files"])
         return SourceRecord(str(content["name"]), str(content["edition"]), files)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+    return None

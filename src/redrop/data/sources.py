@@ -80,10 +80,7 @@ class RemoteFile:
 def hub_file(
     place: str, mirror: str, sha256: str | None = None, size: int | None = None, split: str = "train"
 ) -> RemoteFile:
-    """A file on the hub, such as `owner/name/resolve/<commit>/<path>`, of which mirrors have the same copy.
-
-    `mirror`: the folder that it is in there.
-    """
+    """A file at `owner/name/resolve/<commit>/<path>` of the hub; mirrors have it in the folder `mirror`."""
     name = PurePosixPath(place).name
     sums = () if sha256 is None else (sha256,)
     return RemoteFile(name, f"{HUB}/datasets/{place}", sha256, size, (f"{mirror}/{name}",), sums, split)
@@ -113,9 +110,8 @@ def fetch_file(
 ) -> FetchedFile:
     """Put `remote` into `folder`, checked, and say where it came from.
 
-    `check` parses the file as its type; it is needed when no sum is pinned. Raises DataError when
-    a mirror's copy or a download is not what it should be, and when nothing can be reached; then
-    nothing stands in `folder` under the file's name that was not there before.
+    `check` parses the file as its type; it is needed when no sum is pinned. Raises DataError; then nothing
+    stands in `folder` under the file's name that was not there before.
     """
     if remote.sha256 is None and check is None:
         raise ValueError(f"{remote.name} has no pinned sum, so it needs a check")
@@ -144,10 +140,8 @@ def _from_mirror(
     if root is None:
         return None
     if not root.is_dir():
-        raise DataError(
-            f"the mirror folder {root} does not exist: point REDROP_MIRROR (or `mirror:` in the "
-            "config) at a folder of data files, or unset it to download."
-        )
+        remedy = "point REDROP_MIRROR (or `mirror:` in the config) at a folder, or unset it to download"
+        raise DataError(f"the mirror folder {root} does not exist: {remedy}.")
     relative = next((path for path in remote.mirror if (root / path).is_file()), None)
     if relative is None:
         return None
@@ -226,12 +220,8 @@ def _download(remote: RemoteFile, path: Path, root: Path | None) -> None:
     import pooch
     import requests
 
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(),
-        chunk_size=CHUNK_BYTES,
-        timeout=TIMEOUT_S,
-        hooks={"response": _refuse_plain_http},
-    )
+    options = {"progressbar": sys.stderr.isatty(), "chunk_size": CHUNK_BYTES, "timeout": TIMEOUT_S}
+    downloader = pooch.HTTPDownloader(**options, hooks={"response": _refuse_plain_http})
     limit = remote.size if remote.size is not None else MAX_BYTES
     for pause in (*RETRY_PAUSES_S, None):
         try:
@@ -240,11 +230,7 @@ def _download(remote: RemoteFile, path: Path, root: Path | None) -> None:
             return
         except (requests.RequestException, ConnectionError, TimeoutError) as error:
             status = getattr(getattr(error, "response", None), "status_code", None)
-            reason = (
-                f"no connection ({type(error).__name__})"
-                if status is None
-                else f"the server answered {status}"
-            )
+            reason = f"the server answered {status}" if status else f"no connection ({type(error).__name__})"
             # 4xx will be the answer next time, too, but for `too many requests`.
             if pause is None or (status is not None and 400 <= status < 500 and status != 429):
                 raise DataError(

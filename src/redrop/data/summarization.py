@@ -12,7 +12,10 @@ refused: a key or column that is missing or not text, a row with too few fields,
 are not UTF-8, and a number of rows that is not the official one.
 
 A prepared folder holds a parquet file a split (`id`, `document`, `summaries`) and tokenizer.json, which was
-learned on the train split.
+learned on the train split: byte-level BPE, for models that bring no tokenizer. The special tokens have the
+ids that BART's have. Every byte has a token, so nothing is unknown; `<unk>` is there for models that ask for
+it. Text gets a space in front before it is cut (chosen), so that a word has the same token at the beginning
+as elsewhere; strip what is decoded.
 """
 
 from __future__ import annotations
@@ -26,19 +29,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from redrop.data import base
-from redrop.data.base import DataSet, PairLengths, Prepared, Writer
-from redrop.data.files import sha256_file
+from redrop.data.base import DataSet, PairLengths, Prepared
+from redrop.data.files import Writer, read_parquet, sha256_file, text_writer
+from redrop.data.source_record import FetchedFile
 from redrop.data.sources import RemoteFile, in_mirror
+from redrop.data.summarization_files import Row, read_rows
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
-    from redrop.data.source_record import FetchedFile
+    from tokenizers import Tokenizer
 
 SPLITS = ("train", "valid", "test")
 TOKENIZER_FILE = "tokenizer.json"
-
-Row = tuple[str, str, list[str]]
-"""Identifier, document and reference summaries."""
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
+"""Their ids are their places: 0, 1, 2, 3."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +99,8 @@ class SummarySet(DataSet):
     lengths: PairLengths | None = None
     """In tokens of a byte-level BPE of 8,000; BART's own has longer tokens, so a little fewer of them."""
 
-    def reference_keys(self, split: str) -> tuple[str, ...]:
-        """Columns or JSON keys of a split's reference summaries."""
-        return self.references.get(split) or self.references[""]
-
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
         import pyarrow as pa
-
-        from redrop.data.summarization_files import read_rows
-        from redrop.data.summarization_tokenizer import learn_tokenizer
 
         splits, counts = {}, {}
         for split, files in paths.items():
@@ -124,7 +121,7 @@ class SummarySet(DataSet):
         tokenizer = learn_tokenizer(texts, self.vocabulary)
         files = base.parquet_files(splits, {"summaries": pa.list_(pa.string())}, row_group_size=10_000)
         written = tokenizer.to_str()
-        return files | {TOKENIZER_FILE: base.text_writer(written)}, {
+        return files | {TOKENIZER_FILE: text_writer(written)}, {
             "counts": counts,
             "vocabulary": tokenizer.get_vocab_size(),
             "tokenizer_sha256": hashlib.sha256(written.encode("utf-8")).hexdigest(),
@@ -135,7 +132,7 @@ class SummarySet(DataSet):
         splits = {}
         for split in SPLITS:
             path = folder / f"{split}.parquet"
-            table = base.read_parquet(path, ("id", "document", "summaries"), self.prepare_again)
+            table = read_parquet(path, ("id", "document", "summaries"), self.prepare_again)
             splits[split] = SummarySplit(*table.to_pydict().values())
         tokenizer = folder / TOKENIZER_FILE
         if not tokenizer.is_file():
@@ -146,14 +143,11 @@ class SummarySet(DataSet):
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
         """A file without a pinned sha256 must read and, downloaded, have the pinned git id."""
-        from redrop.data.summarization_files import read_rows
-
         for _ in read_rows(path, self, file.split, file.name):
             pass
         if not in_mirror(file, mirror) and not self._is_pinned(file, path, ""):
-            raise DataError(
-                f"{file.name}: expected git blob {self.git_blobs[file.name]}, actual {git_blob(path)}"
-            )
+            expected = self.git_blobs[file.name]
+            raise DataError(f"{file.name}: expected git blob {expected}, actual {git_blob(path)}")
 
     def _is_pinned(self, file: RemoteFile, path: Path, sha256: str) -> bool:
         """Whether the file at `path` is the pinned one; a file that nothing is known of passes."""
@@ -178,7 +172,6 @@ class SummaryData(Prepared):
     splits: dict[str, SummarySplit]
     """`train`, `valid`, `test`."""
     folder: Path
-    """Where it stands."""
     counts: dict[str, dict[str, int]]
     """Raw split -> `read`, `empty_document`, `empty_summary` (references), `without_summary` (documents)."""
 
@@ -241,3 +234,28 @@ def part(split: SummarySplit, held_out: Mapping[str, int]) -> dict[str, SummaryS
         first += count
     parts["train"] = ranked[first:]
     return {name: split.take(sorted(parts[name])) for name in SPLITS}
+
+
+def learn_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """A BPE of at most `vocabulary` tokens; encoding puts `<s>` before and `</s>` behind a text.
+
+    It has at least 260 (special tokens and bytes), and fewer than `vocabulary` where there is nothing left
+    to merge. The same texts in the same order give the same tokenizer, byte for byte, with one version of
+    the tokenizers package.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer

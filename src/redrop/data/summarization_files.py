@@ -5,28 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.data.base import decoded, is_text, utf8_lines
+from redrop.data.files import decoded, is_text, utf8_lines
 from redrop.errors import DataError
 
 if TYPE_CHECKING:
-    from redrop.data.summarization import Row, SummarySet
+    from redrop.data.summarization import SummarySet
 
+_HALF = re.compile("[\ud800-\udfff]")
+"""What cannot be written: JSON can name a half of a surrogate pair."""
+Row = tuple[str, str, list[str]]
+"""Identifier, document and reference summaries."""
 Refuse = Callable[[str], DataError]
 """Makes the error of a message that names file, place and value."""
 
 
 def read_rows(path: Path, summary_set: SummarySet, split: str, what: str | None = None) -> Iterator[Row]:
-    """The rows of a raw file of `summary_set`, as they are: parquet, JSON lines or csv by its name.
+    """The rows of a raw file, as they are: parquet, JSON lines or csv by its name, or `what` errors call it.
 
-    A csv file has a header, and quotes around fields with line breaks. Raises DataError naming the file
-    (or `what`), the line or row, the bad value and the command to get the file again.
+    A csv file has a header, and quotes around fields with line breaks. Raises DataError.
     """
     what = str(path) if what is None else what
-    keys = (*summary_set.keys, *summary_set.reference_keys(split))
+    keys = (*summary_set.keys, *(summary_set.references.get(split) or summary_set.references[""]))
     read = _READERS[Path(what).suffix]  # a file is checked under a temporary name; `what` has the ending
     try:
         for identifier, document, *summaries in read(path, what, keys, summary_set.refusal):
@@ -49,7 +53,7 @@ def _json_rows(path: Path, what: str, keys: Sequence[str], refuse: Refuse) -> It
                 raise refuse(f"{where}: no key {key!r}, only {', '.join(row)}")
             if not isinstance(row[key], str):
                 raise refuse(f"{where}: the {key} is {_short(row[key])}, not text")
-            if not _is_unicode(row[key]):
+            if _HALF.search(row[key]):
                 raise refuse(f"{where}: the {key} has half a character, {_short(row[key])}")
         yield [row[key] for key in keys]
 
@@ -90,10 +94,8 @@ def _parquet_rows(path: Path, what: str, keys: Sequence[str], refuse: Refuse) ->
                 for key in keys:
                     column = batch.column(key)
                     if column.null_count or not is_text(column.type):
-                        raise refuse(
-                            f"{what}, from row {first} on: the column {key!r} is {column.type} with "
-                            f"{column.null_count} missing values, not text"
-                        )
+                        said = f"{column.type} with {column.null_count} missing values, not text"
+                        raise refuse(f"{what}, from row {first} on: the column {key!r} is {said}")
                 columns = [batch.column(key).to_pylist() for key in keys]
                 yield from map(list, zip(*columns, strict=True))
                 first += len(batch)
@@ -104,15 +106,6 @@ def _parquet_rows(path: Path, what: str, keys: Sequence[str], refuse: Refuse) ->
 
 
 _READERS = {".parquet": _parquet_rows, ".jsonl": _json_rows, ".csv": _csv_rows}
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether it can be written; JSON can name a half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _short(value: object) -> str:

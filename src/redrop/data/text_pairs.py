@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from redrop.data.tokens import Tokens, cached_tokens
-from redrop.record import Metric
+from redrop.data.tokens import Tokens, cached_tokens, starts_of
+from redrop.record import Metric, write_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+CODES_FILE, VOCABULARY_FILE = "codes", "vocabulary.txt"
+"""Of a BPE: its merges as subword-nmt writes them, and its symbols, the most frequent first."""
 Score = Callable[[list[str], str], dict[str, Metric]]
 """Hypotheses for all inputs of a split, and the split's name -> metrics, the one that counts first."""
-
-
-class Codec(Protocol):
-    """Text to token ids and back."""
-
-    size: int
-    """Tokens that there are."""
-    pad: int
-    end: int
-    """Closes every output; a decoder is started with it, too."""
-
-    def encode(self, texts: Sequence[str], max_length: int | None) -> Tokens:
-        """Ids of each text with its end mark; ``max_length`` cuts."""
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, without marks."""
 
 
 class SymbolCodec:
@@ -41,7 +28,9 @@ class SymbolCodec:
 
     pad, end, unknown = 0, 1, 2
 
-    def __init__(self, symbols: Sequence[str]) -> None:
+    def __init__(self, symbols: Sequence[str], codes: Path | None = None) -> None:
+        """``codes``: the file with the BPE's merges, which is saved with the symbols."""
+        self.codes = codes
         self.symbols = ("<pad>", "</s>", "<unk>", *symbols)
         self.size = len(self.symbols)
         self._number = {symbol: number for number, symbol in enumerate(self.symbols) if number > self.unknown}
@@ -53,13 +42,20 @@ class SymbolCodec:
             [*(self._number.get(symbol, self.unknown) for symbol in text.split()[:cut]), self.end]
             for text in texts
         ]
-        starts = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+        starts = starts_of(list(map(len, rows)))
         ids = np.fromiter(chain.from_iterable(rows), np.int32, starts[-1])
         return Tokens(ids, None, starts)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Symbols joined by spaces; an unknown one is written ``<unk>``."""
         return " ".join(self.symbols[i] for i in ids if i not in (self.pad, self.end))
+
+    def save(self, folder: Path) -> None:
+        """The symbols, one a line, and the merges, named as in a prepared parallel text."""
+        symbols = "".join(f"{symbol}\n" for symbol in self.symbols[self.unknown + 1 :])
+        write_text(folder / VOCABULARY_FILE, symbols)
+        if self.codes is not None:
+            shutil.copyfile(self.codes, folder / CODES_FILE)
 
 
 class TokenizerCodec:
@@ -78,6 +74,14 @@ class TokenizerCodec:
     def decode(self, ids: Sequence[int]) -> str:
         """The text, without marks and spaces around it."""
         return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+
+    def save(self, folder: Path) -> None:
+        """The tokenizer in ``transformers``' layout."""
+        self.tokenizer.save_pretrained(folder)
+
+
+Codec = SymbolCodec | TokenizerCodec
+"""Text to token ids, ``size`` of them, and back; ``end`` closes an output, and starts the decoder, too."""
 
 
 @dataclass(frozen=True, eq=False)

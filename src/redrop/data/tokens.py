@@ -41,58 +41,47 @@ class Tokens:
         """Ids, int64 (examples, longest), ``pad`` behind the shorter ones; and which are real, bool."""
         import torch
 
-        ids, real, _ = self._gather(examples)
-        return torch.from_numpy(np.where(real, ids, pad).astype(np.int64)), torch.from_numpy(real)
+        real, where = self._places(examples)
+        ids = np.where(real, self.ids[where], pad).astype(np.int64)
+        return torch.from_numpy(ids), torch.from_numpy(real)
 
     def batch(self, examples: np.ndarray, pad: int) -> dict[str, torch.Tensor]:
         """Inputs of an encoder, int64 (examples, longest): padded to the longest of them with ``pad``."""
         import torch
 
         ids, real = self.padded(examples, pad)
-        _, _, where = self._gather(examples)
-        segments = np.where(real, self.segments[where], 0).astype(np.int64)
-        return {
-            "input_ids": ids,
-            "token_type_ids": torch.from_numpy(segments),
-            "attention_mask": real.long(),
-        }
+        _, where = self._places(examples)
+        segments = torch.from_numpy(np.where(real, self.segments[where], 0).astype(np.int64))
+        return {"input_ids": ids, "token_type_ids": segments, "attention_mask": real.long()}
 
-    def _gather(self, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids by row (anything where there is none), which are real, and where each stands."""
+    def _places(self, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which tokens of the padded rows are real, and where each stands (anywhere, if it is not)."""
         lengths = self.lengths[examples]
         places = np.arange(lengths.max())
         real = places < lengths[:, None]
-        where = np.where(real, self.starts[examples][:, None] + places, 0)
-        return self.ids[where], real, where
+        return real, np.where(real, self.starts[examples][:, None] + places, 0)
 
     def take(self, examples: np.ndarray) -> Tokens:
         """Some of the examples, in the order given."""
-        parts = [self.ids[self.starts[i] : self.starts[i + 1]] for i in examples]
-        segments = self.segments
-        if segments is not None:
-            segments = np.concatenate([segments[self.starts[i] : self.starts[i + 1]] for i in examples])
-        lengths = self.lengths[examples]
-        return Tokens(
-            np.concatenate(parts) if parts else self.ids[:0],
-            segments,
-            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        )
+        parts = [np.arange(self.starts[i], self.starts[i + 1]) for i in examples]
+        where = np.concatenate([self.starts[:0], *parts])
+        segments = None if self.segments is None else self.segments[where]
+        return Tokens(self.ids[where], segments, starts_of(self.lengths[examples]))
+
+
+def starts_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Where examples of such lengths begin, one after the other, and where the last one ends; int64."""
+    return np.cumsum([0, *lengths]).astype(np.int64)
 
 
 def tokenise(
     tokenizer: PreTrainedTokenizerFast, first: Sequence[str], second: Sequence[str] | None, max_length: int
 ) -> Tokens:
     """Token ids of sentences or pairs; beyond ``max_length`` the longer sentence is cut first."""
-    found = tokenizer(
-        list(first),
-        None if second is None else list(second),
-        truncation=True,
-        max_length=max_length,
-        return_token_type_ids=True,
-        return_attention_mask=False,
-    )
-    lengths = [len(ids) for ids in found["input_ids"]]
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    pairs = [list(side) for side in (first, second) if side is not None]
+    wanted = {"return_token_type_ids": True, "return_attention_mask": False}
+    found = tokenizer(*pairs, truncation=True, max_length=max_length, **wanted)
+    starts = starts_of([len(ids) for ids in found["input_ids"]])
     flat = {
         name: np.fromiter((x for row in found[name] for x in row), kind, starts[-1])
         for name, kind in (("input_ids", np.int32), ("token_type_ids", np.int8))

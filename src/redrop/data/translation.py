@@ -13,24 +13,26 @@ cased and not tokenised (sacreBLEU), and tokenised and lower-cased (the papers' 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from redrop.data import base
 from redrop.data import translation_steps as steps
-from redrop.data.base import DataSet, PairLengths, Prepared, Writer
+from redrop.data.base import DataSet, PairLengths, Prepared
+from redrop.data.files import Writer, read_parquet, read_utf8, text_writer
+from redrop.data.source_record import FetchedFile
 from redrop.data.sources import RemoteFile
+from redrop.data.text_pairs import CODES_FILE, VOCABULARY_FILE
+from redrop.data.translation_files import Counts, Pairs, Splits, check, read
 from redrop.errors import DataError
 
-if TYPE_CHECKING:
-    from redrop.data.source_record import FetchedFile
-    from redrop.data.translation_files import Counts, Pairs, Splits
-
-CODES_FILE = "codes"
-VOCABULARY_FILE = "vocabulary.txt"
 FORMS = ("raw", "tokenised", "bpe")
+CLEANING = ("straighten", "lower_case", "limits", "ratio")
+SETTINGS = ("languages", "members", "every", "shares", "merges", *CLEANING)
+"""Fields of a set that meta.json repeats."""
 DROPPED = ("repeated", "in_train", *steps.RULES)
 """Rules that drop pairs."""
 
@@ -107,18 +109,9 @@ class ParallelSet(DataSet):
     @property
     def settings(self) -> dict[str, Any]:
         """What decides how the released text is prepared, as plain values; meta.json holds them."""
-        return {
-            "languages": list(self.languages),
-            "members": {split: list(names) for split, names in self.members.items()},
-            "tokenisers": {language: self.tokenisers.get(language, language) for language in self.languages},
-            "straighten": self.straighten,
-            "lower_case": self.lower_case,
-            "limits": None if self.limits is None else list(self.limits),
-            "ratio": self.ratio,
-            "every": self.every,
-            "shares": dict(self.shares),
-            "merges": self.merges,
-        }
+        found = {key: getattr(self, key) for key in SETTINGS}
+        codes = {language: self.tokenisers.get(language, language) for language in self.languages}
+        return json.loads(json.dumps(found | {"tokenisers": codes}))
 
     def describe(
         self, splits: Mapping[str, ParallelSplit], codes: str, vocabulary: Sequence[str]
@@ -127,15 +120,17 @@ class ParallelSet(DataSet):
         return self.settings | {"symbols": len(vocabulary)} | base.facts_of(splits, codes, vocabulary)
 
     def _encode(self, paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Writer], dict[str, Any]]:
-        from redrop.data.translation_files import read
-
         released, dropped = read(self, {str(path): path for files in paths.values() for path in files})
         cleaned, counts = _clean(self, released, dropped)
-        splits, codes = _encode(self, cleaned)
+        codes = steps.learn_codes(itertools.chain(*cleaned["train"].tokenised.values()), self.merges)
+        splits = {}
+        for name, split in cleaned.items():
+            bpe = {language: steps.apply_codes(codes, lines) for language, lines in split.tokenised.items()}
+            splits[name] = replace(split, bpe=bpe)
         vocabulary = steps.vocabulary(itertools.chain(*splits["train"].bpe.values()))
         files = base.parquet_files(splits, {})
-        files[CODES_FILE] = base.text_writer(codes)
-        files[VOCABULARY_FILE] = base.text_writer("".join(f"{symbol}\n" for symbol in vocabulary))
+        files[CODES_FILE] = text_writer(codes)
+        files[VOCABULARY_FILE] = text_writer("".join(f"{symbol}\n" for symbol in vocabulary))
         facts = {"counts": counts, "where_from": dict(self.where_from)}
         return files, facts | self.describe(splits, codes, vocabulary)
 
@@ -143,25 +138,28 @@ class ParallelSet(DataSet):
         names = [f"{form}_{language}" for form in FORMS for language in self.languages]
         splits = {}
         for split in self.splits:
-            columns = base.read_parquet(folder / f"{split}.parquet", names, self.prepare_again).to_pydict()
+            columns = read_parquet(folder / f"{split}.parquet", names, self.prepare_again).to_pydict()
             forms = ({code: columns[f"{form}_{code}"] for code in self.languages} for form in FORMS)
             splits[split] = ParallelSplit(*forms)
-        codes = base.read_utf8(folder / CODES_FILE, self.prepare_again)
-        vocabulary = tuple(base.read_utf8(folder / VOCABULARY_FILE, self.prepare_again).split("\n")[:-1])
+        codes = read_utf8(folder / CODES_FILE, self.prepare_again)
+        vocabulary = tuple(read_utf8(folder / VOCABULARY_FILE, self.prepare_again).split("\n")[:-1])
         self.verify(folder, meta, self.describe(splits, codes, vocabulary))
-        return ParallelData(
-            **self.identity(meta),
-            languages=self.languages,
-            splits=splits,
-            vocabulary=vocabulary,
-            lower_cased=self.lower_case,
-            folder=folder,
-            counts=meta["counts"],
-        )
+        content = {"splits": splits, "vocabulary": vocabulary, "counts": meta["counts"]}
+        return ParallelData(**self.identity(meta), parallel_set=self, folder=folder, **content)
+
+    def tokens(self, lines: Sequence[str], language: str, *, straighten: bool) -> list[str]:
+        """Tokens of each sentence, separated by spaces; ``straighten``: its apostrophes first."""
+        lines = [steps.straighten(line) for line in lines] if straighten else lines
+        return steps.tokenise(lines, self.tokenisers.get(language, language))
+
+    def as_symbols(self, lines: Sequence[str], language: str, codes: str) -> list[str]:
+        """New sentences as BPE symbols separated by spaces: prepared as the test sets are."""
+        tokenised = self.tokens(lines, language, straighten=self.straighten)
+        if self.lower_case:
+            tokenised = [line.lower() for line in tokenised]
+        return steps.apply_codes(codes, tokenised)
 
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
-        from redrop.data.translation_files import check
-
         check(self, file.name, path)
 
     def _edition(self, edition: str, fetched: Sequence[FetchedFile]) -> str:
@@ -175,15 +173,12 @@ class ParallelSet(DataSet):
 class ParallelData(Prepared):
     """A prepared parallel text."""
 
-    languages: tuple[str, str]
+    parallel_set: ParallelSet = field(repr=False)
     splits: dict[str, ParallelSplit] = field(repr=False)
     """`train`, `valid`, then the test sets; `test` is the main one."""
     vocabulary: tuple[str, ...] = field(repr=False)
     """Symbols of both sides of the training text, the most frequent first; no special ones."""
-    lower_cased: bool
-    """Whether `tokenised` and `bpe` are lower-cased; `raw` is not."""
     folder: Path
-    """Where it stands."""
     counts: dict[str, dict[str, int]]
     """Split -> how many pairs were `read`, dropped by each rule, moved `to_valid`, and `kept`."""
 
@@ -203,8 +198,12 @@ def _clean(
     splits: dict[str, ParallelSplit] = {}
     counts: dict[str, dict[str, int]] = {}
     for split, raw in released.items():
-        tokenised = {language: _tokens(parallel_set, split, language, raw[language]) for language in raw}
         is_train = split == "train"
+        straighten = parallel_set.straighten and not is_train
+        tokenised = {
+            language: parallel_set.tokens(lines, language, straighten=straighten)
+            for language, lines in raw.items()
+        }
         limits, ratio = (parallel_set.limits, parallel_set.ratio) if is_train else (None, None)
         rows, cleaned = steps.clean(*tokenised.values(), limits, ratio)
         n_read = len(rows) + cleaned.total() + sum(dropped[split][rule] for rule in DROPPED)
@@ -219,17 +218,9 @@ def _clean(
             counts[part]["kept"] = len(numbers)
     for split, counted in counts.items():
         if not counted["kept"]:
-            raise DataError(
-                f"{parallel_set.name}: no {split} pair is left of {counted['read']:,}: delete the raw files "
-                f"and run `redrop fetch {parallel_set.name}` again."
-            )
+            said = f"no {split} pair is left of {counted['read']:,}: delete the raw files"
+            raise DataError(f"{parallel_set.name}: {said} and run `redrop fetch {parallel_set.name}` again.")
     return splits, counts
-
-
-def _tokens(parallel_set: ParallelSet, split: str, language: str, lines: list[str]) -> list[str]:
-    if parallel_set.straighten and split != "train":
-        lines = [steps.straighten(line) for line in lines]
-    return steps.tokenise(lines, parallel_set.tokenisers.get(language, language))
 
 
 def _take(raw: Pairs, tokenised: Pairs, rows: Sequence[int], lower_case: bool) -> ParallelSplit:
@@ -239,16 +230,3 @@ def _take(raw: Pairs, tokenised: Pairs, rows: Sequence[int], lower_case: bool) -
     if lower_case:
         tokenised = {language: [line.lower() for line in lines] for language, lines in tokenised.items()}
     return ParallelSplit(raw, tokenised, {})
-
-
-def _encode(
-    parallel_set: ParallelSet, splits: Mapping[str, ParallelSplit]
-) -> tuple[dict[str, ParallelSplit], str]:
-    """The splits with BPE, learnt on both sides of the training text, and its merges."""
-    both_sides = itertools.chain(*splits["train"].tokenised.values())
-    codes = steps.learn_codes(both_sides, parallel_set.merges)
-    encoded = {}
-    for name, split in splits.items():
-        bpe = {language: steps.apply_codes(codes, lines) for language, lines in split.tokenised.items()}
-        encoded[name] = replace(split, bpe=bpe)
-    return encoded, codes

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redrop.data.archives import read_gzip, read_tar, read_zip
-from redrop.data.base import decoded, utf8_lines
+from redrop.data.files import decoded, utf8_lines
 from redrop.data.translation_steps import part, tidy
 from redrop.errors import DataError
 
@@ -49,10 +49,7 @@ def training_text(lines: Sequence[str]) -> tuple[list[str], int]:
 
 
 def segments(text: str, what: str, refuse: Refuse) -> list[str]:
-    """The text of each `<seg>` of a test set; its XML escapes stay, as in the usual recipe.
-
-    Raises DataError when there is none, or when one is not closed.
-    """
+    """The text of each `<seg>` of a test set, escapes kept; raises DataError for none, or one not closed."""
     found = [tidy(match) for match in _SEGMENT.findall(text)]
     opened = len(re.findall(r"<seg\b", text))
     if not found or opened != len(found) or any("<seg" in segment for segment in found):
@@ -75,6 +72,7 @@ def read_ted(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
         archive = f"{archive}: {parallel_set.inside}"
     content = read_tar(source, members.values(), archive, parallel_set.remedy)
 
+    refusal = parallel_set.refusal
     splits, counts = {}, {}
     for split, names in parallel_set.members.items():
         splits[split], counts[split] = {language: [] for language in parallel_set.languages}, Counter()
@@ -82,14 +80,13 @@ def read_ted(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
             pairs = {}
             for language in parallel_set.languages:
                 member = members[split, name, language]
-                what = f"{archive}: {member}"
+                raw, what = content[member], f"{archive}: {member}"
                 if split == "train":
-                    lines = utf8_lines(content[member], what, parallel_set.refusal)
-                    pairs[language], counts[split][f"tag_lines_{language}"] = training_text(lines)
+                    pairs[language], left_out = training_text(utf8_lines(raw, what, refusal))
+                    counts[split][f"tag_lines_{language}"] = left_out
                 else:
-                    text = decoded(content[member], what, parallel_set.refusal)
-                    pairs[language] = segments(text, what, parallel_set.refusal)
-            _check_sides(pairs, f"{archive}: {name}", parallel_set.refusal)
+                    pairs[language] = segments(decoded(raw, what, refusal), what, refusal)
+            _check_sides(pairs, f"{archive}: {name}", refusal)
             for language, sentences in pairs.items():
                 splits[split][language] += sentences
     return splits, counts
@@ -121,9 +118,8 @@ def read_table(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]
     for number, line in enumerate(lines, 1):
         fields = line.split("\t")
         if len(fields) not in (2, 3):
-            raise parallel_set.refusal(
-                f"{archive}: {member}, line {number}: {len(fields)} fields, expected 2 or 3"
-            )
+            where = f"{archive}: {member}, line {number}"
+            raise parallel_set.refusal(f"{where}: {len(fields)} fields, expected 2 or 3")
         unique[tidy(fields[0]), tidy(fields[1])] = None
     pairs = list(unique)
     rows = part([english for english, _ in pairs], parallel_set.shares)
@@ -140,28 +136,19 @@ def read_table(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]
     return splits, counts
 
 
-READERS: dict[str, Callable[[ParallelSet, Files], tuple[Splits, Counts]]] = {
-    "ted": read_ted,
-    "lines": read_lines,
-    "table": read_table,
-}
+READERS = {"ted": read_ted, "lines": read_lines, "table": read_table}
 """Layout -> what reads its files."""
 
 
 def read(parallel_set: ParallelSet, files: Files) -> tuple[Splits, Counts]:
-    """The released pairs of every split, and what was left out so far.
-
-    Raises DataError when a file is not what it should be, or holds other than the official number of
-    pairs.
-    """
+    """The released pairs of every split, and what was left out; raises DataError, also for other counts."""
     splits, counts = READERS[parallel_set.layout](parallel_set, files)
     for split, expected in parallel_set.rows.items():
         found = len(splits[split][parallel_set.languages[0]])
         if found != expected:
-            raise parallel_set.refusal(
-                f"{', '.join(files)}: {parallel_set.name} has a wrong number of {split} pairs: expected "
-                f"{expected:,}, found {found:,}. It is not the official data"
-            )
+            said = f"a wrong number of {split} pairs: expected {expected:,}, found {found:,}"
+            where = f"{', '.join(files)}: {parallel_set.name}"
+            raise parallel_set.refusal(f"{where} has {said}. It is not the official data")
     return splits, counts
 
 
@@ -182,7 +169,5 @@ def _check_sides(pairs: Mapping[str, Sequence[str]], what: str, refuse: Refuse) 
     (one, first), (other, second) = pairs.items()
     if len(first) != len(second):
         missing = min(len(first), len(second)) + 1
-        raise refuse(
-            f"{what}: {len(first):,} sentences in {one}, {len(second):,} in {other}: sentence {missing:,} "
-            "has no partner"
-        )
+        counts = f"{len(first):,} sentences in {one}, {len(second):,} in {other}"
+        raise refuse(f"{what}: {counts}: sentence {missing:,} has no partner")

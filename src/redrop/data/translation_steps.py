@@ -62,10 +62,7 @@ def tokenise(lines: Sequence[str], language: str) -> list[str]:
 
 
 def split_last_period(tokens: str) -> str:
-    """`tokens` with the last word's period split off, as tokenizer.perl does and sacremoses does not.
-
-    Dots alone, such as an ellipsis, stay together.
-    """
+    """`tokens` with the last word's period, if it is no ellipsis, split off: sacremoses does not do it."""
     last = tokens.rpartition(" ")[2]
     return f"{tokens[:-1]} ." if last.endswith(".") and last.strip(".") else tokens
 
@@ -145,11 +142,7 @@ def learn_codes(lines: Iterable[str], merges: int) -> str:
 
 
 def apply_codes(codes: str, lines: Iterable[str]) -> list[str]:
-    """The symbols of tokenised lines, as subword-nmt's apply_bpe writes them.
-
-    Without any merge in `codes` the tokens themselves are the symbols; subword-nmt would take
-    characters.
-    """
+    """The symbols of tokenised lines, as subword-nmt's apply_bpe writes them; without merges, the tokens."""
     if codes.count("\n") < 2:
         return list(lines)
     from subword_nmt.apply_bpe import BPE

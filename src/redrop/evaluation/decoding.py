@@ -86,7 +86,7 @@ def decode(
     with bar:
         for number, cut in enumerate(cuts):
             examples = order[cut]
-            found = stored.get(number)
+            found = stored.batches.get(number)
             if found is None:
                 check()
                 ids, real = source.padded(examples, codec.pad)
@@ -127,7 +127,8 @@ class _Store:
 
     def __init__(self, path: Path | None, digest: str) -> None:
         self.path = path
-        self._batches: dict[int, list[str]] = {}
+        self.batches: dict[int, list[str]] = {}
+        """Those that were decoded before, by number."""
         if path is None:
             return
         raw = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -140,15 +141,11 @@ class _Store:
                     break  # damaged: what comes from here on is decoded again
                 if not line.endswith(b"\n"):
                     break  # it was being written when the process was killed
-                self._batches[number] = texts
+                self.batches[number] = texts
                 whole.append(line)
         if whole != raw:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"".join(whole))
-
-    def get(self, number: int) -> list[str] | None:
-        """A batch that was decoded before."""
-        return self._batches.get(number)
 
     def add(self, number: int, texts: list[str]) -> None:
         """Keep a batch."""

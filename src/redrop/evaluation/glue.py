@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from redrop.data.glue_tasks import TASKS
+from redrop.data.tasks import TASKS
 
 METRICS: dict[str, tuple[str, ...]] = {name: task.metrics for name, task in TASKS.items()}
 """Task -> its metrics; the first one is what enters the GLUE average, as in R-Drop's tables."""
@@ -14,10 +14,7 @@ BINS = 15
 
 
 def scores(task: str, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The task's metrics of its predictions, (N, K) logits or (N, 1) scores; not percentages.
-
-    A correlation with constant predictions is 0, as GLUE's server has it.
-    """
+    """The task's metrics, no percentages, of (N, K) logits or (N, 1) scores; a constant correlates by 0."""
     return {name: _metric(name, logits, labels) for name in METRICS[task]}
 
 

@@ -8,12 +8,13 @@ probabilities by mean squared error, layer by layer.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
-from redrop.models.attention import TAP, Attention, listening
+from redrop.models.attention import TAP
+from redrop.models.listening import Attention, listening
 from redrop.objectives.consistency import (
     attention_consistency,
     hidden_consistency,
@@ -30,24 +31,22 @@ if TYPE_CHECKING:
 class Inconsistency:
     """Means over the examples."""
 
-    between_passes: float = 0.0
+    between_passes: float
     """Of the outputs of two dropout passes: symmetric KL, nats; squared difference for a regression."""
-    to_evaluation: float = 0.0
+    to_evaluation: float
     """Of the outputs of a dropout pass and of the pass without dropout, likewise."""
-    hidden: list[float] = field(default_factory=list)
+    hidden: list[float]
     """Of each layer's output between two dropout passes: mean squared error over a batch's real tokens."""
-    attention: list[float] = field(default_factory=list)
+    attention: list[float]
     """Of each layer's probabilities before dropout: mean squared error over real pairs and heads."""
 
 
 @torch.no_grad()
 def measure(model: PreTrainedModel, batches: Iterable[dict[str, torch.Tensor]], seed: int) -> Inconsistency:
-    """Compare passes over ``batches`` (inputs of the model); the model is left in evaluation mode.
-
-    Dropout draws from a stream of its own, so nothing else is disturbed.
-    """
+    """Compare passes over ``batches`` (inputs), with random numbers of its own; leaves evaluation mode."""
     implementation = model.config._attn_implementation
-    found, examples = Inconsistency(), 0
+    totals: list[float] = []
+    examples = 0
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -66,32 +65,23 @@ def measure(model: PreTrainedModel, batches: Iterable[dict[str, torch.Tensor]], 
                 attention.append(term.item())
 
             with listening(hear):
-                output = model(
-                    **{name: torch.cat([values, values]) for name, values in inputs.items()},
-                    output_hidden_states=True,
-                )
+                both = {name: torch.cat([values, values]) for name, values in inputs.items()}
+                output = model(**both, output_hidden_states=True)
             hidden = [hidden_consistency(h, real_BT, "mean").item() for h in output.hidden_states[1:]]
             first, second = output.logits.chunk(2)
             between = _distance(output.logits)
             to_plain = 0.5 * (_distance(torch.cat([first, plain])) + _distance(torch.cat([second, plain])))
             examples += n
-            found.between_passes += between.sum().item()
-            found.to_evaluation += to_plain.sum().item()
-            found.hidden = _add(found.hidden, hidden, n)
-            found.attention = _add(found.attention, attention, n)
+            layers = [n * value for value in (*hidden, *attention)]
+            values = [between.sum().item(), to_plain.sum().item(), *layers]
+            totals = [
+                total + value for total, value in zip(totals or [0.0] * len(values), values, strict=True)
+            ]
     model.eval()
     model.set_attn_implementation(implementation)
-    found.between_passes /= examples
-    found.to_evaluation /= examples
-    found.hidden = [value / examples for value in found.hidden]
-    found.attention = [value / examples for value in found.attention]
-    return found
+    between, to_plain, *layers = (total / examples for total in totals)
+    return Inconsistency(between, to_plain, layers[: len(hidden)], layers[len(hidden) :])
 
 
 def _distance(logits_2BK: torch.Tensor) -> torch.Tensor:
     return squared_difference(logits_2BK) if logits_2BK.shape[-1] == 1 else symmetric_kl(logits_2BK)
-
-
-def _add(totals: list[float], values: list[float], weight: int) -> list[float]:
-    totals = totals or [0.0] * len(values)
-    return [total + weight * value for total, value in zip(totals, values, strict=True)]

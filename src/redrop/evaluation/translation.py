@@ -77,10 +77,7 @@ def split_compounds(line: str) -> str:
 
 
 def join_bpe(line: str) -> str:
-    """BPE output as tokenised text: a piece that ends in `@@` is joined to the next one.
-
-    A `@@` at the end of the line, where a hypothesis was cut off, is dropped.
-    """
+    """BPE output as tokenised text: a piece that ends in `@@` is joined to the next one, if there is one."""
     return f"{line} ".replace("@@ ", "").rstrip()
 
 
@@ -110,22 +107,15 @@ def score(
 
 
 def scores(
-    hypotheses: Sequence[str],
-    references: Sequence[str],
-    *,
-    split: str,
-    language: str,
-    plain_references: Sequence[str] | None = None,
+    hypotheses: Sequence[str], references: Sequence[str], targets: Sequence[str], *, split: str, language: str
 ) -> dict[str, Metric]:
-    """All of `METRICS` for tokenised text without BPE, which is detokenised for the last two.
+    """All of `METRICS` for tokenised text without BPE; hypotheses are detokenised for the last two.
 
-    `plain_references` are the references as they were before tokenisation; without them the tokenised
-    ones are detokenised like the hypotheses, which the signature says.
+    `targets`: the references as they were before tokenisation.
     """
-    by = f"detokenised by sacremoses {importlib.metadata.version('sacremoses')} ({language})"
-    note = f"; hypotheses {by}" if plain_references is not None else f"; hypotheses and references {by}"
+    version = importlib.metadata.version("sacremoses")
+    note = f"; hypotheses detokenised by sacremoses {version} ({language})"
     plain = detokenise(hypotheses, language)
-    targets = detokenise(references, language) if plain_references is None else plain_references
     if any(map(_TYPOGRAPHIC.search, targets)):
         _say_highest(tuple(references), tuple(targets), split, language)
     found = {"bleu": score("bleu", hypotheses, references, split=split)}
@@ -180,16 +170,8 @@ def paired_bootstrap(
     ((before, after),) = (found for name, found in results.items() if name != "System")
     # sacrebleu counts the larger differences only, so that identical systems would get its smallest p.
     p_value = 1.0 if before.score == after.score else float(after.p_value)
-    return PairedBootstrap(
-        metric=metric,
-        baseline=float(before.score),
-        system=float(after.score),
-        p_value=p_value,
-        mean=float(after.mean),
-        interval=float(after.ci),
-        n=n,
-        signature=f"{signature}{_NOTES[metric]}",
-    )
+    numbers = map(float, (before.score, after.score, p_value, after.mean, after.ci))
+    return PairedBootstrap(metric, *numbers, n, f"{signature}{_NOTES[metric]}")
 
 
 def _scorer(name: str, language: str) -> Scorer:

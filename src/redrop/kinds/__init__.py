@@ -7,7 +7,7 @@ is named as ``module:function``. Standard library only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from redrop.registry import Registry
@@ -30,6 +30,8 @@ class Kind:
     """``module:function`` that ``task`` makes the model with."""
     weights: tuple[str, ...]
     """The terms of paper A's objective that it can have, by their weights; see ``redrop.methods``."""
+    sites: Mapping[str, str] = field(default_factory=dict)
+    """Where methods can act on it: name of ``redrop.methods.SITES`` -> ``module:function`` (model)."""
     pack: str | None = None
     """``module:class`` that trains several as one batched program; None: it is trained alone."""
     shape: str | None = None

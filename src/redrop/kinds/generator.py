@@ -25,6 +25,7 @@ KIND = Kind(
     task="redrop.training.generation:prepare",
     build="redrop.models.generation:load_generator",
     weights=WEIGHTS,
+    sites={"released": "redrop.models.sites:generator_released"},
     shape="redrop.models.sizes:generator_shape",
     shown=("score",),
     decodes=True,

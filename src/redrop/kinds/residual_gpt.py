@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redrop.kinds import WINDOWS, Kind
+from redrop.methods import SITES, WEIGHTS
 from redrop.spec_language_model import (
     DataSpec,
     EvaluationSpec,
@@ -12,6 +13,8 @@ from redrop.spec_language_model import (
 )
 
 NAME = "residual_gpt"
+OTHERS = ("mlp_dropouts", "released")
+"""Sites that it does not have."""
 KIND = Kind(
     sections={
         "data": DataSpec,
@@ -23,7 +26,8 @@ KIND = Kind(
     reads=WINDOWS,
     task="redrop.training.language_model:prepare",
     build="redrop.models.residual_gpt:build",
-    weights=("gamma",),
+    weights=WEIGHTS,
+    sites={site: f"redrop.models.sites:gpt_{site}" for site in SITES if site not in OTHERS},
     pack="redrop.training.pack:PackTrainer",
     shape="redrop.models.sizes:residual_shape",
     gradient_part="redrop.training.gradients:part_of",

@@ -8,48 +8,15 @@ models return as attention is taken after dropout: a distance between two of tho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
+from redrop.models.listening import LISTENERS, Attention
+
 TAP = "redrop_tap"
 """For ``model.set_attn_implementation``; ``sdpa`` is faster where nobody listens."""
-
-
-@dataclass(frozen=True)
-class Attention:
-    """What one attention layer computed: (batch, heads, queries, keys) each."""
-
-    module: torch.nn.Module
-    scores: torch.Tensor
-    """Scaled products, before the mask is added."""
-    probabilities: torch.Tensor
-    """Before dropout."""
-    dropped: torch.Tensor
-    """After dropout; the same tensor where nothing is dropped."""
-
-
-Listener = Callable[[Attention], None]
-_listeners: list[Listener] = []
-
-
-@contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """``listener`` is called by every attention layer that runs within the block.
-
-    With gradient checkpointing the block must enclose the backward pass too: layers run again there, and
-    must do the same work again.
-    """
-    _listeners.append(listener)
-    try:
-        yield
-    finally:
-        _listeners.remove(listener)
 
 
 def tapped_attention(
@@ -68,7 +35,7 @@ def tapped_attention(
     masked = scores if attention_mask is None else scores + attention_mask
     probabilities = F.softmax(masked, dim=-1)
     dropped = F.dropout(probabilities, p=dropout, training=module.training)
-    for listener in _listeners:
+    for listener in LISTENERS:
         listener(Attention(module, scores, probabilities, dropped))
     output = torch.matmul(dropped, value).transpose(1, 2).contiguous()
     return output, dropped

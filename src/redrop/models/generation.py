@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from redrop.data.text_pairs import Codec
 from redrop.errors import ConfigError
 from redrop.models.pretrained import LOCAL, WEIGHTS, quiet, readable, refuse_random, set_rates
 from redrop.models.sources import TOY
@@ -27,8 +28,7 @@ from redrop.streams import derive_seed
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from redrop.data.text_pairs import Codec
-
+LIKE_BART = "give one that is built like BART"
 POSITIONS = 1024
 """Tokens that a Transformer of ours can tell the place of; sinusoids, so they cost nothing."""
 RATES = ("dropout", "attention_dropout", "activation_dropout")
@@ -39,10 +39,7 @@ TOY_SIZES = {"max_position_embeddings": 256, "init_std": 0.1}
 
 
 def build_transformer(spec: TransformerSpec, folder: Path | None, codec: Codec, seed: int) -> PreTrainedModel:
-    """The Transformer with random weights, drawn from the run's own stream (see ``draw_weights``).
-
-    ``folder``: of a released model, as ``load_generator`` has one; here there is none.
-    """
+    """The Transformer with random weights (see ``draw_weights``); ``folder`` is for released models alone."""
     from transformers import MarianConfig, MarianMTModel
 
     config = MarianConfig(
@@ -113,21 +110,17 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
             config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
             set_rates(config, spec, RELEASED_RATES)
             model, found = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                folder, config=config, **WEIGHTS
+                folder, config=config, use_safetensors=True, **WEIGHTS, **LOCAL
             )
             refuse_random(found["missing_keys"])
         model.generation_config = transformers.GenerationConfig()
         if codec.pad is None or codec.end is None:
-            raise ConfigError(
-                f"model.checkpoint: the tokenizer of {spec.checkpoint} has no padding or no end mark; "
-                "give one that is built like BART"
-            )
+            said = f"the tokenizer of {spec.checkpoint} has no padding or no end mark"
+            raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
         start = getattr(model.config, "decoder_start_token_id", codec.end)
         if start != codec.end:
-            raise ConfigError(
-                f"model.checkpoint: {spec.checkpoint} starts its outputs with token {start}, not with its "
-                f"end mark, {codec.end}; give one that is built like BART"
-            )
+            said = f"starts its outputs with token {start}, not with its end mark, {codec.end}"
+            raise ConfigError(f"model.checkpoint: {spec.checkpoint} {said}; {LIKE_BART}")
         return model
 
 
@@ -135,8 +128,6 @@ def positions_of(model: PreTrainedModel) -> int:
     """The longest input and output that the model takes; raises ``ConfigError`` where it does not say."""
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is None:
-        raise ConfigError(
-            f"model.checkpoint: a {model.config.model_type} does not say how many positions it has; "
-            "give one that is built like BART"
-        )
+        said = f"a {model.config.model_type} does not say how many positions it has"
+        raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
     return limit

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from redrop.errors import ConfigError, DataError, RedropError
-from redrop.models.sources import TOY
+from redrop.models.sources import TOY, VOCABULARIES
 from redrop.spec_encoder import EncoderSpec
 from redrop.streams import derive_seed
 
@@ -24,20 +24,14 @@ RATES = {
     "classifier_dropout": ("classifier_dropout", "summary_last_dropout"),
 }
 """Our names of dropout rates -> what configurations of ``transformers`` call them."""
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
-TOY_SIZES = {
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 128,
-    "max_position_embeddings": 64,
-}
+TOY_SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+TOY_SIZES["max_position_embeddings"] = 64
 
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """How everything of ``transformers`` is loaded: from the folder alone, and no code that lies in it."""
-WEIGHTS = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True, **LOCAL}
-"""How weights are: no pickles, and as float32 whatever they were released in."""
+WEIGHTS = {"dtype": torch.float32, "output_loading_info": True}
+"""How weights are loaded, too: as float32, whatever they were released in."""
 
 
 @contextlib.contextmanager
@@ -49,10 +43,8 @@ def readable(folder: Path, fault: str) -> Iterator[None]:
         raise
     except Exception as error:
         told = " ".join(str(error).split())[:300]
-        raise DataError(
-            f"{folder}: {fault}: {told or type(error).__name__}; delete the folder and fetch the model anew "
-            "(redrop fetch-model), or name another as model.checkpoint"
-        ) from error
+        remedy = "delete the folder and run redrop fetch-model again, or name another as model.checkpoint"
+        raise DataError(f"{folder}: {fault}: {told or type(error).__name__}; {remedy}") from error
 
 
 @contextlib.contextmanager
@@ -94,7 +86,9 @@ def load_encoder(
                 folder,
                 config=config,
                 ignore_mismatched_sizes=True,  # a head of another size; all heads are drawn anew
+                use_safetensors=True,
                 **WEIGHTS,
+                **LOCAL,
             )
             lacking = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
             body = f"{model.base_model_prefix}."
@@ -130,6 +124,21 @@ def set_rates(config: PretrainedConfig, spec: Any, known: Mapping[str, Sequence[
         if name is None:
             raise ConfigError(f"model.{key}: a {config.model_type} has no such rate; give null")
         setattr(config, name, rate)
+
+
+def dropout_rates(model: torch.nn.Module) -> list[tuple[torch.nn.Module, str, float]]:
+    """Where a model keeps its dropout rates while it runs: module, attribute, rate.
+
+    They are ``p`` of torch's dropout modules, and numbers such as ``activation_dropout``, which layers and
+    attentions hand to torch's function. LayerDrop is another thing.
+    """
+    found = []
+    for module in model.modules():
+        dropout = isinstance(module, torch.nn.modules.dropout._DropoutNd)
+        for name, value in vars(module).items():
+            if isinstance(value, float) and (name == "p" if dropout else "dropout" in name):
+                found.append((module, name, value))
+    return found
 
 
 def load_tokenizer(spec: EncoderSpec, folder: Path, texts: Sequence[str] = ()) -> PreTrainedTokenizerFast:
@@ -171,6 +180,5 @@ def compute_layers_again(model: PreTrainedModel) -> None:
         else:
             model.gradient_checkpointing_enable(options)
     except ValueError as error:
-        raise ConfigError(
-            f"schedule.gradient_checkpointing: a {model.config.model_type} cannot do it; give false"
-        ) from error
+        said = f"a {model.config.model_type} cannot do it; give false"
+        raise ConfigError(f"schedule.gradient_checkpointing: {said}") from error

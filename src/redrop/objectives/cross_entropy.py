@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
@@ -27,13 +31,15 @@ def smoothed_cross_entropy(
     return F.cross_entropy(logits_NV, target_BT[real_BT], label_smoothing=smoothing)
 
 
-def task_of_passes(first: torch.Tensor, second: torch.Tensor, passes: str) -> torch.Tensor:
-    """L_CE of a doubled batch, a scalar, from the mean loss of each pass.
+def task_of_passes(losses: Sequence[torch.Tensor], passes: str) -> torch.Tensor:
+    """L_CE of several passes, a scalar, from the mean loss of each.
 
-    ``passes``: ``mean`` of both, on the scale of plain training; ``sum`` of both, as R-Drop's paper writes
-    it and its BERT code does; ``half-first``: half of the first pass alone, as its RoBERTa code does.
+    ``passes``: ``mean`` of them, on the scale of plain training; ``sum``, as R-Drop's paper writes it and
+    its BERT code does; ``half-first``: half of the first pass alone, as its RoBERTa code does.
     """
+    if len(losses) == 1:
+        return losses[0]
     if passes == "half-first":
-        return 0.5 * first
-    both = first + second
-    return both if passes == "sum" else 0.5 * both
+        return 0.5 * losses[0]
+    total = functools.reduce(operator.add, losses)
+    return total if passes == "sum" else total * (1.0 / len(losses))

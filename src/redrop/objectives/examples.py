@@ -43,7 +43,11 @@ class ExampleBatch(Batch):
 
     def loss(self, rows_NK: torch.Tensor, spec: ConsistencySpec) -> torch.Tensor:
         """Mean over the examples."""
-        return task_losses(rows_NK, self.targets).mean()
+        return self.losses(rows_NK, spec).mean()
+
+    def losses(self, rows_NK: torch.Tensor, spec: ConsistencySpec) -> torch.Tensor:
+        """Of every example."""
+        return task_losses(rows_NK, self.targets)
 
     def hidden_states(
         self, output: Any, spec: ConsistencySpec

@@ -77,6 +77,11 @@ class PairBatch(Batch):
         """Smoothed cross entropy, mean over the real target tokens."""
         return F.cross_entropy(rows_NK, self.targets, label_smoothing=spec.label_smoothing)
 
+    def losses(self, rows_NK: torch.Tensor, spec: GenerationObjectiveSpec) -> torch.Tensor:
+        """Of every real target token."""
+        smoothing = spec.label_smoothing
+        return F.cross_entropy(rows_NK, self.targets, label_smoothing=smoothing, reduction="none")
+
     def both_passes(
         self, logits: torch.Tensor, spec: GenerationObjectiveSpec
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from redrop.errors import ConfigError
-from redrop.methods import METHODS, divergence_of, passes_of
+from redrop.methods import METHODS, Regulariser, divergence_of, passes_of
+from redrop.models.listening import Attention, listening
 from redrop.objectives.consistency import (
     attention_consistency,
     hidden_consistency,
@@ -23,9 +24,6 @@ from redrop.objectives.cross_entropy import task_of_passes
 from redrop.objectives.feed_forward import feed_forward_outputs
 from redrop.registry import options_of
 from redrop.spec_encoder import ConsistencySpec
-
-if TYPE_CHECKING:
-    from redrop.models.attention import Attention
 
 NAMES = ("task", "hidden", "attention", "output", "own")
 """Of the terms."""
@@ -103,6 +101,10 @@ class Batch(ABC):
     def loss(self, rows_NK: torch.Tensor, spec: Any) -> torch.Tensor:
         """The task's loss of one pass, a mean."""
 
+    @abstractmethod
+    def losses(self, rows_NK: torch.Tensor, spec: Any) -> torch.Tensor:
+        """The task's loss of every row of one pass, (N,)."""
+
     def both_passes(self, logits: torch.Tensor, spec: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Sum of both passes' losses and their symmetric divergence, at once; see ``FUSED``."""
         raise NotImplementedError
@@ -159,11 +161,11 @@ class AttentionTerms:
             # A layer that gradient checkpointing runs again does the same work for nothing.
             self.terms.setdefault(attention.module, term)
 
-    def result(self, model_type: str) -> torch.Tensor:
+    def result(self, model: str) -> torch.Tensor:
         """The layers' terms together; fewer are heard than there are where a model shares or hides them."""
         if len(self.heard) != self.expected:
             raise ConfigError(
-                f"model.checkpoint: {len(self.heard)} of {self.expected} attentions of a {model_type} can be "
+                f"model.checkpoint: {len(self.heard)} of {self.expected} attentions of a {model} can be "
                 "heard; it needs objective.beta: 0"
             )
         return over_layers(list(self.terms.values()), self.spec.layers)
@@ -171,56 +173,62 @@ class AttentionTerms:
 
 @contextmanager
 def terms_of(
-    model: torch.nn.Module, batch: Batch, spec: ConsistencySpec, *, half: torch.dtype | None = None
+    model: torch.nn.Module,
+    batch: Batch,
+    spec: ConsistencySpec,
+    *,
+    half: torch.dtype | None = None,
+    regulariser: Regulariser | None = None,
 ) -> Iterator[Terms]:
     """The objective's terms on one batch; the backward pass belongs into the block.
 
     A method of one pass runs the batch as it is, one of two runs [x; x] once. A term whose weight is 0 is not
     computed. ``half``: the model computes in it under autocast; the terms are in float32 in any case.
+    ``regulariser``: what the method does to the model and to the loss, if it does more than add terms.
     """
     with ExitStack() as stack:
         heard = None
+        if regulariser is not None:
+            stack.enter_context(regulariser.acting(batch))
         if spec.beta:
-            from redrop.models.attention import listening
-
             heard = batch.listener(model, spec)
             stack.enter_context(listening(heard))
         inner = None
         if spec.alpha and spec.hidden == "feed-forward":
             inner = stack.enter_context(feed_forward_outputs(model))
         with torch.autocast(batch.device.type, half, enabled=half is not None):
-            output = batch.forward(model, passes_of(spec.name), bool(spec.alpha) and inner is None)
-        terms = _of_outputs(batch, output.logits, spec)
+            output = batch.forward(model, passes_of(spec), bool(spec.alpha) and inner is None)
+        terms = _of_outputs(batch, output.logits, spec, regulariser)
         if spec.alpha:
             states = batch.hidden_states(output if inner is None else inner(), spec)
             of_layers = [hidden_consistency(hidden, real, spec.tokens) for hidden, real in states]
             terms.hidden = over_layers(of_layers, spec.layers)
         if heard is not None:
-            terms.attention = heard.result(model.config.model_type)
+            terms.attention = heard.result(type(model).__name__)
         yield terms
 
 
-def _of_outputs(batch: Batch, logits: torch.Tensor, spec: ConsistencySpec) -> Terms:
+def _of_outputs(
+    batch: Batch, logits: torch.Tensor, spec: ConsistencySpec, regulariser: Regulariser | None
+) -> Terms:
     """The terms that need the logits alone."""
-    method, passes = METHODS[spec.name], passes_of(spec.name)
+    method, passes = METHODS[spec.name], passes_of(spec)
     divergence = divergence_of(spec.name) if spec.gamma else None
-    rows = [batch.rows(part) for part in logits.chunk(passes)] if _needs_rows(batch, spec, method) else []
-    if passes == 1:
-        terms = Terms(batch.loss(rows[0], spec))
-    elif batch.FUSED and divergence is symmetric_kl:
+    if batch.FUSED and divergence is symmetric_kl and not hasattr(method, "term") and regulariser is None:
         both, between = batch.both_passes(logits, spec)
-        terms = Terms(both if spec.passes == "sum" else 0.5 * both, output=between)
-    else:
-        terms = Terms(task_of_passes(*(batch.loss(part, spec) for part in rows), spec.passes))
-        if divergence is not None:
-            terms.output = output_consistency(torch.cat(rows), spec.outputs, divergence)
-            terms.output_is_sum = spec.outputs == "sum" and rows[0].shape[-1] > 1
+        return Terms(both if spec.passes == "sum" else 0.5 * both, output=between)
+    copies = 1 if regulariser is None else regulariser.copies
+    rows = [batch.rows(part) for part in logits.chunk(passes * copies)]
+    task = None if regulariser is None else regulariser.task_loss(batch, rows)
+    if task is None:
+        task = task_of_passes([batch.loss(part, spec) for part in rows], spec.passes)
+    terms = Terms(task)
+    if divergence is not None:
+        terms.output = output_consistency(torch.cat(rows), spec.outputs, divergence)
+        terms.output_is_sum = spec.outputs == "sum" and rows[0].shape[-1] > 1
+    seen = Seen(rows[0] if len(rows) == 1 else torch.cat(rows), batch.targets)
     if hasattr(method, "term"):
-        terms.own = method.term(Seen(torch.cat(rows), batch.targets), options_of(method, spec))
+        terms.own = method.term(seen, options_of(method, spec))
+    elif regulariser is not None:
+        terms.own = regulariser.term(seen)
     return terms
-
-
-def _needs_rows(batch: Batch, spec: ConsistencySpec, method: Any) -> bool:
-    """Whether the logits are gone through row by row, which the fused terms save."""
-    fused = batch.FUSED and spec.gamma and passes_of(spec.name) == 2
-    return not fused or divergence_of(spec.name) is not symmetric_kl or hasattr(method, "term")

@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov & Hutter, 2019)."""
+"""AdamW (Decoupled Weight Decay Regularization, arXiv 1711.05101), as torch has it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import torch
 
     from redrop.spec import OptimiserSpec
+
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def make(

@@ -26,6 +26,7 @@ from redrop.analysis.decision.comparison import (
     SMALL,
     SUPPORTED,
     UNDECIDED,
+    Comparison,
 )
 from redrop.report.sentences import would_decide
 from redrop.study import Study
@@ -41,6 +42,18 @@ SIGNS = {
     NOT_AS_PUBLISHED: "–",
 }
 """In the order in which they are counted."""
+
+ANSWERS = {
+    "What held": (SUPPORTED, SMALL),
+    "What did not": (CONTRADICTED,),
+    "No difference that matters": (EQUIVALENT,),
+    "Held in some texts, tasks or scales only": (MIXED,),
+    "Not decided yet": (UNDECIDED,),
+    "Not run": (NOT_RUN,),
+}
+"""The questions of a reader, in this order -> the verdicts that answer them."""
+OPEN = (UNDECIDED, NOT_RUN)
+"""Verdicts that say nothing yet: the page folds them where it has others to show."""
 
 MEANING = {
     SUPPORTED: "the 95 % interval of every comparison lies on the claim's side of zero",
@@ -75,6 +88,12 @@ class Judged:
     def here(self) -> str:
         """That verdict in words."""
         return self.found.verdict
+
+    @property
+    def numbers(self) -> dict[str, Comparison]:
+        """Comparison -> its numbers over all places, or those of a place where all have too few seeds."""
+        few = {part.pair: part.comparison for part in self.found.parts if part.comparison.n}
+        return few | {each.pair: each.pooled for each in self.found.across}
 
     @property
     def would_decide(self) -> str:

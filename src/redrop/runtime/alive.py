@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
@@ -47,17 +48,10 @@ def hold(folder: Path, main: bool) -> IO[str] | None:
 
 def _new(records: Path, main: bool) -> IO[str]:
     """A record that no other process has; it goes when this process ends by itself."""
-    number = 0
-    while True:
-        kind = "main" if main else "job"
-        path = records / f"{kind}@{platform.node()}:{os.getpid()}.{number}"
-        try:
-            file = path.open("x", encoding="utf-8")
-        except FileExistsError:  # of an earlier process of this number
-            number += 1
-            continue
-        atexit.register(path.unlink, missing_ok=True)
-        return file
+    kind = "main" if main else "job"
+    path = records / f"{kind}@{platform.node()}:{os.getpid()}.{time.time_ns()}"
+    atexit.register(path.unlink, missing_ok=True)
+    return path.open("x", encoding="utf-8")
 
 
 def _remove_dead(folder: Path, mine: Path) -> None:

@@ -11,20 +11,12 @@ from pathlib import Path
 
 import torch
 
+from redrop import record
 from redrop.atomic import check_writable, replacing
 from redrop.errors import ConfigError, RecordError
+from redrop.models.kept import whole_folder
 from redrop.places import Places, is_prepared
 from redrop.provenance import TimeSpent
-from redrop.record import (
-    CURVE,
-    METRICS,
-    PROVENANCE,
-    SPEC,
-    curve_text,
-    metrics_document,
-    read_json,
-    write_json,
-)
 from redrop.runtime import gpu
 from redrop.runtime.environment import provenance
 from redrop.runtime.pool import Pool, RunLock, is_settled
@@ -51,17 +43,13 @@ def choose_device(name: str, leased: gpu.Device | None = None) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"--device: {name!r} is no device; try cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            f"--device: {name!r} was asked for, but this torch ({torch.__version__}) sees no CUDA "
-            "device; use --device cpu, or install a CUDA build of torch"
-        )
+        said = f"{name!r} was asked for, but this torch ({torch.__version__}) sees no CUDA device"
+        raise ConfigError(f"--device: {said}; use --device cpu, or install a CUDA build of torch")
     try:
         torch.ones(1, device=device).item()
     except Exception as error:  # torch knows many devices by name, and each fails in its own way
-        raise ConfigError(
-            f"--device: {name!r} cannot be used by this torch ({torch.__version__}) on this machine "
-            f"({type(error).__name__}); use --device cpu, or auto"
-        ) from error
+        said = f"this torch ({torch.__version__}) on this machine ({type(error).__name__})"
+        raise ConfigError(f"--device: {name!r} cannot be used by {said}; use cpu, or auto") from error
     return device
 
 
@@ -77,11 +65,9 @@ def automatic(leased: gpu.Device | None) -> str:
         if torch.version.cuda is None:
             remedy = "install a CUDA build of torch (https://pytorch.org/get-started/locally)"
         who = "" if leased in gpu.driver_devices() else ", as REDROP_GPUS says and the driver does not"
-        raise ConfigError(
-            f"--device: GPU {leased} is there{who}, but this torch ({torch.__version__}, built "
-            f"{build}) cannot use it; {remedy}, or train on the CPU with --device cpu (in a "
-            "workflow: REDROP_GPUS='')"
-        )
+        said = f"this torch ({torch.__version__}, built {build}) cannot use it; {remedy}"
+        cpu = "train on the CPU with --device cpu (in a workflow: REDROP_GPUS='')"
+        raise ConfigError(f"--device: GPU {leased} is there{who}, but {said}, or {cpu}")
     if usable and not gpu.are_hidden():
         log.info("device: cuda, not leased: torch finds it, the NVIDIA driver does not list it")
         return "cuda"
@@ -105,16 +91,16 @@ class Workplace:
     """Most language models that are trained as one batched program; 1: each alone, by the plain trainer."""
     checkpoint_seconds: float = 60.0
     should_stop: Callable[[], bool] = lambda: False
+    weights: Callable[[str], Path] | None = None
+    """Run -> the folder that its finished model is kept in; None: models are not kept."""
     interrupted: Callable[[], bool] = lambda: False
     """The same, asked while something is measured; see ``redrop.training.loop.drive``."""
 
 
 def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = None) -> bool:
-    """Train ``spec`` and leave its record in ``out``; False if it was stopped and can be resumed.
+    """Train ``spec`` and leave its record in ``out``, if it is not there; False if it was stopped.
 
-    With a ``pool``, other runs that wait there are trained along, and after it. A folder that
-    already holds this run's record is left as it is; one that holds another run's is refused with
-    ``RecordError``.
+    With a ``pool``, other runs that wait there are trained along, and after it.
     """
     if is_settled(spec, out, workplace.checkpoints, pool):
         return True
@@ -133,15 +119,21 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
         return other.run not in failed and is_prepared(other, workplace.places)
 
     def attempt(leader: RunSpec, lock: RunLock) -> None:
+        """Train ``leader`` and what fits beside it; give the locks back in any case."""
+        room = workplace.pack - 1 if can_be_packed(leader) else 0
+        along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
         try:
-            train_pack(leader, lock, workplace, pool)
+            train_together([leader, *(other for other, _ in along)], workplace, pool.place)
         except Exception:
             if leader.run == spec.run:
                 raise
             log.exception("%s: left to its own job", leader.run)  # this job must not fail for another's run
             failed.add(leader.run)
+        finally:
+            for held in (lock, *(held for _, held in along)):
+                held.close()
 
-    while not pool.finished(spec.run) and not (out / METRICS).exists():  # another job of it may have
+    while not pool.finished(spec.run) and not (out / record.METRICS).exists():  # another job of it may have
         lead = pool.lead(spec, suitable, workplace.should_stop)
         if lead is not None:
             attempt(*lead)
@@ -156,24 +148,13 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
     return is_settled(spec, out, workplace.checkpoints, pool)
 
 
-def train_pack(leader: RunSpec, lock: RunLock, workplace: Workplace, pool: Pool) -> bool:
-    """Train ``leader`` and what fits beside it; False if stopped. Gives the locks back in any case."""
-    room = workplace.pack - 1 if can_be_packed(leader) else 0
-    along = pool.companions(leader, lambda other: fits(leader, other, workplace), room) if room else []
-    try:
-        return train_together([leader, *(spec for spec, _ in along)], workplace, pool.place)
-    finally:
-        for held in (lock, *(held for _, held in along)):
-            held.close()
-
-
 def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:
     """Whether ``other`` can go along in a pack of ``leader``: same shape, same iteration so far."""
     same_shape = can_be_packed(other) and pack_key(leader) == pack_key(other)
     if not same_shape or not is_prepared(other, workplace.places):
         return False
     folders = [workplace.places.data / spec.data.data_set for spec in (leader, other)]
-    symbols = [read_json(folder / "meta.json")["vocab"] for folder in folders]
+    symbols = [record.read_json(folder / "meta.json")["vocab"] for folder in folders]
     reached = [checkpoint_of(spec, workplace).iteration() for spec in (leader, other)]
     return len(symbols[0]) == len(symbols[1]) and reached[0] == reached[1]
 
@@ -202,9 +183,8 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
                 raise
             except (ValueError, KeyError, TypeError, RuntimeError) as error:  # of another device, or version
                 folder = checkpoint_of(specs[number], workplace).last.parent
-                raise RecordError(
-                    f"{folder}: {error}; go on there (--device), or delete the folder to begin anew"
-                ) from error
+                remedy = "go on there (--device), or delete the folder to begin anew"
+                raise RecordError(f"{folder}: {error}; {remedy}") from error
     since = f", from iteration {reached[0]}" if reached[0] else ""
     log.info("%s on %s%s", ", ".join(spec.run for spec in specs), workplace.device, since)
     try:
@@ -219,7 +199,14 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
     except Stopped as stopped:
         log.warning("%s; run the same command to go on", stopped)
         return False
-    for spec, source, outcome, before in zip(specs, sources, outcomes, earlier, strict=True):
+    for number, (spec, source, outcome, before) in enumerate(
+        zip(specs, sources, outcomes, earlier, strict=True)
+    ):
+        if (
+            workplace.weights is not None and outcome.reason is None
+        ):  # before the record, which says: finished
+            with whole_folder(workplace.weights(spec.run)) as folder:
+                trainer.keep(number, folder)
         write_record(place(spec.run), spec, source, outcome, before, workplace.device, len(specs))
         checkpoint_of(spec, workplace).delete()
     return True
@@ -237,12 +224,8 @@ def write_record(
     """Write a finished run's files, metrics.json last; ``earlier``: what it took before this process."""
     if outcome.reason is not None:
         log.warning("%s diverged: %s", spec.run, outcome.reason)
-    last = TimeSpent(
-        processes=1,
-        iterations=outcome.iterations_now,
-        training=outcome.seconds_training,
-        evaluation=outcome.seconds_evaluation,
-    )
+    seconds = {"training": outcome.seconds_training, "evaluation": outcome.seconds_evaluation}
+    last = TimeSpent(processes=1, iterations=outcome.iterations_now, **seconds)
     spent = earlier + last
     cost = {
         **spent.to_dict(),
@@ -253,13 +236,14 @@ def write_record(
         "threads": torch.get_num_threads(),
         **outcome.cost,
     }
-    files = {**outcome.files, CURVE: curve_text(outcome.curve).encode()}
+    files = {**outcome.files, record.CURVE: record.curve_text(outcome.curve).encode()}
     for name, content in files.items():
         with replacing(folder / name) as part:
             part.write_bytes(content)
-    write_json(folder / SPEC, json.loads(spec.to_json()))
-    write_json(folder / PROVENANCE, provenance(device.type, source.origin, cost))
-    document = metrics_document(spec, outcome.status, outcome.reason, source.data, outcome.metrics, files)
-    write_json(folder / METRICS, document)
+    record.write_json(folder / record.SPEC, json.loads(spec.to_json()))
+    record.write_json(folder / record.PROVENANCE, provenance(device.type, source.origin, cost))
+    told = (outcome.status, outcome.reason, source.data, outcome.metrics)
+    document = record.metrics_document(spec, *told, files)
+    record.write_json(folder / record.METRICS, document)
     loss = outcome.metrics["val_loss_last"].value
     log.info("%s: validation loss %s", spec.run, "none" if loss is None else f"{loss:.4f}")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redrop.data.discovery import get
-from redrop.data.lengths import PAIRS
+from redrop.data import get
+from redrop.data.tasks import PAIRS, TASKS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.layout import ResultsLayout
 from redrop.models.sizes import shape_of
@@ -139,14 +139,13 @@ def make(
     seen: set[str] = set()
     studies = [_study(name, plan, device, places, seen) for name in names]
     left = [run for study in studies for run in study.to_train]
-    presented = [plan.studies[name] for name in names]
     jobs: Counter[str] = Counter()
     downloads, here = _inputs([run.spec for run in left], plan, places, jobs)
     jobs.update(
         train=len(left),
         collect=len(names),
-        tables=sum(bool(study.tables) for study in presented),
-        figures=sum(bool(study.figures) for study in presented),
+        tables=sum(bool(plan.studies[name].tables) for name in names),
+        figures=sum(bool(plan.studies[name].figures) for name in names),
     )
     at_once = _at_once(profile, device)
     return Estimate(
@@ -155,7 +154,7 @@ def make(
         jobs={rule: count for rule, count in jobs.items() if count},
         downloads=downloads,
         here=here,
-        disk=_disk(left, downloads, places, at_once),
+        disk=_disk(left, downloads, places, at_once, plan.keep_weights),
         device=device,
         at_once=at_once,
         profile=profile,
@@ -240,7 +239,11 @@ def _models(specs: list[RunSpec]) -> dict[str, RunSpec]:
 
 
 def _disk(
-    runs: list[RunPlan], downloads: dict[str, int | None], places: Places, at_once: int | None
+    runs: list[RunPlan],
+    downloads: dict[str, int | None],
+    places: Places,
+    at_once: int | None,
+    keep_weights: bool,
 ) -> dict[str, int]:
     """Bytes of what will be written, where they are known."""
     checkpoints, packs = [], []  # bytes of each run's, and of those that are trained with it
@@ -260,7 +263,7 @@ def _disk(
         "checkpoints at their peak": min(sum(packs[:at_once]), sum(checkpoints)),
         "models": sum(FLOAT * shape.parameters for shape in kept),
         "data, raw and prepared": UNPACKED * data,
-        "kept weights": 0,
+        "kept weights": sum(FLOAT * run.work.parameters for run in runs if keep_weights and run.work),
     }
 
 
@@ -269,8 +272,6 @@ def _prediction_bytes(spec: RunSpec) -> int:
     if spec.kind.reads == WINDOWS:
         return 0
     if spec.kind.reads == EXAMPLES:
-        from redrop.data.glue_tasks import TASKS
-
         task = TASKS[spec.task]
         return EXAMPLE_BYTES * sum(task.rows[split] for split in task.dev_splits)
     target = min(PAIRS[spec.data.data_set].target, spec.data.max_target)
@@ -285,11 +286,7 @@ def to_dict(estimate: Estimate) -> dict[str, Any]:
         "studies": [
             {
                 "study": study.name,
-                "runs": study.runs,
-                "finished": study.finished,
-                "shared": study.shared,
-                "left": study.left,
-                "iterations": study.iterations,
+                **{key: getattr(study, key) for key in ("runs", "finished", "shared", "left", "iterations")},
                 "tasks": dict(study.tasks),
                 "device_hours": study.hours,
                 "evaluation_hours": None if study.hours is None else study.evaluation_hours,
@@ -318,7 +315,7 @@ def assumptions(estimate: Estimate) -> list[str]:
         return []
     said = [
         "Operations are counted from each run's settings (two-pass methods count twice, backward twice "
-        "forward), with the mean text lengths in redrop.data.lengths, some of which are assumed.",
+        "forward), with the mean text lengths in redrop.data.tasks, some of which are assumed.",
         "Evaluation is counted as forward passes; searches for outputs "
         f"as {DECODING:g} times their passes (assumed).",
     ]

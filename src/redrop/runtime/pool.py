@@ -61,9 +61,8 @@ class Pool:
                 lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
                 self._asked = [RunSpec.from_json(line) for line in lines]
             except (ConfigError, UnicodeDecodeError) as error:
-                raise RecordError(
-                    f"{path}: damaged ({error}); start Snakemake again, which writes it anew"
-                ) from error
+                remedy = "start Snakemake again, which writes it anew"
+                raise RecordError(f"{path}: damaged ({error}); {remedy}") from error
         return (spec for spec in self._asked if not self.finished(spec.run))
 
     def finished(self, run: str) -> bool:
@@ -95,10 +94,7 @@ class Pool:
         return self.folder / run
 
     def collect(self, spec: RunSpec, out: Path) -> bool:
-        """Move the record of ``spec`` from the pool to its own folder; False if it is not there.
-
-        A record of another run, or a damaged or incomplete one, is deleted, so that the run is trained.
-        """
+        """Move the record of ``spec`` from the pool to its own folder; delete one that is not its whole."""
         stored = self.place(spec.run)
         if not (stored / METRICS).exists():
             return False

@@ -56,7 +56,13 @@ def read_profile(folder: Path) -> Profile:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: not a mapping of options")
     whole = _resources(values.get("resources"), path, "resources")
-    own = _resources(_section(values.get("set-resources"), "train"), path, "set-resources")
+    own = values.get("set-resources")  # a mapping of rules, or strings such as train:gpu=1
+    if isinstance(own, dict):
+        own = own.get("train")
+    else:
+        items = own.split() if isinstance(own, str) else own or []
+        own = [str(item)[6:] for item in items if str(item).startswith("train:")]
+    own = _resources(own, path, "set-resources")
     return Profile(
         folder=folder,
         executor=values.get("executor"),
@@ -65,16 +71,6 @@ def read_profile(folder: Path) -> Profile:
         gpus=_number(path, "resources: gpu", whole.get("gpu"), ""),
         gpus_a_run=_number(path, "set-resources: train: gpu", own.get("gpu"), ""),
     )
-
-
-def _section(value: Any, rule: str) -> Any:
-    """The part of ``set-resources`` that is of a rule: a mapping, or strings such as train:gpu=1."""
-    if isinstance(value, dict):
-        return value.get(rule)
-    if isinstance(value, str):
-        value = value.split()
-    mine = [item for item in value or [] if str(item).startswith(f"{rule}:")]
-    return [str(item).removeprefix(f"{rule}:") for item in mine]
 
 
 def _resources(value: Any, path: Path, key: str) -> dict[str, Any]:

@@ -46,10 +46,6 @@ class RatedDevice:
     source: str
     """Where the rates come from."""
 
-    def rate(self, precision: str) -> float:
-        """Operations a second of a matrix product."""
-        return self.fp32 if precision == "fp32" else self.half
-
 
 @dataclass(frozen=True)
 class Utilisation:
@@ -110,7 +106,7 @@ def seconds_of(work: RunWork, device: RatedDevice, of_paper_a: bool) -> Seconds:
     rest = 1.0 / share.at(work.width) - 1.0  # what is no product, in times of the products
 
     def time_of(of: Work, call: float, precision: str) -> float:
-        rate = device.rate(precision)
+        rate = device.fp32 if precision == "fp32" else device.half
         slower = device.fp32 if device.kind == "cpu" else rate
         return of.operations * (1.0 / rate + rest / slower) + of.calls * call
 
@@ -175,10 +171,9 @@ def calibrate() -> RatedDevice:
 
 
 def from_table(project: Path, name: str | None = None) -> RatedDevice:
-    """A device by config/devices.csv: the one that ``name`` contains or is, or this machine's.
+    """A device by config/devices.csv: ``name``, or this machine's.
 
-    Raises ``ConfigError`` with the known names. The longest name that fits is taken, so ``NVIDIA H100 PCIe``
-    is not taken for an H100.
+    The longest name in it is taken, so ``NVIDIA H100 PCIe`` is not taken for an H100.
     """
     try:
         with (project / TABLE).open(encoding="utf-8", newline="") as file:

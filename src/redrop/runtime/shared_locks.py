@@ -18,10 +18,7 @@ from redrop.errors import ConfigError
 
 
 class LockFolder:
-    """The folder, made if it is not there, and the locks taken in it, until it is closed or the process ends.
-
-    Raises ``ConfigError`` naming what cannot be used.
-    """
+    """The folder, made if it is not there, and the locks taken in it, until it is closed or all ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -11,7 +11,7 @@ needs for each token, forward,
 and twice that again backward: 6 operations a weight and token, and the attention. Methods with two passes
 double it. Everything that is no matrix product is left to the utilisation (``rates.py``).
 
-Tokens and lengths are means, from ``redrop.data.lengths``. No torch: the formulas are held against torch's
+Tokens and lengths are means, from ``redrop.data.tasks``. No torch: the formulas are held against torch's
 own counter (``torch.utils.flop_counter``) by a test. To count with it here, on meta tensors, costs 5 s of
 imports and 0.3 to 0.9 s a shape and length, where planning 1,196 runs takes 1.3 s.
 """
@@ -22,7 +22,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.data.lengths import CORPORA, GLUE, PAIRS
+from redrop.data.glue import HELD_OUT
+from redrop.data.tasks import CORPORA, GLUE, PAIRS, TASKS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.kinds import PAIRS as TEXT_PAIRS
 from redrop.methods import passes_of
@@ -100,8 +101,7 @@ def pair_pass(shape: Shape, source: float, target: float) -> float:
 def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork | None:
     """The work of a run of so many updates; None where ``unknown`` names something.
 
-    ``models``: the folder of fetched models, whose configurations are read. ``pack``: language models that
-    are trained together.
+    ``models``: the folder of fetched ones; ``pack``: language models that are trained together.
     """
     if unknown(spec, models) is not None:
         return None
@@ -110,16 +110,9 @@ def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork
     step, evaluation, decoding, parameters = of_kind[spec.kind.reads](spec, updates, shape, pack)
     # Backward is twice as much as forward, whose passes may be two; checkpointing computes layers once more.
     again = 1 if getattr(spec.schedule, "gradient_checkpointing", False) else 0
-    trained = Work(passes_of(spec.objective.name) * (3 + again) * step.operations, step.calls)
-    return RunWork(
-        training=trained.times(updates),
-        evaluation=evaluation,
-        decoding=decoding,
-        updates=updates,
-        width=shape.width,
-        parameters=parameters,
-        precision=spec.schedule.precision,
-    )
+    trained = Work(passes_of(spec.objective) * (3 + again) * step.operations, step.calls)
+    precision = spec.schedule.precision
+    return RunWork(trained.times(updates), evaluation, decoding, updates, shape.width, parameters, precision)
 
 
 def unknown(spec: RunSpec, models: Path) -> str | None:
@@ -156,8 +149,6 @@ def _language_model(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Par
 
 
 def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Parts:
-    from redrop.data.glue_tasks import TASKS
-
     s, e = spec.schedule, spec.evaluation
     task = TASKS[spec.task]
     long, long_dev = (min(length, spec.data.max_length) for length in GLUE[spec.task])
@@ -181,8 +172,6 @@ def _encoder(spec: RunSpec, updates: int, shape: Shape, pack: int) -> Parts:
 
 def examples_of(spec: RunSpec) -> int:
     """Examples that a fine-tuning run is trained on, by the official size of its training set."""
-    from redrop.data.glue_tasks import HELD_OUT, TASKS
-
     rows = TASKS[spec.task].rows["train"]
     if spec.data.evaluate_on == "held-out":
         rows -= max(1, round(HELD_OUT * rows))

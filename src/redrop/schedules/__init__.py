@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from redrop.registry import Registry, options_of
-from redrop.settings import Limits, Options, Section, added
+from redrop.settings import Limits, SectionWithPart
 
 SCHEDULES = Registry(__name__, "schedule")
 """``schedule.shape`` -> module."""
@@ -20,7 +20,7 @@ HIGHEST_RATE = 1e30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule(Section):
+class Schedule(SectionWithPart):
     """What every kind of model has in its section ``schedule``."""
 
     SECTION: ClassVar = "schedule"
@@ -32,8 +32,6 @@ class Schedule(Section):
     """How the learning rate goes on after the warm-up; see ``redrop.schedules``."""
     learning_rate: Annotated[float, Limits(0.0, HIGHEST_RATE)]
     """The highest learning rate."""
-    options: Options = added({})
-    """What the shape can be set to besides; its file declares it."""
 
     def warmup_updates(self, updates: int) -> int:
         """Updates of the warm-up, of ``updates`` in all."""

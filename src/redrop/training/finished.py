@@ -18,10 +18,10 @@ from redrop.objectives.cross_entropy import task_losses
 from redrop.record import Metric
 from redrop.streams import derive_seed
 from redrop.training.released import PREDICTIONS, table_file
+from redrop.training.run import Run
 
 if TYPE_CHECKING:
     from redrop.training.classification import Classification
-    from redrop.training.run import Run
 
 LANDSCAPE = "landscape.json"
 LANDSCAPE_EXAMPLES = 512
@@ -77,10 +77,7 @@ def landscape(task: Classification, main: str) -> dict[str, Any]:
 
 
 def measure_inconsistency(task: Classification, split: str) -> dict[str, tuple[float, str]]:
-    """Divergence between dropout passes and to the dropout-free one, over a development split.
-
-    Metric -> its value and how it was computed.
-    """
+    """Divergence between dropout passes and to the one without: metric -> value, and how it was computed."""
     tokens = task.dev[split][0]
     size, order = task.spec.evaluation.batch_size, np.argsort(tokens.lengths, kind="stable")
 
@@ -92,14 +89,9 @@ def measure_inconsistency(task: Classification, split: str) -> dict[str, tuple[f
 
     found = inconsistency.measure(task.model, batches(), derive_seed(task.spec.seed, "inconsistency"))
     distance = "symmetric KL, nats" if task.task.labels else "squared difference"
-    between = f"{distance}, between the outputs of"
-    values = {
-        "inconsistency": (found.between_passes, f"{between} two dropout passes"),
-        "inconsistency_to_evaluation": (
-            found.to_evaluation,
-            f"{between} a dropout pass and of the pass without",
-        ),
-    }
+    between, name = f"{distance}, between the outputs of", "inconsistency_to_evaluation"
+    values = {"inconsistency": (found.between_passes, f"{between} two dropout passes")}
+    values[name] = (found.to_evaluation, f"{between} a dropout pass and of the pass without")
     for kind, layers in (("hidden", found.hidden), ("attention", found.attention)):
         for number, value in enumerate(layers, 1):
             how = f"mean squared error between two dropout passes, layer {number}"

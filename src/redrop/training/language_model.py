@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,17 @@ import torch
 
 from redrop.data.corpus import Corpus
 from redrop.errors import DataError
-from redrop.evaluation.language_model import draw_windows, mean_loss, split_windows, spread_windows, take
+from redrop.evaluation import fewer_blocks
+from redrop.evaluation.language_model import (
+    batches,
+    draw_windows,
+    mean_loss,
+    split_windows,
+    spread_windows,
+    take,
+    windows_a_pass,
+)
+from redrop.models.kept import write_language_model
 from redrop.objectives.windows import WindowBatch
 from redrop.places import Places
 from redrop.record import Metric
@@ -24,6 +34,7 @@ from redrop.training.sources import Source, ready_corpus
 from redrop.training.task import Task
 
 if TYPE_CHECKING:
+    from redrop.models.residual_gpt import ResidualGPT
     from redrop.training.trainer import Trainer
 
 TRAIN_SAMPLE = 4
@@ -34,7 +45,7 @@ class Evaluation:
     """What a run is scored on: the whole validation split and an evenly spaced sample of the training one."""
 
     def __init__(self, spec: RunSpec, corpus: Corpus) -> None:
-        self.corpus = corpus
+        self.spec, self.corpus = spec, corpus
         self.block_size = spec.model.block_size
         shortest = min(len(corpus.train), len(corpus.val))
         if shortest <= self.block_size:
@@ -97,6 +108,20 @@ class Evaluation:
         return metrics
 
 
+def finished_metrics(
+    model: ResidualGPT, evaluation: Evaluation, check: Callable[[], None]
+) -> dict[str, Metric]:
+    """What is measured once, on the finished model."""
+    starts = evaluation.val_starts
+    if not evaluation.spec.evaluation.fewer_blocks:
+        return {}
+
+    def loss() -> float:
+        return mean_loss(model, evaluation.corpus.val, starts, check)
+
+    return fewer_blocks.losses(model.blocks, loss, len(starts))
+
+
 class Sampling:
     """What a run draws from: dropout masks, data order and evaluation, a stream each."""
 
@@ -135,6 +160,11 @@ class LanguageModelling(Task):
         self.model = resolve(spec.kind.build)(spec.model, corpus.vocab_size, spec.seed).to(device).train()
         self.updates, self.last_update = spec.schedule.iterations, spec.schedule.last_iteration
         self.every = spec.evaluation.every
+        self.validation_size = len(self.sampling.evaluation.val_starts)
+
+    def scale_dropout(self, scale: float) -> None:
+        """Those of the masks."""
+        self.sampling.masks.scale = scale
 
     def batches(self, update: int) -> Iterator[tuple[WindowBatch, float]]:
         """The next windows."""
@@ -156,6 +186,20 @@ class LanguageModelling(Task):
                     stream.restore(drawn)
                     raise
 
+    def validation_loss(self) -> float:
+        """Over the whole split, nats a character."""
+        evaluation = self.sampling.evaluation
+        return mean_loss(self.model, self.corpus.val, evaluation.val_starts, self.check)
+
+    def sample(self, share: float) -> Iterator[WindowBatch]:
+        """Windows that do not overlap where they need not."""
+        length = len(self.corpus.train)
+        count = max(1, int(share * length / self.spec.model.block_size))
+        starts = spread_windows(length, self.spec.model.block_size, count)
+        for part in batches(starts, windows_a_pass(self.device)):
+            x_BT, y_BT = take(self.corpus.train, part, self.spec.model.block_size, self.device)
+            yield WindowBatch(x_BT, y_BT, None)
+
     def _gradient_norms(self, trainer: Trainer) -> dict[str, float]:
         if not trainer.updated or self.spec.kind.gradient_part is None:
             return {}
@@ -170,8 +214,13 @@ class LanguageModelling(Task):
         """Losses at the end and at their best."""
         return self.sampling.evaluation.metrics(run.curve)
 
+    def keep(self, folder: Path) -> None:
+        """The model with its settings and its characters."""
+        write_language_model(folder, self.spec, self.corpus.vocab, self.model)
+
     def finish(self, trainer: Trainer) -> None:
-        """Nothing is left to measure."""
+        """What the spec asks for besides."""
+        trainer.run.extra.update(finished_metrics(self.model, self.sampling.evaluation, self.check))
 
     def state(self) -> dict[str, Any]:
         """The streams' positions."""

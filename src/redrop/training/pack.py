@@ -8,6 +8,7 @@ as the trainer of one run up to float32 rounding, because both draw the same num
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,15 @@ from redrop import residual_streams
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
-from redrop.methods import passes_of
+from redrop.models.kept import write_language_model
 from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, model_losses
-from redrop.optimisers import adamw
+from redrop.optimisers import OPTIMISERS
 from redrop.record import Metric
+from redrop.registry import options_of
 from redrop.spec import RunSpec
 from redrop.training.gradients import norms
 from redrop.training.graphs import GraphedStep
-from redrop.training.language_model import Sampling
+from redrop.training.language_model import Sampling, finished_metrics
 from redrop.training.run import Run, Stopped
 
 
@@ -33,9 +35,9 @@ def why_not_packed(spec: RunSpec) -> str | None:
     """Why a run cannot be trained in a pack; None where it can."""
     if spec.kind.pack is None:
         return f"model.name: a {spec.model.name} is trained alone"
-    if spec.optimiser.name != "adamw":
-        return f"optimiser.name: a pack's updates are adamw's, not {spec.optimiser.name}'s"
-    if passes_of(spec.objective.name) > 1 or spec.objective.name != "ce":
+    if not hasattr(OPTIMISERS[spec.optimiser.name], "MOMENTS"):
+        return f"optimiser.name: a pack's updates go number by number, those of {spec.optimiser.name} do not"
+    if spec.objective.name != "ce":
         return f"objective.name: a pack minimises ce alone, not {spec.objective.name}"
     if not residual_streams.can_be_packed(spec.model.residual_stream):
         return f"model.residual_stream: {spec.model.residual_stream!r} has no packed form"
@@ -71,7 +73,8 @@ class PackTrainer:
             [spec.model for spec in specs], corpora[0].vocab_size, [spec.seed for spec in specs], device
         )
         self.masks = PackMasks([model.masks for model in self.models])
-        self.moments = [torch.zeros_like(self.pack.buffer) for _ in range(2)]
+        names = OPTIMISERS[self.spec.optimiser.name].MOMENTS
+        self.moments = {name: torch.zeros_like(self.pack.buffer) for name in names}
         self.optimiser = self._make_optimiser()
         self._clipped_M = torch.ones(len(specs), device=self.device)
         """What the last update's gradients were multiplied by; lies still, because a CUDA graph writes it."""
@@ -83,8 +86,8 @@ class PackTrainer:
         self.last_iteration, self.evaluate_every = schedule.last_iteration, evaluation.every
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
-        """AdamW over the whole buffer: elementwise, so every model is updated as if it were alone."""
-        spec, pack = self.spec.optimiser, self.pack
+        """Over the whole buffer: elementwise, so every model is updated as if it were alone."""
+        spec, pack, module = self.spec.optimiser, self.pack, OPTIMISERS[self.spec.optimiser.name]
         decayed = len(pack.buffer) if spec.decay == "all" else pack.n_matrix
         groups = [
             {"params": [pack.buffer[:decayed]], "weight_decay": spec.weight_decay},
@@ -92,10 +95,10 @@ class PackTrainer:
         ]
         parts = [slice(None, decayed), slice(decayed, None)]
         on_cuda = self.device.type == "cuda"
-        optimiser = adamw.make(
+        optimiser = module.make(
             groups,
             spec,
-            {},
+            options_of(module, spec),
             lr=torch.zeros((), device=self.device) if on_cuda else 0.0,  # a graph reads it where it lies
             capturable=on_cuda,
         )
@@ -104,9 +107,8 @@ class PackTrainer:
         for group, part in zip(groups, parts, strict=True):
             (values,) = group["params"]
             values.grad = pack.gradient[part]
-            first, second = (moment[part] for moment in self.moments)
-            step = torch.zeros((), device=self.device)
-            optimiser.state[values] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
+            moments = {name: moment[part] for name, moment in self.moments.items()}
+            optimiser.state[values] = {"step": torch.zeros((), device=self.device), **moments}
         return optimiser
 
     def _make_update(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
@@ -124,6 +126,10 @@ class PackTrainer:
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
+        if self.masks.rescale(self.runs[0].dropout_scale(self.iteration)):
+            for stream in self.masks.streams:
+                stream.restore(stream.state())  # the graph so far keeps its generator
+            self._update = self._make_update()
         losses_M = self._update(x_MBT, y_MBT)
         self._updated = True
         self.iteration += 1
@@ -222,7 +228,16 @@ class PackTrainer:
         return [sums_W[: len(where)].sum().item() for sums_W, where in zip(sums_MW, starts, strict=True)]
 
     def finish(self) -> None:
-        """Nothing is left to measure."""
+        """What the specs ask for besides, of every run that did not diverge."""
+        for number, (run, model) in enumerate(zip(self.runs, self.models, strict=True)):
+            if run.reason is None and run.spec.evaluation.fewer_blocks:
+                single = self.pack.single(number)
+                run.extra.update(finished_metrics(single, model.evaluation, self._check))
+
+    def keep(self, number: int, folder: Path) -> None:
+        """One of the models, as if it had been trained alone."""
+        run, vocabulary = self.runs[number], self.models[number].corpus.vocab
+        write_language_model(folder, run.spec, vocabulary, self.pack.single(number))
 
     def metrics(self) -> list[dict[str, Metric]]:
         """Losses at the end and at their best."""
@@ -231,7 +246,7 @@ class PackTrainer:
 
     def state(self, number: int = 0) -> dict[str, Any]:
         """Everything that the rest of one run depends on."""
-        buffers = (self.pack.buffer, *self.moments)
+        buffers = (self.pack.buffer, *self.moments.values())
         return {
             "tensors": [
                 {name: view[number].clone() for name, view in self.pack.views(buffer).items()}
@@ -245,7 +260,7 @@ class PackTrainer:
     @torch.no_grad()
     def restore(self, number: int, state: dict[str, Any]) -> None:
         """The inverse of ``state``; all runs of a pack must be restored from one iteration."""
-        for buffer, stored in zip((self.pack.buffer, *self.moments), state["tensors"], strict=True):
+        for buffer, stored in zip((self.pack.buffer, *self.moments.values()), state["tensors"], strict=True):
             for name, view in self.pack.views(buffer).items():
                 view[number].copy_(stored[name])
         self.iteration = state["iteration"]

@@ -7,6 +7,7 @@ import gzip
 import io
 import math
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,8 +15,9 @@ from transformers import PreTrainedModel
 
 from redrop.data.tokens import Tokens
 from redrop.errors import ConfigError, RedropError
+from redrop.methods import listens
 from redrop.models.attention import TAP
-from redrop.models.pretrained import quiet
+from redrop.models.pretrained import dropout_rates, quiet
 from redrop.models.sources import TOY
 from redrop.objectives.terms import Batch, terms_of
 from redrop.record import Metric
@@ -74,6 +76,7 @@ class ReleasedModelTask(Task):
         """The model goes to ``device`` in ``start``; until then everything is on the CPU."""
         self.spec, self.device, self.model, self._place = spec, torch.device("cpu"), model, device
         self.dropout: GlobalStream = GlobalStream(spec.seed, "dropout", device)
+        self._rates = dropout_rates(model.base_model)
 
     def start(self, tokens: Sequence[Tokens], rehearse: Callable[[], None]) -> None:
         """Refuse a model that cannot do what the run asks of it, before training; then move it.
@@ -128,11 +131,16 @@ class ReleasedModelTask(Task):
         self.use_attention(training=True)
         self.model.train()
 
+    def scale_dropout(self, scale: float) -> None:
+        """Those below the classifier."""
+        for module, name, rate in self._rates:
+            setattr(module, name, scale * rate)
+
     def use_attention(self, *, training: bool) -> None:
         """The tap only where somebody listens; on a CPU plain products train faster than the fused call."""
         if not training:
             wanted = "sdpa"
-        elif self.spec.objective.beta:
+        elif listens(self.spec.objective):
             wanted = TAP
         else:
             wanted = "eager" if self.device.type == "cpu" else "sdpa"
@@ -141,6 +149,12 @@ class ReleasedModelTask(Task):
                 self.model.set_attn_implementation(wanted)
             except ValueError:  # it has one way only
                 self.model.set_attn_implementation("eager")
+
+    def keep(self, folder: Path) -> None:
+        """The model in ``transformers``' own layout."""
+        self.use_attention(training=False)
+        with quiet():
+            self.model.save_pretrained(folder)
 
     def training_terms(self, trainer: Trainer) -> dict[str, float]:
         """The objective's terms since the last evaluation, as they are called in the curve."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from redrop.dropout_schedules import dropout_scale
 from redrop.record import DIVERGED, DONE, Metric
 from redrop.schedules import learning_rate
 from redrop.spec import RunSpec
@@ -53,6 +54,10 @@ class Run:
     def learning_rate(self, iteration: int) -> float:
         """The learning rate of the update that follows ``iteration`` finished updates."""
         return learning_rate(self.spec.schedule, iteration, self.updates)
+
+    def dropout_scale(self, iteration: int) -> float:
+        """What that update's dropout rates are multiplied by."""
+        return dropout_scale(self.spec.model, iteration, self.updates)
 
     def note(self, iteration: int, losses: dict[str, float]) -> None:
         """Add a row to the curve; a validation loss that is not finite ends the run."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -36,6 +37,22 @@ class Task(ABC):
     check: Callable[[], None] = staticmethod(lambda: None)
     """Called at least every few seconds of measuring; raises ``Stopped`` where the run is to stop."""
 
+    @contextmanager
+    def scaled(self, scale: float) -> Iterator[None]:
+        """Within the block the dropout rates are multiplied by ``scale``, as a dropout schedule says."""
+        if scale == 1.0:
+            yield
+            return
+        self.scale_dropout(scale)
+        try:
+            yield
+        finally:
+            self.scale_dropout(1.0)
+
+    @abstractmethod
+    def scale_dropout(self, scale: float) -> None:
+        """Multiply the dropout rates that the spec gives by ``scale``."""
+
     @abstractmethod
     def batches(self, update: int) -> Iterable[tuple[Batch, float]]:
         """What the update after ``update`` finished ones is computed in, each with its share of the whole."""
@@ -46,6 +63,17 @@ class Task(ABC):
 
         Comes first what a process that goes on from a checkpoint could not measure.
         """
+
+    @abstractmethod
+    def validation_loss(self) -> float:
+        """The mean loss of what the run is scored on, as the model is now, without dropout."""
+
+    def sample(self, share: float) -> Iterator[Batch]:
+        """An evenly spaced share of the training set, batch by batch, always the same."""
+        raise NotImplementedError
+
+    validation_size: int
+    """Windows or examples that ``validation_loss`` is a mean over."""
 
     @abstractmethod
     def metrics(self, run: Run) -> dict[str, Metric]:
@@ -62,6 +90,10 @@ class Task(ABC):
 
         Where it is stopped it leaves the task's state as it was, or such that it can be done again.
         """
+
+    @abstractmethod
+    def keep(self, folder: Path) -> None:
+        """Write the finished model and all that it is used with into an empty folder."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

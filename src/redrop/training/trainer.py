@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from redrop.methods import regulariser_of
 from redrop.objectives.terms import NAMES, risen, terms_of
 from redrop.optimisers import make_optimiser
 from redrop.record import Metric
@@ -31,6 +32,7 @@ class Trainer:
             from redrop.models.pretrained import compute_layers_again
 
             compute_layers_again(self.model)
+        self.regulariser = regulariser_of(task)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = make_optimiser(self.model, self.spec.optimiser)
         self.half = HALF[self.spec.schedule.precision]
@@ -48,11 +50,20 @@ class Trainer:
         """Make one update; returns the batch's total loss, (1,) on the device."""
         spec = self.spec
         self.task.begin_training()
+        scale = self.run.dropout_scale(self.iteration)
         total = torch.zeros((), device=self.device)
         rise = risen(spec.objective, self.iteration, self.task.updates)
         self.optimiser.zero_grad(set_to_none=True)
+        if self.regulariser is not None:
+            self.regulariser.update = self.iteration
+            self.regulariser.begin()
+        options = {"half": self.half, "regulariser": self.regulariser}
         for batch, share in self.task.batches(self.iteration):
-            with self.task.dropout, terms_of(self.model, batch, spec.objective, half=self.half) as terms:
+            with (
+                self.task.dropout,
+                self.task.scaled(scale),
+                terms_of(self.model, batch, spec.objective, **options) as terms,
+            ):
                 loss = terms.total(spec.objective, share, rise)
                 self.scaler.scale(loss).backward()
             total += loss.detach()
@@ -64,6 +75,8 @@ class Trainer:
         if spec.optimiser.clip_norm is not None:
             self.scaler.unscale_(self.optimiser)
             self.norm = torch.nn.utils.clip_grad_norm_(self.parameters, spec.optimiser.clip_norm)
+        if self.regulariser is not None:
+            self.regulariser.gradients()
         rate = self.run.learning_rate(self.iteration)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -89,17 +102,24 @@ class Trainer:
     def losses(self) -> list[dict[str, float]]:
         """The task's row of the curve."""
         row, self.run.row = self.run.row, {}
+        more = self.regulariser.curve() if self.regulariser is not None and not row else {}
         try:
             self.task.measure(self, row)
         except Stopped:
-            self.run.row = row
+            self.run.row = row | more
             raise
-        return [row]
+        return [row | more]
 
     def finish(self) -> None:
         """What only the finished model shows; a run that diverged has none."""
         if self.run.reason is None:
             self.task.finish(self)
+            if self.regulariser is not None:
+                self.run.extra.update(self.regulariser.finish())
+
+    def keep(self, number: int, folder: Path) -> None:
+        """The task's model."""
+        self.task.keep(folder)
 
     def metrics(self) -> list[dict[str, Metric]]:
         """The task's metrics of the curve."""
@@ -115,6 +135,7 @@ class Trainer:
             "sums": self._sums,
             "summed": self._summed,
             "task": self.task.state(),
+            **({} if self.regulariser is None else {"regulariser": self.regulariser.state()}),
             **self.run.state(),
         }
 
@@ -127,6 +148,8 @@ class Trainer:
         self._sums.copy_(state["sums"])
         self._summed = state["summed"]
         self.task.restore(state["task"])
+        if self.regulariser is not None:
+            self.regulariser.restore(state["regulariser"])
         self.run.restore(state)
 
 

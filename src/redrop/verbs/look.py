@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redrop.verbs.shared import AddVerb, config_options, read_plan, results_folder, results_option
+from redrop.verbs import shared
 
 if TYPE_CHECKING:
     from redrop.study import Plan
@@ -22,11 +21,10 @@ def plan(arguments: argparse.Namespace) -> None:
     from redrop.runtime.rates import calibrate, from_table
     from redrop.study import project_folder
     from redrop.view.plan_view import blocks
-    from redrop.view.screen import display
 
-    found = read_plan(arguments)
+    found = shared.read_plan(arguments)
     if arguments.results is not None:
-        found = dataclasses.replace(found, results=results_folder(arguments).path)
+        found = dataclasses.replace(found, results=shared.results_folder(arguments).path)
     if arguments.decide is not None:
         found = to_decide(arguments.decide, found)
     if arguments.names:
@@ -37,11 +35,7 @@ def plan(arguments: argparse.Namespace) -> None:
     project = arguments.project or project_folder()
     device = from_table(project, arguments.device) if by_table else calibrate()
     names = [arguments.study] if arguments.study else list(found.specs)
-    estimate = planning.make(found, names, device, profile)
-    if arguments.json:
-        print(json.dumps(planning.to_dict(estimate), indent=2))
-    else:
-        display(blocks(estimate))
+    shared.show(arguments, planning.make(found, names, device, profile), planning.to_dict, blocks)
 
 
 def to_decide(name: str, plan: Plan) -> Plan:
@@ -67,30 +61,22 @@ def doctor(arguments: argparse.Namespace) -> None:
     from redrop.runtime.profiles import read_profile
     from redrop.study import project_folder
     from redrop.view.doctor_view import blocks
-    from redrop.view.screen import display
 
     project = arguments.project or project_folder()
     profile = None if arguments.profile is None else read_profile(arguments.profile)
-    checks = examination.examine(read_plan(arguments), project, profile)
-    if arguments.json:
-        print(json.dumps(examination.to_dict(checks), indent=2))
-    else:
-        display(blocks(checks))
+    checks = examination.examine(shared.read_plan(arguments), project, profile)
+    shared.show(arguments, checks, examination.to_dict, blocks)
     if examination.count(checks, examination.PROBLEM):
         sys.exit(1)
 
 
 def status(arguments: argparse.Namespace) -> None:
     """Say what is done, running, failed and missing, and how long the rest will take."""
-    from redrop.view.screen import display
     from redrop.view.status import blocks, document, read_status
 
-    plan = read_plan(arguments)
+    plan = shared.read_plan(arguments)
     found = read_status(plan, arguments.results or plan.results, arguments.study)
-    if arguments.json:
-        print(json.dumps(document(found), indent=2, sort_keys=True))
-    else:
-        display(list(blocks(found)))
+    shared.show(arguments, found, document, blocks)
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -109,67 +95,61 @@ def compare(arguments: argparse.Namespace) -> None:
     from redrop.view.compare_view import blocks, write_csv
     from redrop.view.screen import display
 
-    plan = None if arguments.config is None else read_plan(arguments)
-    compared = comparing.compare(
-        arguments.a,
-        arguments.b,
-        arguments.results,
-        metrics=arguments.metric,
-        task=arguments.task,
-        wanted=None if plan is None else {run for runs in plan.specs.values() for run in runs},
-    )
+    plan = None if arguments.config is None else shared.read_plan(arguments)
+    wanted = None if plan is None else {run for runs in plan.specs.values() for run in runs}
+    asked = {"metrics": arguments.metric, "task": arguments.task, "wanted": wanted}
+    compared = comparing.compare(arguments.a, arguments.b, arguments.results, **asked)
     display(list(blocks(compared, arguments.a, arguments.b)))
     if arguments.csv is not None:
         write_csv(arguments.csv, compared.found)
 
 
-def add(verb: AddVerb) -> None:
+def add(verb: shared.AddVerb) -> None:
     """The verbs of this file and their options."""
-    made = verb("plan", plan)
-    made.add_argument("--names", action="store_true", help="only the names of the studies")
-    made.add_argument("--study", help="only this study")
-    made.add_argument("--decide", metavar="CLAIM", help="only the seeds that would decide this claim")
-    results_option(made)
-    made.add_argument(
-        "--profile", type=Path, metavar="FOLDER", help="Snakemake's profile, for the time on the clock"
-    )
-    made.add_argument(
+    option = verb("plan", plan)
+    option("--names", action="store_true", help="only the names of the studies")
+    option("--study", help="only this study")
+    shared.settings_option(option)
+    option("--decide", metavar="CLAIM", help="only the seeds that would decide this claim")
+    shared.results_option(option)
+    option("--profile", type=Path, metavar="FOLDER", help="Snakemake's profile, for the time on the clock")
+    option(
         "--no-calibrate",
         action="store_true",
         help="take the device's rate from config/devices.csv instead of measuring it for a second",
     )
-    made.add_argument("--device", help="plan for this device of config/devices.csv, such as H100")
-    made.add_argument("--json", action="store_true", help="as JSON")
-    config_options(made, [])
+    option("--device", help="plan for this device of config/devices.csv, such as H100")
+    shared.json_option(option)
+    shared.config_options(option, [])
 
-    made = verb("doctor", doctor)
-    made.add_argument("--profile", type=Path, metavar="FOLDER", help="Snakemake's profile that will be used")
-    made.add_argument("--json", action="store_true", help="as JSON")
-    config_options(made, [])
+    option = verb("doctor", doctor)
+    option("--profile", type=Path, metavar="FOLDER", help="Snakemake's profile that will be used")
+    shared.json_option(option)
+    shared.config_options(option, [])
 
-    made = verb("status", status)
-    made.add_argument("--results", type=Path, help="default: the results folder of the config")
-    made.add_argument("--study", help="only this study")
-    made.add_argument("--json", action="store_true", help="everything, for programs")
-    config_options(made, [])
+    option = verb("status", status)
+    option("--results", type=Path, help="default: the results folder of the config")
+    option("--study", help="only this study")
+    shared.json_option(option)
+    shared.config_options(option, [])
 
-    made = verb("show", show)
-    made.add_argument("run", help="its id, the beginning of its id, or its folder")
-    made.add_argument("--results", type=Path, help="default: results, its demo, and what is published")
-    made.add_argument("--project", type=Path, help="the folder with config/, for the settings' sources")
+    option = verb("show", show)
+    option("run", help="its id, the beginning of its id, or its folder")
+    option("--results", type=Path, help="default: results, its demo, and what is published")
+    option("--project", type=Path, help="the folder with config/, for the settings' sources")
 
-    made = verb("compare", compare)
-    made.add_argument("a", metavar="A", help="[PROTOCOL/]CONFIG[/TASK], or a results folder")
-    made.add_argument("b", metavar="B", help="the same; differences are A minus B")
-    made.add_argument(
+    option = verb("compare", compare)
+    option("a", metavar="A", help="[PROTOCOL/]CONFIG[/TASK], or a results folder")
+    option("b", metavar="B", help="the same; differences are A minus B")
+    option(
         "--results", type=Path, default=Path("results"), help="of two configurations (default: %(default)s)"
     )
-    made.add_argument("--task", help="only on this task or corpus")
-    made.add_argument(
+    option("--task", help="only on this task or corpus")
+    option(
         "--metric",
         action="append",
         default=[],
         help="may be repeated, or all (default: score, or val_loss_last where there is none)",
     )
-    made.add_argument("--csv", type=Path, metavar="FILE", help="write all numbers there, too")
-    config_options(made, None, takes_names=True)
+    option("--csv", type=Path, metavar="FILE", help="write all numbers there, too")
+    shared.config_options(option, None, takes_names=True)

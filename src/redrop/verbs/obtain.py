@@ -34,17 +34,17 @@ def fetch_model(arguments: argparse.Namespace) -> None:
 
 def add(verb: AddVerb) -> None:
     """The verbs of this file and their options."""
-    made = verb("fetch", fetch)
-    made.add_argument("name", help="the data set")
-    made.add_argument("--to", type=Path, required=True, help="folder for the raw files")
-    made.add_argument("--mirror", help="folder with copies of data sets; default: REDROP_MIRROR")
+    option = verb("fetch", fetch)
+    option("name", help="the data set")
+    option("--to", type=Path, required=True, help="folder for the raw files")
+    option("--mirror", help="folder with copies of data sets; default: REDROP_MIRROR")
 
-    made = verb("prepare", prepare)
-    made.add_argument("name", help="the data set")
-    made.add_argument("--raw", type=Path, required=True, help="folder that `redrop fetch` filled")
-    made.add_argument("--to", type=Path, required=True, help="folder for the prepared files")
+    option = verb("prepare", prepare)
+    option("name", help="the data set")
+    option("--raw", type=Path, required=True, help="folder that `redrop fetch` filled")
+    option("--to", type=Path, required=True, help="folder for the prepared files")
 
-    made = verb("fetch-model", fetch_model)
-    made.add_argument("name", help="a known model, owner/name on the hub, or a folder")
-    made.add_argument("--revision", help="commit of a model on the hub that is not a known one")
-    made.add_argument("--to", type=Path, required=True, help="folder for its files")
+    option = verb("fetch-model", fetch_model)
+    option("name", help="a known model, owner/name on the hub, or a folder")
+    option("--revision", help="commit of a model on the hub that is not a known one")
+    option("--to", type=Path, required=True, help="folder for its files")

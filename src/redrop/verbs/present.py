@@ -137,17 +137,49 @@ def restore(arguments: argparse.Namespace) -> None:
     print(f"{new} runs copied to {ResultsLayout(results).runs(arguments.study).path}")
 
 
-def report(arguments: argparse.Namespace) -> None:
-    """Write one page about all runs in a results folder: verdicts, tables, figures, cost, provenance."""
+def _asked(arguments: argparse.Namespace) -> tuple[Path, Path, dict[str, Plan] | None]:
+    """Results, project and, by its name, the config that the command line names; None: it names none."""
     from redrop.report.known_configs import name_of
-    from redrop.report.page import write_page
     from redrop.study import project_folder
 
     project, plan, given = arguments.project or project_folder(), None, None
     if arguments.config is not None:
         plan = read_plan(arguments)
         given = {name_of(plan, arguments.config, project): plan}
-    counts = write_page(results_folder(arguments, plan).path, arguments.out, project, given)
+    return results_folder(arguments, plan).path, project, given
+
+
+def answers(arguments: argparse.Namespace) -> None:
+    """Write the verdict of every claim as JSON, with its numbers, seeds and budget."""
+    from redrop.analysis.claims import project_claims
+    from redrop.record import read_json, write_json
+    from redrop.report import answers as answering
+    from redrop.report.study_views import read_studies
+    from redrop.report.verdicts import counted, judge_all
+
+    folder, studies = read_studies(*_asked(arguments))
+    judged = [
+        one for runs in studies for one in judge_all(runs.results, runs.study, project_claims(runs.study))
+    ]
+    label = next((runs.label for runs in studies if runs.label and runs.found), None)
+    document = answering.answers(judged, label)
+    write_json(arguments.out, document)
+    for fault in folder.faults:
+        print(f"left out: {fault}", file=sys.stderr)
+    print(f"{arguments.out}: {len(judged)} claims, {counted([one.here for one in judged])}")
+    if arguments.expected is not None:
+        lines = answering.disagreements(document, read_json(arguments.expected))
+        if lines:
+            sys.exit("\n".join([*lines, f"{len(lines)} answers are not those of {arguments.expected}"]))
+        print(f"all as in {arguments.expected}")
+
+
+def report(arguments: argparse.Namespace) -> None:
+    """Write one page about all runs in a results folder: verdicts, tables, figures, cost, provenance."""
+    from redrop.report.page import write_page
+
+    results, project, given = _asked(arguments)
+    counts = write_page(results, arguments.out, project, given)
     missing = f", {counts['missing']} asked for are missing" if counts["missing"] else ""
     diverged = f", {counts['diverged']} diverged" if counts["diverged"] else ""
     damaged = f", {counts['damaged']} damaged ones are left out (see there)" if counts["damaged"] else ""
@@ -156,47 +188,47 @@ def report(arguments: argparse.Namespace) -> None:
 
 def add(verb: AddVerb) -> None:
     """The verbs of this file and their options."""
-    made = verb("collect", collect)
-    results_option(made)
-    made.add_argument("--study", help="only this study")
-    made.add_argument("--out", type=Path, required=True, help="the csv file to write")
-    config_options(made, None)
+    option = verb("collect", collect)
+    results_option(option)
+    option("--study", help="only this study")
+    option("--out", type=Path, required=True, help="the csv file to write")
+    config_options(option, None)
 
     for name, function in (("table", present), ("figure", present), ("claims", claims)):
-        made = verb(name, function)
-        made.add_argument("--study", required=True)
-        results_option(made)
-        made.add_argument(
-            "--all-runs", action="store_true", help="every run found, not only those of the config"
-        )
+        option = verb(name, function)
+        option("--study", required=True)
+        results_option(option)
+        option("--all-runs", action="store_true", help="every run found, not only those of the config")
         if function is present:
-            made.add_argument("name", nargs="*", help=f"only these {name}s")
-            made.add_argument("--out", type=Path, required=True, help="the folder to write to")
-        config_options(made, [], takes_names=function is present)
+            option("name", nargs="*", help=f"only these {name}s")
+            option("--out", type=Path, required=True, help="the folder to write to")
+        config_options(option, [], takes_names=function is present)
 
-    made = verb("build", build)
-    results_option(made)
-    config_options(made, [])
+    option = verb("build", build)
+    results_option(option)
+    config_options(option, [])
 
-    made = verb("publish", publish)
-    made.add_argument("study")
-    results_option(made)
-    made.add_argument("--to", type=Path, default=Path("results/published"), help="default: %(default)s")
-    config_options(made, [], takes_names=True)
+    option = verb("publish", publish)
+    option("study")
+    results_option(option)
+    option("--to", type=Path, default=Path("results/published"), help="default: %(default)s")
+    config_options(option, [], takes_names=True)
 
-    made = verb("restore", restore)
-    made.add_argument("study")
-    made.add_argument(
-        "--published", type=Path, default=Path("results/published"), help="default: %(default)s"
-    )
-    results_option(made)
+    option = verb("restore", restore)
+    option("study")
+    option("--published", type=Path, default=Path("results/published"), help="default: %(default)s")
+    results_option(option)
 
-    made = verb("report", report)
-    made.add_argument(
-        "--results",
-        type=Path,
-        metavar="FOLDER",
-        help="of runs: results, results/demo, results/published, ... (default: that of the config)",
-    )
-    made.add_argument("--out", type=Path, required=True, help="the html file to write")
-    config_options(made, None)
+    for name, function, kind in (("answers", answers, "JSON"), ("report", report, "html")):
+        option = verb(name, function)
+        option(
+            "--results",
+            type=Path,
+            metavar="FOLDER",
+            help="of runs: results, results/demo, results/published, ... (default: that of the config)",
+        )
+        option("--out", type=Path, required=True, help=f"the {kind} file to write")
+        config_options(option, None)
+        if function is answers:
+            said = "answers to compare with; fails if they differ"
+            option("--expected", type=Path, metavar="FILE", help=said)

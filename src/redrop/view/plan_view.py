@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from redrop.analysis.summary import several
 from redrop.models.sizes import SHAPES
 from redrop.runtime.plan import Estimate, StudyPlan, assumptions
-from redrop.view.numbers import HOUR, duration, several, size
+from redrop.view.numbers import HOUR, duration, size
 from redrop.view.screen import Block, Column, Line, Table
 
 COUNTS = ("runs", "left", "iterations")
@@ -23,6 +24,10 @@ def blocks(e: Estimate) -> Iterator[Block]:
         yield Line(f"{shared:,} runs belong to two studies; they are counted in the first")
     yield Line("")
     yield _studies(e)
+    for study in e.studies:
+        yield from (Line(f"  {study.name}, {text}", "dim") for text in _protocols(study))
+        for name in sorted(study.unknown):
+            yield Line(f"  no estimate for {name}: its size is not known", "yellow")
     yield Line("")
     jobs = ", ".join(f"{count:,} {rule}" for rule, count in e.jobs.items())
     yield Line(f"jobs: {sum(e.jobs.values()):,} ({jobs})")
@@ -47,10 +52,6 @@ def _studies(e: Estimate) -> Table:
     for study in e.studies:
         counts = [getattr(study, what) for what in COUNTS]
         row(study.name, counts, study.hours, duration(HOUR * study.longest))
-        for text in _protocols(study):
-            table.row(f"  {text}", style="dim")
-        for name in sorted(study.unknown):
-            table.row(f"  no estimate for {name}: its size is not known", style="yellow")
     sums = [sum(getattr(study, what) for study in e.studies) for what in COUNTS]
     row("total", sums, e.hours, "")
     return table

@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 
 from redrop.analysis.collect import Results
 from redrop.analysis.plotting import style
+from redrop.analysis.plotting.bands import band_of, band_rows, draw_band
 from redrop.analysis.plotting.captions import absent_text, seeds_text
 from redrop.analysis.plotting.configurations import (
     Configuration,
-    band,
     common_budget,
-    reach,
+    fit,
     sweep_configurations,
+    val_curves,
 )
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.settings import show
@@ -44,24 +45,27 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
     results = data.results
     subject = data.study.protocol(protocol).sweeps[sweep]
     series = sweep_configurations(data, protocol, task, subject)
-    bands = [band(results, one.group) for one in series]
+    bands = [band_of(val_curves(results, one.group)) for one in series]
     rows: list[Row] = []
     budget = common_budget(series)
-    figure = style.new_figure(style.DOUBLE, 2.9)
-    figure.suptitle(f"{subject.title} ({protocol}, {task})")
+    figure = style.new_figure(style.DOUBLE, 2.9, f"{subject.title} ({protocol}, {task})")
     whole, half = figure.subplots(1, 2)
     figure.get_layout_engine().set(wspace=0.05)
     whole.set(title="whole run", xlabel="iteration", ylabel=f"validation loss ({style.NATS})")
     half.set(title="second half", xlabel="iteration")
     for axes, start in ((whole, 0), (half, budget / 2)):
         for index, (one, frame) in enumerate(zip(series, bands, strict=True)):
-            diverged = _draw_diverged(axes, results, one, style.look(index), start, budget)
-            _draw_mean(axes, one, frame.loc[start:budget], index)
+            look, means, n = style.look(index), frame.loc[start:budget], len(one.group.done)
+            diverged = _draw_diverged(axes, results, one, look, start, budget)
+            every = max(1, len(means) // MARKS)
+            if n:  # markers are staggered, so that equal curves show theirs
+                draw_band(axes, means, n, look | {"markevery": (index * every // 8, every)}, one.name)
             if axes is whole:  # the second half is a part of it
-                rows += [*_numbers(one, frame.loc[start:budget]), *diverged]
+                head = {"config": one.config, "name": one.name, "n": n}
+                rows += [*band_rows(means, head), *diverged]
         margin = X_MARGIN * (budget - start)
         axes.set_xlim(start - margin, budget + margin)
-        axes.xaxis.set_major_formatter(style.thousands_formatter())
+        axes.xaxis.set_major_formatter(style.thousands)
         if not axes.lines:
             style.say_empty(axes)
     cut = _cut(whole, bands)
@@ -73,23 +77,10 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
     if handles:
         title = "dropout rate" if subject.rate else "configuration"
         figure.legend(handles, labels, loc="outside right upper", title=title, handlelength=2.8)
-    return Drawing(figure, _caption(subject.title, protocol, task, series, budget, above, cut), rows)
-
-
-def _numbers(one: Configuration, means: pd.DataFrame) -> list[Row]:
-    """The mean's line and its band."""
-    return [
-        {
-            "config": one.config,
-            "name": one.name,
-            "n": len(one.group.done),
-            "iteration": iteration,
-            "mean": mean,
-            "low": low,
-            "high": high,
-        }
-        for iteration, mean, low, high in means.itertuples()
-    ]
+    what = (
+        f"{subject.title}: validation loss in {style.NATS} over iterations, protocol {protocol} on {task}, "
+    )
+    return Drawing(figure, what + _caption(series, budget, above, cut), rows)
 
 
 def _draw_diverged(
@@ -99,38 +90,15 @@ def _draw_diverged(
     rows: list[Row] = []
     deviation = f"{one.deviation}, " if one.deviation else ""
     label = None if one.group.done else f"{one.short_name} ({deviation}diverged)"
+    thin = {"color": look["color"], "linewidth": 0.6, "marker": "x", "markevery": [-1]}
     for record in one.group.diverged:
-        curve = results.curve(record.run).dropna(subset=["val_loss"])
-        curve = curve[curve["iteration"].between(start, budget)]
+        curve = results.curve(record.run).set_index("iteration")["val_loss"].dropna().loc[start:budget]
         if len(curve):
-            axes.plot(
-                curve["iteration"],
-                curve["val_loss"],
-                color=look["color"],
-                linewidth=0.6,
-                marker="x",
-                markevery=[-1],
-                label=label,
-            )
+            axes.plot(curve, label=label, **thin)
             label = None
         head = {"config": one.config, "name": one.name, "diverged_seed": record.spec.seed}
-        points = zip(curve["iteration"], curve["val_loss"], strict=True)
-        rows += [head | {"iteration": iteration, "val_loss": loss} for iteration, loss in points]
+        rows += [head | {"iteration": iteration, "val_loss": loss} for iteration, loss in curve.items()]
     return rows
-
-
-def _draw_mean(axes: Axes, one: Configuration, means: pd.DataFrame, index: int) -> None:
-    """The mean over seeds with its band. Markers are staggered, so that equal curves show theirs."""
-    if not one.group.done:
-        return
-    look = style.look(index)
-    every = max(1, len(means) // MARKS)
-    first = index * every // 8
-    axes.plot(means.index, means["mean"], label=one.name, markevery=(first, every), **look)
-    if len(one.group.done) > 1:
-        axes.fill_between(
-            means.index, means["low"], means["high"], color=look["color"], alpha=0.15, linewidth=0
-        )
 
 
 def _cut(axes: Axes, bands: list[pd.DataFrame]) -> bool:
@@ -148,9 +116,7 @@ def _fit(axes: Axes, late: list[tuple[str, pd.DataFrame]]) -> list[str]:
     ranges = [(float(means["low"].min()), float(means["high"].max())) for _, means in late]
     if not ranges:
         return []
-    low, high = min(lowest for lowest, _ in ranges), reach(ranges)
-    margin = 0.04 * (high - low) or 0.01
-    axes.set_ylim(low - margin, high + margin)
+    high = fit([axes], ranges, 0.04)
     above = [name for (name, _), (lowest, _) in zip(late, ranges, strict=True) if lowest > high]
     if above:
         title = f"second half (off the axis: {', '.join(above)})"
@@ -158,20 +124,10 @@ def _fit(axes: Axes, late: list[tuple[str, pd.DataFrame]]) -> list[str]:
     return above
 
 
-def _caption(
-    title: str,
-    protocol: str,
-    task: str,
-    series: list[Configuration],
-    budget: int,
-    above: list[str],
-    cut: bool,
-) -> str:
+def _caption(series: list[Configuration], budget: int, above: list[str], cut: bool) -> str:
+    """From the budget on."""
     groups = [one.group for one in series]
-    text = (
-        f"{title}: validation loss in {style.NATS} over iterations, protocol {protocol} on {task}, "
-        f"budget {show(budget)} iterations; {seeds_text(groups)}. "
-    )
+    text = f"budget {show(budget)} iterations; {seeds_text(groups)}. "
     if any(len(group.done) > 1 for group in groups):
         text += "Lines are means over the seeds, bands reach from the lowest to the highest seed. "
     text += "Left: the whole run; right: its second half on a scale of its own."

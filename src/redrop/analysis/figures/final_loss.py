@@ -7,8 +7,8 @@ import math
 from matplotlib.axes import Axes
 
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.captions import absent_text, seeds_text
-from redrop.analysis.plotting.configurations import Configuration, reach, sweep_configurations
+from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
+from redrop.analysis.plotting.configurations import Configuration, fit, sweep_configurations
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.plotting.sweep_panels import has_rate, rate_grid
 from redrop.analysis.reported import AUTHORS_CORPUS, Reported, comparable
@@ -69,7 +69,7 @@ def _label_axes(axes: Axes, series: list[Configuration]) -> None:
 
 
 def _panel(axes: Axes, series: list[Configuration], theirs: dict[int, float]) -> list[Row]:
-    """Draw a sweep; what was drawn."""
+    """Draw a sweep; the numbers drawn: seeds (none of those above the axis), means, the authors' figures."""
     ours = {
         position: [record.value(METRIC) for record in one.group.done]
         for position, one in enumerate(series)
@@ -79,38 +79,37 @@ def _panel(axes: Axes, series: list[Configuration], theirs: dict[int, float]) ->
         style.say_empty(axes)
         return []
     off = _fit(axes, ours, theirs)
-    line: list[tuple[int, float]] = []
+    rows: list[Row] = []
+    line = dict.fromkeys(range(len(series)), math.nan)  # NaN parts it where there is no mean to show
     for position, one in enumerate(series):
-        mean, deviates = one.group.summary(METRIC).mean, bool(one.deviation)
+        if position not in ours:
+            if one.group.diverged:
+                _say_at_top(axes, position, "diverged")
+            continue
+        head, mean = {"config": one.config, "rate": one.rate}, one.group.summary(METRIC).mean
         if position in off:
-            _draw_off(axes, position, mean, theirs.get(position), deviates)
-        elif position in ours:
-            _draw_seeds(axes, position, ours[position], deviates)
-        elif one.group.diverged:
-            _say_at_top(axes, position, "diverged")
-        drawn = position in ours and position not in off
-        if not (drawn and deviates):
-            line.append((position, mean if drawn else math.nan))
-    _draw_means(axes, line)
-    _draw_theirs(axes, {position: value for position, value in theirs.items() if position not in off})
-    return [
-        row for position in ours for row in _numbers(series[position], position in off, theirs.get(position))
-    ]
-
-
-def _numbers(one: Configuration, off: bool, theirs: float | None) -> list[Row]:
-    """A configuration's seeds, their mean, and the authors' figure; above the axis the latter two only."""
-    head = {"config": one.config, "rate": one.rate}
-    rows = [
-        head | {"what": "seed", "seed": record.spec.seed, METRIC: record.value(METRIC)}
-        for record in one.group.done
-        if not off
-    ]
-    if off or not one.deviation:
-        what = "mean above the axis" if off else "mean"
-        rows.append(head | {"what": what, METRIC: one.group.summary(METRIC).mean})
-    if theirs is not None:
-        rows.append(head | {"what": "the authors'", METRIC: theirs})
+            beside = f" (authors' {theirs[position]:.2f})" if position in theirs else ""
+            _say_at_top(axes, position, f"{mean:.2f}{beside}")
+            _mark_above(axes, position, bool(one.deviation))
+            rows.append(head | {"what": "mean above the axis", METRIC: mean})
+        else:
+            _draw_seeds(axes, position, ours[position], bool(one.deviation))
+            seeds = zip(one.group.done, ours[position], strict=True)
+            rows += [head | {"what": "seed", "seed": run.spec.seed, METRIC: value} for run, value in seeds]
+            if one.deviation:
+                del line[position]
+            else:
+                line[position] = mean
+                rows.append(head | {"what": "mean", METRIC: mean})
+        if position in theirs:
+            rows.append(head | {"what": "the authors'", METRIC: theirs[position]})
+    if any(map(math.isfinite, line.values())):
+        look = {"color": style.OURS, "marker": "_", "markersize": 9, "zorder": 2}
+        axes.plot(list(line), list(line.values()), label="mean of seeds", **look)
+    shown = {position: value for position, value in theirs.items() if position not in off}
+    if shown:
+        look = {"markersize": 5.5, "markerfacecolor": "none", "markeredgecolor": style.THEIRS, "zorder": 4}
+        axes.plot(list(shown), list(shown.values()), "D", label="the authors' figure", **look)
     return rows
 
 
@@ -118,60 +117,26 @@ def _fit(axes: Axes, ours: dict[int, list[float]], theirs: dict[int, float]) -> 
     """Fit the y axis to what lies together; returns the positions that lie above it."""
     values = {position: [*seeds, theirs.get(position, seeds[0])] for position, seeds in ours.items()}
     ranges = {position: (min(both), max(both)) for position, both in values.items()}
-    low, high = min(lowest for lowest, _ in ranges.values()), reach(list(ranges.values()))
-    margin = 0.07 * (high - low) or 0.01
+    high = fit([axes], list(ranges.values()), 0.07)
     off = {position for position, (lowest, _) in ranges.items() if lowest > high}
-    high = max(highest for position, (_, highest) in ranges.items() if position not in off)
-    axes.set_ylim(low - margin, high + margin)
     return off
 
 
 def _draw_seeds(axes: Axes, position: int, values: list[float], deviates: bool) -> None:
     n = len(values)
     offsets = [0.0] if n == 1 else [SPREAD * (index / (n - 1) - 0.5) for index in range(n)]
+    look = {"markersize": 3.2, "markeredgewidth": 0.4, "markeredgecolor": "white", "zorder": 3}
     axes.plot(
         [position + offset for offset in offsets],
         values,
-        linestyle="none",
-        marker="s" if deviates else "o",
-        markersize=3.2,
-        markeredgewidth=0.4,
-        markeredgecolor="white",
+        "s" if deviates else "o",
         color=style.GREY if deviates else style.OURS,
         label="one seed, other budget or depth" if deviates else "one seed",
-        zorder=3,
+        **look,
     )
 
 
-def _draw_means(axes: Axes, line: list[tuple[int, float]]) -> None:
-    """NaN parts the line where a configuration has no mean to show."""
-    if any(math.isfinite(mean) for _, mean in line):
-        axes.plot(
-            *zip(*line, strict=True),
-            color=style.OURS,
-            marker="_",
-            markersize=9,
-            label="mean of seeds",
-            zorder=2,
-        )
-
-
-def _draw_theirs(axes: Axes, values: dict[int, float]) -> None:
-    if values:
-        axes.plot(
-            list(values),
-            list(values.values()),
-            linestyle="none",
-            marker="D",
-            markersize=5.5,
-            markerfacecolor="none",
-            markeredgecolor=style.THEIRS,
-            label="the authors' figure",
-            zorder=4,
-        )
-
-
-def _draw_off(axes: Axes, position: int, mean: float, theirs: float | None, deviates: bool) -> None:
+def _mark_above(axes: Axes, position: int, deviates: bool) -> None:
     axes.plot(
         position,
         0.965,
@@ -181,8 +146,6 @@ def _draw_off(axes: Axes, position: int, mean: float, theirs: float | None, devi
         clip_on=False,
         label="mean above the axis" + (", other budget or depth" if deviates else ""),
     )
-    beside = "" if theirs is None else f" (authors' {theirs:.2f})"
-    _say_at_top(axes, position, f"{mean:.2f}{beside}")
 
 
 def _say_at_top(axes: Axes, position: int, text: str) -> None:
@@ -194,14 +157,11 @@ def _caption(
     protocol: str, task: str, series: list[Configuration], theirs_shown: bool, reported: Reported
 ) -> str:
     groups = list({one.config: one.group for one in series}.values())
-    budgets = sorted({one.budget for one in series if one.group.done})
     text = (
         f"Last validation loss in {style.NATS} against dropout rate, protocol {protocol} on {task}; "
-        f"{seeds_text(groups)}"
-        + (f", budget {', '.join(map(show, budgets))} iterations" if budgets else "")
-        + ". Dots are single seeds, lines their means; rates are evenly spaced, not to scale; every panel "
-        "has a scale of its own. "
-        "A triangle at the top edge is a mean above the axis, with its value. "
+        f"{seeds_text(groups)}{budget_text(groups)}. Dots are single seeds, lines their means; rates are "
+        "evenly spaced, not to scale; every panel has a scale of its own. A triangle at the top edge is a "
+        "mean above the axis, with its value. "
     )
     deviates = [f"{one.config} ({one.deviation})" for one in series if one.deviation]
     if deviates:

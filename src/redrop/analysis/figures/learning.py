@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from redrop.analysis.gains import passes_of
 from redrop.analysis.plotting.drawing import Drawing
 from redrop.analysis.plotting.task_panels import Curve, curves_by_task
 from redrop.analysis.scoring import SHOWN, score_while_training
 from redrop.analysis.study_results import StudyResults
+from redrop.methods import passes_of
 from redrop.record import RunRecord
 
 EACH = "protocol"
@@ -22,7 +22,7 @@ def draw(data: StudyResults, protocol: str) -> Drawing:
 
     def by_pass(record: RunRecord) -> Curve:
         updates, scores = curve(record)
-        return [passes_of(record.spec) * update for update in updates], scores
+        return [passes_of(record.spec.objective) * update for update in updates], scores
 
     title, study = "Score while training", data.study
     if study.reads == "glue":

@@ -7,10 +7,11 @@ import itertools
 from redrop.analysis.author_curves import AUTHORS_CORPUS, read_recorded, recorded_file
 from redrop.analysis.collect import Group
 from redrop.analysis.plotting import style
+from redrop.analysis.plotting.bands import band_of, band_rows
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
-from redrop.analysis.plotting.configurations import band
+from redrop.analysis.plotting.configurations import val_curves
 from redrop.analysis.plotting.drawing import Drawing, Row
-from redrop.analysis.plotting.sweep_panels import all_groups, fit_losses, lines_of, panel_grid, val_curves
+from redrop.analysis.plotting.sweep_panels import all_groups, fit_losses, lines_of, panel_grid
 from redrop.analysis.reported import comparable
 from redrop.analysis.settings import overrides
 from redrop.analysis.study_results import StudyResults
@@ -37,37 +38,27 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     theirs = read_recorded(path)
 
     def fair(group: Group) -> bool:
-        return bool(group.done) and all(
-            comparable(record, overrides(study, record.spec)) for record in group.done
-        )
+        alike = [comparable(record, overrides(study, record.spec)) for record in group.done]
+        return bool(alike) and all(alike)
 
     lines = lines_of(data, protocol, task, fair)
     title = f"Our seeds and the authors' recorded run ({protocol}, {task})"
     figure, panels = panel_grid(title, lines, f"loss ({style.NATS})", "no finished run of the authors' size")
     rows: list[Row] = []
-    labels = {"band": "our lowest to highest seed", "mean": "our mean", "theirs": "the authors' run"}
     for line, places in zip(lines, panels, strict=True):
-        curves = {one.config: val_curves(results, one.group) for one in line.shown}
         for axes, one in zip(places, line.shown, strict=True):
-            ours = band(results, one.group).loc[: line.budget]
+            ours = band_of(val_curves(results, one.group)).loc[: line.budget]
             blue = {"color": style.OURS}
-            axes.fill_between(
-                ours.index, ours["low"], ours["high"], alpha=0.3, linewidth=0, label=labels["band"], **blue
-            )
-            axes.plot(ours.index, ours["mean"], linewidth=1.0, label=labels["mean"], **blue)
+            spread = {"label": "our lowest to highest seed", "alpha": 0.3, "linewidth": 0}
+            axes.fill_between(ours.index, ours["low"], ours["high"], **blue, **spread)
+            axes.plot(ours.index, ours["mean"], linewidth=1.0, label="our mean", **blue)
             points = [point for point in theirs.get(one.config, []) if point[0] <= line.budget]
             if points:
-                axes.plot(
-                    *zip(*points, strict=True),
-                    color=style.THEIRS,
-                    linestyle=(0, (4, 1.5)),
-                    linewidth=0.9,
-                    label=labels["theirs"],
-                )
+                look = {"color": style.THEIRS, "linestyle": (0, (4, 1.5)), "linewidth": 0.9}
+                axes.plot(*zip(*points, strict=True), label="the authors' run", **look)
             head = {"sweep": line.sweep.name, "config": one.config, "n": len(one.group.done)}
-            for at, mean, low, high in ours.itertuples():
-                rows.append(head | {"iteration": at, "mean": mean, "low": low, "high": high})
-        fit_losses(places, line, curves)
+            rows += band_rows(ours, head)
+        fit_losses(places, line, results)
     style.legend(figure, itertools.chain(*panels))
     groups = all_groups(data, protocol, task)
     caption = (

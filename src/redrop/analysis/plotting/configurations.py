@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.plotting.style import thousands
@@ -90,13 +91,9 @@ def common_budget(series: Sequence[Configuration]) -> int:
     return Counter(run or [one.budget for one in series]).most_common(1)[0][0]
 
 
-def band(results: Results, group: Group) -> pd.DataFrame:
-    """Mean, low and high of the validation loss over the finished seeds, where all have one."""
-    curves = [results.curve(record.run).set_index("iteration")["val_loss"] for record in group.done]
-    if not curves:
-        return pd.DataFrame(columns=["mean", "low", "high"], dtype=float)
-    wide = pd.concat(curves, axis="columns", join="inner").dropna()
-    return pd.DataFrame({"mean": wide.mean(axis=1), "low": wide.min(axis=1), "high": wide.max(axis=1)})
+def val_curves(results: Results, group: Group) -> list[pd.Series]:
+    """Validation loss by iteration of each finished run."""
+    return [results.curve(record.run).set_index("iteration")["val_loss"] for record in group.done]
 
 
 def reach(ranges: Sequence[tuple[float, float]]) -> float:
@@ -104,3 +101,15 @@ def reach(ranges: Sequence[tuple[float, float]]) -> float:
     low = min(lowest for lowest, _ in ranges)
     limit = low + REACH * (statistics.median(highest for _, highest in ranges) - low)
     return max([highest for lowest, highest in ranges if lowest <= limit], default=limit)
+
+
+def fit(panels: Iterable[Axes], ranges: Sequence[tuple[float, float]], margin: float) -> float:
+    """Fit the y axes to the series that lie together, given each one's (low, high); their highest value.
+
+    ``margin``: share of the axis left free at its ends.
+    """
+    low, high = min(lowest for lowest, _ in ranges), reach(ranges)
+    space = margin * (high - low) or 0.01
+    for axes in panels:
+        axes.set_ylim(low - space, high + space)
+    return high

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 Row = dict[str, Any]
@@ -30,16 +29,5 @@ def to_csv(rows: Sequence[Mapping[str, Any]], first: Mapping[str, Any], label: s
     """
     last = {} if label is None else {"label": label}
     columns = list(dict.fromkeys([*first, *(key for row in rows for key in row), *last]))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        whole = {**first, **row, **last}
-        writer.writerow({key: _cell(value) for key, value in whole.items()})
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return repr(float(value)) if math.isfinite(value) else ""
-    return value
+    frame = pd.DataFrame([{**first, **row, **last} for row in rows], columns=columns, dtype=object)
+    return frame.replace([math.inf, -math.inf], math.nan).to_csv(index=False, lineterminator="\n")

@@ -7,13 +7,18 @@ import textwrap
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from redrop.analysis.collect import Group, Results
 from redrop.analysis.plotting import style
-from redrop.analysis.plotting.configurations import Configuration, common_budget, reach, sweep_configurations
+from redrop.analysis.plotting.configurations import (
+    Configuration,
+    common_budget,
+    fit,
+    sweep_configurations,
+    val_curves,
+)
 from redrop.analysis.study_results import StudyResults
 from redrop.study import Protocol, Sweep
 
@@ -63,8 +68,7 @@ def panel_grid(
     columns = min(COLUMNS, max((len(line.shown) for line in lines), default=1))
     heights = [math.ceil(len(line.shown) / columns) for line in lines]
     width = max(style.title_width(title), WIDTH * columns)
-    figure = style.new_figure(width, 0.9 + HEIGHT * max(1, sum(heights)))
-    figure.suptitle(title)
+    figure = style.new_figure(width, 0.9 + HEIGHT * max(1, sum(heights)), title)
     grid = figure.subplots(max(1, sum(heights)), columns, squeeze=False)
     if not lines:
         style.say_empty(grid[0][0], empty)
@@ -83,7 +87,7 @@ def panel_grid(
             axes.set_title(f"{head}{one.name}")
             margin = 0.03 * line.budget
             axes.set_xlim(-margin, line.budget + margin)
-            axes.xaxis.set_major_formatter(style.thousands_formatter())
+            axes.xaxis.set_major_formatter(style.thousands)
             axes.locator_params(axis="x", nbins=4)
             if number % columns == 0:
                 axes.set_ylabel(y)
@@ -109,8 +113,7 @@ def rate_grid(
     sweeps = [sweep for sweep in protocol.sweeps.values() if sweep.rate]
     columns = 2 if len(sweeps) in in_pairs else min(3, len(sweeps))
     lines = math.ceil(len(sweeps) / columns)
-    figure = style.new_figure(style.DOUBLE, head + height * lines)
-    figure.suptitle(title)
+    figure = style.new_figure(style.DOUBLE, head + height * lines, title)
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid[:, 0]:
         axes.set_ylabel(y)
@@ -121,25 +124,17 @@ def rate_grid(
     return figure, list(zip(grid.flat, sweeps, strict=False))
 
 
-def fit_losses(panels: list[Axes], line: SweepLine, curves: dict[str, list[pd.Series]]) -> None:
+def fit_losses(panels: list[Axes], line: SweepLine, results: Results) -> None:
     """One scale for a line of panels: all but the head of its curves."""
     ranges = []
     for one in line.shown:
-        late = [curve.loc[CUT_SHARE * line.budget : line.budget].dropna() for curve in curves[one.config]]
+        curves = val_curves(results, one.group)
+        late = [curve.loc[CUT_SHARE * line.budget : line.budget].dropna() for curve in curves]
         late = [curve for curve in late if len(curve)]
         if late:
             ranges.append((min(map(min, late)), max(map(max, late))))
-    if not ranges:
-        return
-    low, high = min(lowest for lowest, _ in ranges), reach(ranges)
-    margin = 0.05 * (high - low) or 0.01
-    for axes in panels:
-        axes.set_ylim(low - margin, high + margin)
-
-
-def val_curves(results: Results, group: Group) -> list[pd.Series]:
-    """Validation loss by iteration of each finished run."""
-    return [results.curve(record.run).set_index("iteration")["val_loss"] for record in group.done]
+    if ranges:
+        fit(panels, ranges, 0.05)
 
 
 def all_groups(data: StudyResults, protocol: str, task: str) -> list[Group]:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from redrop.analysis.collect import Group
 from redrop.analysis.gains import BASELINE, scores
 from redrop.analysis.scoring import SCORE, first_metric, in_order
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import show_number, summarise
+from redrop.analysis.summary import summarise
 from redrop.analysis.table import Builder, Table
-from redrop.data.glue_tasks import TASKS
+from redrop.data.tasks import TASKS
 
 ORDER = 30
 FITS = ("glue",)
-COLUMNS = [
-    "Task",
-    "Metric",
-    "Dev examples",
-    "n",
-    "Chance",
-    "Plain",
-    "Margin",
-    "Standard errors",
-    "Of the seeds alone",
-]
+COLUMNS = {
+    "Task": "{task}",
+    "Metric": "{metric}",
+    "Dev examples": "{examples:,}",
+    "n": "{n}",
+    "Chance": "{chance:.2f}",
+    "Plain": "{plain:.2f}",
+    "Margin": "{margin:+.2f}",
+    "Standard errors": "{standard_errors:.1f}",
+    "Of the seeds alone": "{standard_errors_of_seeds:.1f}",
+}
 CAPTION = (
     "Plain fine-tuning against a model that has learnt nothing, in points: the majority class where the "
     "metric is accuracy, zero where it is a correlation. Margin in standard errors: of such a model's score "
@@ -63,23 +62,10 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
     level, error = chance_score(task, examples)
     between = plain.sd / math.sqrt(plain.n) if plain.n > 1 else 0.0
     margin = plain.mean - level
-    errors = margin / math.hypot(error, between)
-    of_seeds = margin / between if between else math.nan
-    cells = {
-        "Task": task,
-        "Metric": first_metric("glue", task),
-        "Dev examples": f"{examples:,}",
-        "n": str(plain.n),
-        "Chance": show_number(level, ".2f"),
-        "Plain": plain.show(".2f"),
-        "Margin": show_number(margin, "+.2f"),
-        "Standard errors": show_number(errors, ".1f"),
-        "Of the seeds alone": show_number(of_seeds, ".1f"),
-    }
-    raw: dict[str, Any] = {
+    raw = {
         "protocol": protocol,
         "task": task,
-        "metric": cells["Metric"],
+        "metric": first_metric("glue", task),
         "examples": examples,
         "n": plain.n,
         "chance": level,
@@ -87,10 +73,10 @@ def _add(builder: Builder, protocol: str, task: str, group: Group) -> None:
         "plain_mean": plain.mean,
         "plain_sd": plain.sd,
         "margin": margin,
-        "standard_errors": errors,
-        "standard_errors_of_seeds": of_seeds,
+        "standard_errors": margin / math.hypot(error, between),
+        "standard_errors_of_seeds": margin / between if between else math.nan,
     }
     notes = [] if plain.n else [("Plain", "No run of plain fine-tuning is finished on this task.")]
     if math.isnan(level):
         notes.append(("Chance", "The official label balance of this task's development set is not known."))
-    builder.row(protocol, cells, raw, notes)
+    builder.add(protocol, raw, notes, plain=plain)

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from redrop.analysis.gains import BASELINE
 from redrop.analysis.run_costs import median_costs
 from redrop.analysis.scoring import in_order
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import DASH, show_number
+from redrop.analysis.summary import DASH
 from redrop.analysis.table import Builder, Table
 
-COLUMNS = [
-    "Configuration",
-    "n",
-    "ms an update",
-    "time / ce",
-    "time / R-Drop",
-    "Peak memory, MB",
-    "memory / ce",
-    "memory / R-Drop",
-    "Latency, ms",
-    "latency / ce",
-    "latency / R-Drop",
-    "Device",
-]
+COLUMNS = {
+    "Configuration": "{config}",
+    "n": "{shown_n}",
+    "ms an update": "{ms_an_update:.0f}",
+    "time / ce": "{time_over_ce:.2f}",
+    "time / R-Drop": "{time_over_rdrop:.2f}",
+    "Peak memory, MB": "{peak_memory_mb:.0f}",
+    "memory / ce": "{memory_over_ce:.2f}",
+    "memory / R-Drop": "{memory_over_rdrop:.2f}",
+    "Latency, ms": "{latency_ms:.1f}",
+    "latency / ce": "{latency_over_ce:.2f}",
+    "latency / R-Drop": "{latency_over_rdrop:.2f}",
+    "Device": "{device}",
+}
 RDROP = "rdrop"
 ORDER = 60
 SECTION = "cost"
@@ -43,31 +42,18 @@ def build(data: StudyResults) -> Table:
     """One row a configuration and task."""
     builder = Builder(COLUMNS, frozenset({"Configuration", "Device"}))
     for protocol, own in data.tasks().items():
-        for number, task in enumerate(in_order(own)):
-            rows = data.shown_groups(protocol, in_order(own))
+        tasks = in_order(own)
+        rows = data.shown_groups(protocol, tasks)
+        for number, task in enumerate(tasks):
             found = {config: median_costs(groups[number]) for config, groups in rows.items()}
-            for config in rows:
-                _add(builder, f"{protocol}, {task}", protocol, task, config, found)
+            for config, cost in found.items():
+                raw = {"protocol": protocol, "task": task, "config": config, "n": cost["n"]}
+                raw |= {"ms_an_update": cost["ms"], "peak_memory_mb": cost["memory"]}
+                raw["latency_ms"] = cost["latency"]
+                for than in (BASELINE, RDROP):
+                    for what, word in (("ms", "time"), ("memory", "memory"), ("latency", "latency")):
+                        ratio = cost[what] / found[than][what] if than in found else math.nan
+                        raw[f"{word}_over_{than}"] = ratio
+                shown = {"shown_n": cost["n"] or DASH, "device": cost["device"] or DASH}
+                builder.add(f"{protocol}, {task}", raw, **shown)
     return builder.table("cost", f"{data.study.title}: cost", CAPTION)
-
-
-def _add(
-    builder: Builder, section: str, protocol: str, task: str, config: str, found: dict[str, dict[str, Any]]
-) -> None:
-    own = found[config]
-    numbers = {
-        "ms an update": (own["ms"], ".0f"),
-        "Peak memory, MB": (own["memory"], ".0f"),
-        "Latency, ms": (own["latency"], ".1f"),
-    }
-    ratios = {}
-    for than, title in ((BASELINE, "ce"), (RDROP, "R-Drop")):
-        for what, word in (("ms", "time"), ("memory", "memory"), ("latency", "latency")):
-            ratio = own[what] / found[than][what] if than in found else math.nan
-            numbers[f"{word} / {title}"] = (ratio, ".2f")
-            ratios[f"{word}_over_{than}"] = ratio
-    cells = {name: show_number(*number) for name, number in numbers.items()}
-    cells |= {"Configuration": config, "n": str(own["n"] or DASH), "Device": own["device"] or DASH}
-    raw = {"protocol": protocol, "task": task, "config": config, "n": own["n"]}
-    raw |= {"ms_an_update": own["ms"], "peak_memory_mb": own["memory"], "latency_ms": own["latency"]}
-    builder.row(section, cells, raw | ratios, [])

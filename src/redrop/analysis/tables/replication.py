@@ -12,27 +12,27 @@ from redrop.analysis.reported import AUTHORS_CORPUS, LOSSES, Reported, comparabl
 from redrop.analysis.settings import flat, overrides, show, show_drop, show_settings, study_spec
 from redrop.analysis.stats import paired_differences, t_interval
 from redrop.analysis.study_results import StudyResults
-from redrop.analysis.summary import DASH, show_number
+from redrop.analysis.summary import DASH
 from redrop.analysis.table import Builder, Table
 from redrop.study import Study
 
-COLUMNS = [
-    "Configuration",
-    "Stream",
-    "Pairs",
-    "Attn/MLP",
-    "Skip-1",
-    "Skip-2",
-    "Skip-4",
-    "Iterations",
-    "n",
-    "Last",
-    "95 % interval",
-    "Authors' last",
-    "Ours - authors'",
-    "Best",
-    "Iteration of best",
-]
+COLUMNS = {
+    "Configuration": "{config}",
+    "Stream": "{stream}",
+    "Pairs": "{pairs}",
+    "Attn/MLP": "{rate}",
+    "Skip-1": "{skip1}",
+    "Skip-2": "{skip2}",
+    "Skip-4": "{skip4}",
+    "Iterations": "{shown_iterations}",
+    "n": "{shown_n}",
+    "Last": "{val_loss_last:.4f}",
+    "95 % interval": "{interval}",
+    "Authors' last": "{authors_val_loss_last:.4f}",
+    "Ours - authors'": "{difference:+.4f}",
+    "Best": "{val_loss_best:.4f}",
+    "Iteration of best": "{iteration_of_best_mean:,.0f}",
+}
 ORDER = 10
 FITS = ("corpus",)
 TEXT = frozenset({"Configuration", "Stream", "Attn/MLP"})
@@ -40,6 +40,20 @@ TEXT = frozenset({"Configuration", "Stream", "Attn/MLP"})
 AUTHORS_ERROR = 0.0023
 """Standard error of the difference of two of the authors' losses, nats: both are scored on the same 200
 random batches; from the second differences of their recorded curves (docs/how-verdicts-are-made.md)."""
+
+METRICS = ("val_loss_last", "val_loss_best", "iteration_of_best", "train_loss_last")
+SETTINGS = (
+    "model.residual_stream",
+    "model.n_layer",
+    "model.embedding_dropout",
+    "model.attention_dropout",
+    "model.attention_output_dropout",
+    "model.mlp_dropout",
+    "model.skip1_dropout",
+    "model.skip2_dropout",
+    "model.skip4_dropout",
+)
+"""Columns of the csv file."""
 
 NOT_RUN = "No run of this configuration is finished."
 NOT_A_ROW = "Not a row of the study file (any more)."
@@ -84,83 +98,48 @@ def _add(builder: Builder, data: StudyResults, group: Group, first: Group) -> No
     study, reported = data.study, data.reported
     spec = group.spec or study_spec(study, group.protocol, group.config, group.task)
     settings = flat(spec) if spec else {}
-    last, best = group.summary("val_loss_last"), group.summary("val_loss_best")
-    when = group.summary("iteration_of_best")
-    theirs = reported.value(group.protocol, group.config, AUTHORS_CORPUS, "val_loss_last")
-    ours_comparable, why_not = _comparable(study, group)
-    known = math.isfinite(theirs)
-    show_difference = known and ours_comparable and last.n > 0
-    difference = last.mean - theirs if show_difference else math.nan
-
-    values = [record.value("val_loss_last") for record in group.done]
-    interval = t_interval(values)
-    notes = [("Last", note) for note in _run_notes(study, group)]
-    if known and not group.records:
-        notes.append(("Ours - authors'", ONLY_FIGURE))
-    elif known and why_not:
-        notes.append(("Ours - authors'", why_not))
-    cells = {
-        "Configuration": group.config,
-        **_setting_cells(settings),
-        "Iterations": show(spec.schedule.last_iteration) if spec else DASH,
-        "n": str(last.n) if last.n else DASH,
-        "Last": last.show(),
-        "95 % interval": f"{interval.low:.4f} to {interval.high:.4f}" if interval.n > 1 else DASH,
-        "Best": best.show(),
-        "Iteration of best": f"{when.mean:,.0f}" if when.n else DASH,
-        "Authors' last": show_number(theirs, ".4f"),
-        "Ours - authors'": show_number(difference, "+.4f"),
+    summaries = {name: group.summary(name) for name in METRICS}
+    last = summaries["val_loss_last"]
+    theirs = {
+        f"authors_{metric}": reported.value(group.protocol, group.config, AUTHORS_CORPUS, metric)
+        for metric in LOSSES
     }
+    known = math.isfinite(theirs["authors_val_loss_last"])
+    ours_comparable, why_not = _comparable(study, group)
+    interval = t_interval([record.value("val_loss_last") for record in group.done])
+    notes = [("Last", note) for note in _run_notes(study, group)]
+    if known and (why_not or not group.records):
+        notes.append(("Ours - authors'", why_not if group.records else ONLY_FIGURE))
     raw: dict[str, Any] = {
         "study": study.name,
         "protocol": group.protocol,
         "task": group.task,
         "config": group.config,
-        **{key: settings.get(key) for key in _RAW_SETTINGS},
+        **{key: settings.get(key) for key in SETTINGS},
         "iterations": spec.schedule.last_iteration if spec else None,
         "n": last.n,
         "n_diverged": len(group.diverged),
         "n_missing": group.missing,
     }
-    for metric in ("val_loss_last", "val_loss_best", "iteration_of_best", "train_loss_last"):
-        summary = group.summary(metric)
+    for metric, summary in summaries.items():
         raw |= {f"{metric}_mean": summary.mean, f"{metric}_sd": summary.sd}
     raw |= {"val_loss_last_low": interval.low, "val_loss_last_high": interval.high}
     found = contrast_of(data, group, first)
     raw |= {"contrast_with": first.config, "contrast": found.ours, "authors_contrast": found.theirs}
     raw |= {"contrast_low": found.low, "contrast_high": found.high, "contrast_p": found.p}
-    raw |= {
-        f"authors_{metric}": reported.value(group.protocol, group.config, AUTHORS_CORPUS, metric)
-        for metric in LOSSES
+    raw |= theirs | {"comparable": ours_comparable, "difference": math.nan}
+    if known and ours_comparable and last.n:
+        raw["difference"] = last.mean - theirs["authors_val_loss_last"]
+    shown = {
+        "stream": settings.get("model.residual_stream", DASH),
+        "pairs": show(settings.get("model.n_layer", DASH)),
+        "rate": show_drop(settings) if settings else DASH,
+        **{f"skip{over}": show(settings.get(f"model.skip{over}_dropout", DASH)) for over in (1, 2, 4)},
+        "shown_iterations": show(spec.schedule.last_iteration) if spec else DASH,
+        "shown_n": last.n or DASH,
+        "interval": f"{interval.low:.4f} to {interval.high:.4f}" if interval.n > 1 else DASH,
     }
-    raw |= {"comparable": ours_comparable, "difference": difference}
-    builder.row(data.heading(group.protocol, group.task), cells, raw, notes)
-
-
-_RAW_SETTINGS = [
-    "model.residual_stream",
-    "model.n_layer",
-    "model.embedding_dropout",
-    "model.attention_dropout",
-    "model.attention_output_dropout",
-    "model.mlp_dropout",
-    "model.skip1_dropout",
-    "model.skip2_dropout",
-    "model.skip4_dropout",
-]
-
-
-def _setting_cells(settings: dict[str, Any]) -> dict[str, str]:
-    if not settings:
-        return dict.fromkeys(COLUMNS[1:7], DASH)
-    return {
-        "Stream": settings["model.residual_stream"],
-        "Pairs": show(settings["model.n_layer"]),
-        "Attn/MLP": show_drop(settings),
-        "Skip-1": show(settings["model.skip1_dropout"]),
-        "Skip-2": show(settings["model.skip2_dropout"]),
-        "Skip-4": show(settings["model.skip4_dropout"]),
-    }
+    builder.add(data.heading(group.protocol, group.task), raw, notes, **shown, **summaries)
 
 
 def _comparable(study: Study, group: Group) -> tuple[bool, str]:

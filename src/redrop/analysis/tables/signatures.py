@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redrop.analysis import failure_signatures as rules
 from redrop.analysis.collect import Group
 from redrop.analysis.study_results import StudyResults
@@ -11,17 +13,17 @@ from redrop.analysis.table import Builder, Table
 ORDER = 90
 SECTION = "failures"
 FITS = ("corpus",)
-COLUMNS = [
-    "Configuration",
-    "n",
-    "Train",
-    "Validation",
-    "Gap",
-    "Iteration of best",
-    "Overfitting",
-    "Divergence",
-    "Slow",
-]
+COLUMNS = {
+    "Configuration": "{config}",
+    "n": "{shown_n}",
+    "Train": "{train_loss:.4f}",
+    "Validation": "{val_loss:.4f}",
+    "Gap": "{gap:.4f}",
+    "Iteration of best": "{iteration_of_best_mean:,.0f}",
+    "Overfitting": "{overfitting}",
+    "Divergence": "{divergence}",
+    "Slow": "{slow}",
+}
 
 CAPTION = (
     "Losses are nats a character at the last iteration, mean ± sample standard deviation over the n "
@@ -52,21 +54,7 @@ def _add(builder: Builder, section: str, group: Group, found: list[rules.Signatu
     notes = [("n", NOT_RUN)] if not found else []
     if group.diverged:
         notes.append(("Divergence", NOT_JUDGED))
-    counts = {
-        name: rules.count([getattr(run, name) for run in found])
-        for name in ("overfitting", "divergence", "slow")
-    }
-    gap, when = group.summary("gap_last"), group.summary("iteration_of_best")
-    train, validation = group.summary("train_loss_last"), group.summary("val_loss_last")
-    cells = {
-        "Configuration": group.config,
-        "n": str(len(group.done)) if found else DASH,
-        "Train": train.show(),
-        "Validation": validation.show(),
-        "Gap": gap.show(),
-        "Iteration of best": f"{when.mean:,.0f}" if when.n else DASH,
-        **{name.capitalize(): f"{k} of {n}" if n else DASH for name, (k, n) in counts.items()},
-    }
+    shown: dict[str, Any] = {"shown_n": len(group.done) if found else DASH}
     raw = {
         "study": group.study,
         "protocol": group.protocol,
@@ -74,11 +62,14 @@ def _add(builder: Builder, section: str, group: Group, found: list[rules.Signatu
         "config": group.config,
         "n": len(group.done),
     }
-    for name, summary in (("train_loss", train), ("val_loss", validation), ("gap", gap)):
+    for name in ("train_loss", "val_loss", "gap"):
+        shown[name] = summary = group.summary(f"{name}_last")
         raw |= {f"{name}_last_mean": summary.mean, f"{name}_last_sd": summary.sd}
-    raw["iteration_of_best_mean"] = when.mean
-    for name, (k, n) in counts.items():
+    raw["iteration_of_best_mean"] = group.summary("iteration_of_best").mean
+    for name in ("overfitting", "divergence", "slow"):
+        k, n = rules.count([getattr(run, name) for run in found])
         raw |= {f"{name}_k": k, f"{name}_n": n}
+        shown[name] = f"{k} of {n}" if n else DASH
     for name in ("rise", "train_change", "late_drop", "half_drop", "half_reference"):
         raw[f"{name}_mean"] = summarise(getattr(run, name) for run in found).mean
-    builder.row(section, cells, raw, notes)
+    builder.add(section, raw, notes, **shown)

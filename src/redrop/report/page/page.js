@@ -118,12 +118,44 @@ async function draw(figure) {
   figure.dataset.drawn = "yes";
 }
 
+// What a link leads to may be folded, as may a figure that a claim is drawn in: it opens where it is named.
+function unfold() {
+  const id = decodeURIComponent(location.hash.slice(1));
+  const target = id && document.getElementById(id);
+  if (!target) return;
+  const inside = target.querySelector(":scope > details");
+  if (inside) inside.open = true;
+  for (let one = target.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+  target.scrollIntoView();
+}
+
+function showInPlace(link) {
+  link.addEventListener("click", (event) => {
+    const next = link.closest("p").nextElementSibling;
+    const figure = document.querySelector(link.getAttribute("href"));
+    if (event.ctrlKey || event.metaKey || event.shiftKey || !figure) return;
+    event.preventDefault();
+    const shown = next?.matches(".drawn") ? next.dataset.figure : null;
+    if (shown) next.remove();
+    if (shown === figure.dataset.figure) return;
+    const copy = figure.cloneNode(true);
+    copy.removeAttribute("id");
+    link.closest("p").after(copy);
+  });
+}
+
 document.querySelectorAll("table.sortable").forEach(filterable);
 copyable();
 document.querySelectorAll("table.sortable").forEach(sortable);
+document.querySelectorAll("a[data-shows]").forEach(showInPlace);
+window.addEventListener("hashchange", unfold);
+unfold();
 if (window.vegaEmbed) {
-  const all = () => document.querySelectorAll("figure.chart").forEach((figure) => draw(figure));
-  all();
-  dark.addEventListener("change", all);
+  const drawOpen = (figures) => figures.forEach((figure) => figure.checkVisibility() && draw(figure));
+  for (const fold of document.querySelectorAll("#figures details")) {
+    const charts = [...fold.querySelectorAll("figure.chart")];
+    fold.addEventListener("toggle", () => drawOpen(charts.filter((figure) => !figure.dataset.drawn)));
+  }
+  dark.addEventListener("change", () => drawOpen(document.querySelectorAll("figure.chart[data-drawn]")));
 }
 window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));

@@ -6,8 +6,6 @@ kept as it is, since they trained on it so; only mirrors have it. `public` is GI
 which anyone can download. The edition in use is recorded with the data.
 """
 
-from __future__ import annotations
-
 from redrop.data.corpus import Characters, CorpusSet
 from redrop.data.sources import RemoteFile
 

@@ -1,7 +1,5 @@
 """Tiny Shakespeare, the character corpus of nanoGPT: 1,115,394 characters, 65 different ones."""
 
-from __future__ import annotations
-
 from redrop.data.corpus import Characters, CorpusSet
 from redrop.data.sources import RemoteFile
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from redrop.data.base import read_parquet
 from redrop.data.corpus import Characters, CorpusSet
+from redrop.data.files import read_parquet
 from redrop.data.sources import hub_file
 from redrop.errors import DataError
 

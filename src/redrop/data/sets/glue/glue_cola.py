@@ -1,7 +1,5 @@
 """CoLA: is the sentence acceptable English?"""
 
-from __future__ import annotations
-
 from redrop.data.glue import official
 
 DATA_SET = official(

@@ -1,7 +1,5 @@
 """MNLI: does a premise entail or contradict a hypothesis?"""
 
-from __future__ import annotations
-
 from redrop.data.glue import official
 
 DATA_SET = official(

@@ -1,7 +1,5 @@
 """MRPC: do two sentences from the news say the same?"""
 
-from __future__ import annotations
-
 from redrop.data.glue import official
 
 DATA_SET = official(

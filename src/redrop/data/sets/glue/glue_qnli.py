@@ -1,7 +1,5 @@
 """QNLI: does the sentence hold the answer to the question?"""
 
-from __future__ import annotations
-
 from redrop.data.glue import official
 
 DATA_SET = official(

@@ -1,7 +1,5 @@
 """QQP: do two questions on Quora ask the same?"""
 
-from __future__ import annotations
-
 from redrop.data.glue import official
 
 DATA_SET = official(

@@ -1,7 +1,5 @@
 """RTE: does one sentence entail the other?"""
 
-from __future__ import annotations
-
 from redrop.data.glue import official
 
 DATA_SET = official(

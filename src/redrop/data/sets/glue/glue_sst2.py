@@ -1,7 +1,5 @@
 """SST-2: is a phrase of a film review positive?"""
 
-from __future__ import annotations
-
 from redrop.data.glue import official
 
 DATA_SET = official(

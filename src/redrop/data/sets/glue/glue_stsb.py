@@ -1,7 +1,5 @@
 """STS-B: how similar are two sentences, from 0 to 5?"""
 
-from __future__ import annotations
-
 from redrop.data.glue import official
 
 DATA_SET = official(

@@ -1,7 +1,5 @@
 """CNN/DailyMail 3.0.0: news articles with their highlights."""
 
-from __future__ import annotations
-
 from redrop.data.base import PairLengths
 from redrop.data.sets.summarization._cnn import LICENSE, REVISION, hub_file, validation_file
 from redrop.data.summarization import SummarySet

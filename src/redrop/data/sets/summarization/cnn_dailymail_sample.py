@@ -1,7 +1,5 @@
 """1,000 validation articles of CNN/DailyMail, parted anew: never a stand-in for the whole."""
 
-from __future__ import annotations
-
 from redrop.data.base import PairLengths
 from redrop.data.sets.summarization._cnn import LICENSE, REVISION, validation_file
 from redrop.data.sources import RemoteFile

@@ -43,7 +43,12 @@ def truth(document: str) -> str:
 
 def rows() -> dict[str, list[Row]]:
     """All rows by split; no document comes twice."""
-    drawn = distinct_rows("toy_summaries", ROWS, lambda draw, _: _document(draw))
+
+    def document(draw: random.Random, _: int) -> str:
+        marked = draw.randrange(SENTENCES)
+        return " ".join(_sentence(draw, number == marked) for number in range(SENTENCES))
+
+    drawn = distinct_rows("toy_summaries", ROWS, document)
     return {split: [(document, truth(document)) for document in found] for split, found in drawn.items()}
 
 
@@ -57,11 +62,6 @@ def generate() -> dict[str, bytes]:
         )
         files[f"{split}.jsonl"] = "".join(f"{line}\n" for line in lines).encode("ascii")
     return files
-
-
-def _document(draw: random.Random) -> str:
-    marked = draw.randrange(SENTENCES)
-    return " ".join(_sentence(draw, number == marked) for number in range(SENTENCES))
 
 
 def _sentence(draw: random.Random, marked: bool) -> str:

@@ -1,7 +1,5 @@
 """IWSLT14, German and English: the text of R-Drop's recipe."""
 
-from __future__ import annotations
-
 from redrop.data.base import PairLengths
 from redrop.data.sets.translation._iwslt import talks
 from redrop.data.sources import RemoteFile

@@ -1,7 +1,5 @@
 """IWSLT14, English and Spanish."""
 
-from __future__ import annotations
-
 from redrop.data.base import PairLengths
 from redrop.data.sets.translation._iwslt import talks
 from redrop.data.sources import RemoteFile

@@ -1,7 +1,5 @@
 """IWSLT17, English and French."""
 
-from __future__ import annotations
-
 from redrop.data.base import PairLengths
 from redrop.data.sets.translation._iwslt import iwslt17
 

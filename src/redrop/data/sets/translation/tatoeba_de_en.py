@@ -1,7 +1,5 @@
 """Tatoeba: short everyday sentences in German and English, from manythings.org."""
 
-from __future__ import annotations
-
 from redrop.data.base import PairLengths
 from redrop.data.sources import RemoteFile
 from redrop.data.translation import ParallelSet
