@@ -110,7 +110,7 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
             config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
             set_rates(config, spec, RELEASED_RATES)
             model, found = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                folder, config=config, **WEIGHTS, **LOCAL
+                folder, config=config, use_safetensors=True, **WEIGHTS, **LOCAL
             )
             refuse_random(found["missing_keys"])
         model.generation_config = transformers.GenerationConfig()

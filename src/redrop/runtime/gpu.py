@@ -92,13 +92,9 @@ def driver_devices() -> list[Device]:
     Where the driver's library is missing or fails, as after an upgrade of the driver without a reboot, the
     kernel module still says which GPUs there are: they must not be overlooked in silence.
     """
-    found = driver()
-    if found is None:
-        return _kernel_devices()
-    return [Device(name, gpu.number) for gpu in found.gpus for name in gpu.mig_uuids or (gpu.uuid,)]
-
-
-def _kernel_devices() -> list[Device]:
+    listed = driver()
+    if listed is not None:
+        return [Device(name, gpu.number) for gpu in listed.gpus for name in gpu.mig_uuids or (gpu.uuid,)]
     found = []
     for number, path in enumerate(sorted(PROC.glob("*/information"))):  # by bus address, as nvidia-smi
         uuid = re.search(r"^GPU UUID:\s+(GPU-[0-9a-f-]+)$", path.read_text(), flags=re.MULTILINE)

@@ -28,14 +28,8 @@ from redrop.places import Places
 from redrop.record import Metric
 from redrop.registry import resolve
 from redrop.spec import RunSpec
-from redrop.training.released import (
-    PREDICTIONS,
-    ReleasedModelTask,
-    curve_metric,
-    loss_metrics,
-    measured_rows,
-    table_file,
-)
+from redrop.training import released
+from redrop.training.released import PREDICTIONS, ReleasedModelTask
 from redrop.training.run import Run
 from redrop.training.sources import Source, ready_model, source_of
 
@@ -202,16 +196,16 @@ class Generation(ReleasedModelTask):
         There, ``score`` is the main test set's first metric under a name that all tasks share.
         """
         metric = self.pairs.metrics[0]
-        rows, last = measured_rows(run)
+        rows, last = released.measured_rows(run)
         what = "cross entropy without label smoothing, nats a target token, no dropout"
-        found = loss_metrics(run, self.tokens, "valid", what)
+        found = released.loss_metrics(run, self.tokens, "valid", what)
         name = f"{metric}_valid"
         decoded = [row for row in rows if row.get(name) is not None]
         best = max(decoded, key=lambda row: row[name], default=None)
         for key, row, when in ((name, last, "at the end"), (f"{name}_best", best, "highest")):
             if decoded:
                 how = f"{metric} of the first validation inputs, {when}"
-                found[key] = curve_metric(row, name, self.decoded, "valid", True, how)
+                found[key] = released.curve_metric(row, name, self.decoded, "valid", True, how)
         return found
 
     def state(self) -> dict[str, Any]:
@@ -244,7 +238,7 @@ def predictions_file(outputs: dict[str, list[str]], references: dict[str, list[s
         for name, hypotheses in outputs.items()
         for number, pair in enumerate(zip(hypotheses, references[name], strict=True))
     )
-    return table_file(["split", "number", "hypothesis", "reference"], rows)
+    return released.table_file(["split", "number", "hypothesis", "reference"], rows)
 
 
 def prepare(
@@ -252,8 +246,8 @@ def prepare(
 ) -> tuple[Generation, Source]:
     """The task of a run, with its texts and model in place."""
     loaded = data.ready(spec.data.data_set, places.data)
-    folder, released = ready_model(spec, places)
+    folder, known = ready_model(spec, places)
     pairs = (translations if spec.data.translates else summaries)(spec, loaded, folder)
-    source = source_of(loaded, released, examples={name: len(split) for name, split in pairs.splits.items()})
+    source = source_of(loaded, known, examples={name: len(split) for name, split in pairs.splits.items()})
     model = resolve(spec.kind.build)(spec.model, folder, pairs.codec, spec.seed)
     return Generation(spec, pairs, model, device, scratch), source

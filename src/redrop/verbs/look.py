@@ -96,14 +96,9 @@ def compare(arguments: argparse.Namespace) -> None:
     from redrop.view.screen import display
 
     plan = None if arguments.config is None else shared.read_plan(arguments)
-    compared = comparing.compare(
-        arguments.a,
-        arguments.b,
-        arguments.results,
-        metrics=arguments.metric,
-        task=arguments.task,
-        wanted=None if plan is None else {run for runs in plan.specs.values() for run in runs},
-    )
+    wanted = None if plan is None else {run for runs in plan.specs.values() for run in runs}
+    asked = {"metrics": arguments.metric, "task": arguments.task, "wanted": wanted}
+    compared = comparing.compare(arguments.a, arguments.b, arguments.results, **asked)
     display(list(blocks(compared, arguments.a, arguments.b)))
     if arguments.csv is not None:
         write_csv(arguments.csv, compared.found)

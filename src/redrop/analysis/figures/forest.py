@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -61,26 +62,33 @@ def scale_differences(axes: Axes, unit: str) -> None:
     axes.set_xlabel(f"difference ({unit}); right of 0: as the claim says")
 
 
-class _Line(NamedTuple):
-    """A comparison, and in which panel, under which heading it stands."""
-
+@dataclass(frozen=True)
+class _Line:
     judgement: Judgement
     comparison: ComparedPair
-    unit: str
-    section: str
 
+    @property
+    def unit(self) -> str:
+        return unit_of(self.judgement.claim.metric)
 
-def _line(judgement: Judgement, comparison: ComparedPair) -> _Line:
-    place = judgement.protocol, judgement.task, judgement.budget, judgement.model
-    section = ", ".join(dict.fromkeys(place))  # a protocol may be its model's name
-    return _Line(judgement, comparison, unit_of(judgement.claim.metric), section)
+    @property
+    def section(self) -> str:
+        judgement = self.judgement
+        place = judgement.protocol, judgement.task, judgement.budget, judgement.model
+        return ", ".join(dict.fromkeys(place))  # a protocol may have its model's name
+
+    @property
+    def text(self) -> str:
+        sign = ">" if self.judgement.claim.higher else "<"
+        what = NATS.get(self.judgement.claim.metric, "")
+        return f"{what}{self.comparison.config} {sign} {self.comparison.than}"
 
 
 def draw(data: StudyResults) -> Drawing:
     """All protocols together: a group a protocol, task and budget, a panel a unit."""
     study = data.study
     judgements = [found for claim in own_claims(study) for found in judge(data.results, study, claim)]
-    every = [_line(judgement, one) for judgement in judgements for one in judgement.comparisons]
+    every = [_Line(judgement, one) for judgement in judgements for one in judgement.comparisons]
     shown = [line for line in every if line.comparison.result.n]
     units = list(dict.fromkeys(line.unit for line in shown))
     panels = {unit: [line for line in shown if line.unit == unit] for unit in units}
@@ -114,9 +122,8 @@ def _panel(axes: Axes, unit: str, lines: Sequence[_Line]) -> list[Row]:
         last = None
         for line in members:
             y += 1
+            ticks[y] = line.text
             claim = line.judgement.claim
-            what = NATS.get(claim.metric, "")
-            ticks[y] = f"{what}{line.comparison.config} {'>' if claim.higher else '<'} {line.comparison.than}"
             if claim.name != last:
                 axes.text(1.01, y, claim.name, transform=side, va="center", fontsize=7, color="#333333")
                 last = claim.name
