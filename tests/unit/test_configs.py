@@ -65,7 +65,9 @@ def test_partial_configs_ask_for_runs_of_the_whole_one(project: Path) -> None:
     assert plan_of(project, "notebook.yaml").specs["residual"].keys() <= whole.keys()
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "minilm.yaml", "short.yaml", "generation.yaml", "paper-a-more.yaml"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "minilm.yaml", "short.yaml", "generation.yaml", "paper-a-more.yaml"]
+)
 def test_what_a_claim_compares_is_run_by_its_part(name: str, project: Path) -> None:
     """A part's tables see its own runs only: nothing that a claim needs may lie in another part."""
     plan = plan_of(project, name)
