@@ -19,7 +19,7 @@ from redrop.analysis.build import build_figures
 from redrop.analysis.figures import forest, small_multiples
 from redrop.analysis.plotting import style
 from redrop.analysis.plotting.drawing import to_csv
-from redrop.analysis.registry import figure_names, figure_plan
+from redrop.analysis.registry import figure_plan
 from redrop.analysis.study_results import StudyResults
 from redrop.errors import ConfigError
 from redrop.record import CURVE, DIVERGED, curve_text, read_curve, write_text
@@ -64,7 +64,7 @@ def texts(path: Path) -> list[str]:
 
 
 def test_every_planned_figure_is_written_in_every_format(figures: Path) -> None:
-    stems = figure_names(STUDY, ["notebook"])
+    stems = [entry.stem for entry in figure_plan(STUDY, ["notebook"])]
     kinds = ("final-loss", "paper-curves", "small-multiples", "train-validation", "gradients")
     assert set(stems) == {
         "verdicts",
@@ -168,7 +168,7 @@ def test_smallest_type_is_7_points(figures: Path) -> None:
 
 
 def test_an_unknown_figure_is_refused_with_a_suggestion(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no figure 'curve'.*did you mean 'curves'"):
+    with pytest.raises(ConfigError, match=r"figure: 'curve' is not .*did you mean 'curves'"):
         build_figures(results_of(runs), STUDY, tmp_path, None, ["curve"])
 
 
@@ -237,11 +237,10 @@ def test_the_forest_has_a_row_a_comparison_with_the_claims_own_sign(figures: Pat
         (r["claim"], r["config"], r["than"]): (float(r["difference"]), r["n"], r["verdict"]) for r in rows
     }
     control = found["skip1-control", "res1-0", "res1-0.025"]
-    best = found["skip1-0.025-best", "res1-0.025", "res1-0"]
     assert control == (pytest.approx(0.03), "2", "undecided")
-    assert best == (pytest.approx(-0.03), "2", "undecided")
+    assert ("skip1-0.025-best", "res1-0.025", "res1-0") not in found  # a rate that the paper never ran
     assert found["skip1-0.025-best", "res1-0.025", "res1-0.2"] == (pytest.approx(0.2), "1", "undecided")
-    assert not any("res1-0.5" in key for key in found)
+    assert not any("res1-0.5" in key for key in found if key[0].startswith("skip1-"))
     texts_there = texts(figures / "forest.svg")
     assert {"skip1-control", "undecided"} <= set(texts_there)
     assert not {"supported", "contradicted", "equivalent"} & set(texts_there)

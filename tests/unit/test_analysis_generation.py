@@ -151,7 +151,7 @@ def test_what_is_reported_stands_below_the_row_it_is_about(project: Path, tmp_pa
     ):
         own = load_part(name, project)
         results = load(tmp_path / "none", None, name)
-        made = scores.build(StudyResults(results, own, find_reported(own, None), {protocol: [task]}))
+        made = scores.build(StudyResults(results, own, find_reported(own), {protocol: [task]}))
         rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
         assert rows["rdrop, reported"][column] == expected
 

@@ -394,13 +394,13 @@ def test_what_others_report_stands_below_with_its_source(study: Study, tmp_path:
     (tmp_path / "none").mkdir()
     asked = {"bert-base": ["cola", "rte"]}
     results = load(tmp_path / "none", None, "glue")
-    made = scores.build(StudyResults(results, study, find_reported(study, None), asked))
+    made = scores.build(StudyResults(results, study, find_reported(study), asked))
     rows = {row["Configuration"]: row for row in made.frame.to_dict("records")}
     assert rows["rdrop, reported"]["cola"] == "62.60"
     assert rows["lrdrop − ce, reported"]["average"] == "+1.70"
     assert "lrdrop, reported" not in rows  # its cells are not known
-    place = list(rows).index("rdrop, reported")
-    (mark,) = made.marks[place, "cola"]
+    cells = {cell.column: cell for cell in made.rows[list(rows).index("rdrop, reported")][1]}
+    (mark,) = cells["cola"].notes
     assert "issue 30" in made.footnotes[mark - 1]
 
 

@@ -21,9 +21,7 @@ DIFFERENCE = "Ours - authors'"
 
 
 def build(folder: Path, wanted: set[str] | None = None, protocols: list[str] | None = None) -> Table:
-    return replication.build(
-        StudyResults(results_of(folder, wanted), STUDY, find_reported(STUDY, None), protocols)
-    )
+    return replication.build(StudyResults(results_of(folder, wanted), STUDY, find_reported(STUDY), protocols))
 
 
 def cells(table: Table, config: str) -> dict[str, str]:
@@ -33,7 +31,8 @@ def cells(table: Table, config: str) -> dict[str, str]:
 
 def notes(table: Table, config: str, column: str) -> list[str]:
     (row,) = table.frame.index[table.frame["Configuration"] == config]
-    return [table.footnotes[number - 1] for number in table.marks.get((row, column), ())]
+    (cell,) = (cell for cell in table.rows[row][1] if cell.column == column)
+    return [table.footnotes[number - 1] for number in cell.notes]
 
 
 def test_mean_deviation_n_and_difference(tmp_path: Path) -> None:
@@ -150,8 +149,8 @@ def test_the_authors_column_is_their_file(tmp_path: Path) -> None:
 def test_a_protocol_asked_for_without_any_run_has_its_section_of_dashes(tmp_path: Path) -> None:
     write_config(tmp_path, "res1-0", {1: 1.9}, "notebook")
     asked = {"authors": ["python_docs"], "notebook": ["tiny_shakespeare"]}
-    table = replication.build(StudyResults(results_of(tmp_path), STUDY, find_reported(STUDY, None), asked))
-    heads = [section.split(":")[0] for section in dict.fromkeys(table.sections)]
+    table = replication.build(StudyResults(results_of(tmp_path), STUDY, find_reported(STUDY), asked))
+    heads = [section.split(":")[0] for section in dict.fromkeys(heading for heading, _ in table.rows)]
     assert heads == ["authors, python_docs", "notebook, tiny_shakespeare"]
     assert cells(table, "a2r025")["Last"] == DASH
     assert cells(table, "res1-0")["Last"] == "1.9000"

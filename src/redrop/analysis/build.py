@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from redrop.analysis.collect import Results
-from redrop.analysis.registry import build_table, check_names, plan_of
+from redrop.analysis.registry import build_table, plan_of
 from redrop.analysis.reported import NOTHING, Reported, read_reported
 from redrop.analysis.study_results import Protocols, StudyResults
-from redrop.presented import FIGURES, TABLES
+from redrop.checks import check_choice
+from redrop.presented import FIGURES, check_presented
 from redrop.study import Study
 
 FIGURE_SUFFIXES = ("svg", "pdf", "png")
@@ -31,10 +32,8 @@ def collect(folder: Path, wanted: set[str] | None, out_csv: Path) -> Results:
     return results
 
 
-def find_reported(study: Study, path: Path | None) -> Reported:
-    """The authors' figures: of ``path``, else of the project's config/reported/."""
-    if path is not None:
-        return read_reported(path, study)
+def find_reported(study: Study) -> Reported:
+    """The authors' figures, of the project's config/reported/."""
     path = study.root / "config" / "reported" / f"{study.name}.csv"
     return read_reported(path, study) if path.exists() else NOTHING
 
@@ -46,20 +45,18 @@ def build_tables(
     label: str | None,
     names: Iterable[str] | None = None,
     *,
-    reported: Path | None = None,
     protocols: Protocols | None = None,
 ) -> list[Path]:
     """Write a study's tables; returns the paths.
 
-    ``label``: text that marks what is not a real result. ``names``: only these tables.
-    ``reported``: csv of the authors' figures. ``protocols``: these rather than the ones that have
-    runs.
+    ``label``: text that marks what is not a real result. ``names``: only these tables. ``protocols``: these
+    rather than the ones that have runs.
     """
     from redrop.analysis.table_files import write_table
 
     names = list(names) if names is not None else study.tables
-    check_names("table", names, TABLES)
-    data = StudyResults(results, study, find_reported(study, reported), protocols)
+    check_presented(f"study {study.name}", "tables", names, study.reads)
+    data = StudyResults(results, study, find_reported(study), protocols)
     return [path for name in names for path in write_table(build_table(name, data), Path(out_dir), label)]
 
 
@@ -70,7 +67,6 @@ def build_figures(
     label: str | None,
     names: Iterable[str] | None = None,
     *,
-    reported: Path | None = None,
     protocols: Protocols | None = None,
     recorded: bool = True,
     suffixes: Sequence[str] = FIGURE_SUFFIXES,
@@ -83,10 +79,11 @@ def build_figures(
     """
     from redrop.analysis.figure_files import draw_and_write
 
-    data = StudyResults(results, study, find_reported(study, reported), protocols)
+    data = StudyResults(results, study, find_reported(study), protocols)
     plan = plan_of(data, recorded=recorded, empty=names is not None)
     if names is not None:
         names = list(names)
-        check_names("figure", names, [*FIGURES, *(entry.stem for entry in plan)])
+        for name in names:
+            check_choice("figure", name, {*FIGURES, *(entry.stem for entry in plan)})
         plan = [entry for entry in plan if entry.stem in names or entry.figure in names]
     return [path for entry in plan for path in draw_and_write(entry, data, Path(out_dir), label, suffixes)]

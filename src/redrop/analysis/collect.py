@@ -211,10 +211,8 @@ class Results:
         import pandas as pd
 
         if run not in self._curves:
-            rows = self.rows(run)
             columns = ["iteration", "train_loss", "val_loss", "learning_rate"]
-            frame = pd.DataFrame([[row.get(name) for name in columns] for row in rows])
-            frame = frame.reindex(columns=range(len(columns))).set_axis(columns, axis="columns")
+            frame = pd.DataFrame(self.rows(run)).reindex(columns=columns)
             self._curves[run] = frame.astype(float).astype({"iteration": int})
         return self._curves[run]
 

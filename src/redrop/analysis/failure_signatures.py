@@ -136,15 +136,13 @@ def half_references(results: Results, groups: list[Group]) -> dict[int, float]:
 
 def group_signatures(results: Results, groups: list[Group]) -> dict[str, list[Signature]]:
     """Configuration -> a signature a run; ``groups`` are those of one protocol and task."""
-    references = half_references(results, groups)
-    found: dict[str, list[Signature]] = {}
+    references, found = half_references(results, groups), {}
     for group in groups:
-        found[group.config] = []
-        for record in group.records:
-            budget = record.spec.schedule.last_iteration
-            reference = references.get(budget, math.nan)
-            curve = results.curve(record.run)
-            found[group.config].append(signature(curve, record.run, record.status, budget, reference))
+        budgets = [(record, record.spec.schedule.last_iteration) for record in group.records]
+        found[group.config] = [
+            signature(results.curve(one.run), one.run, one.status, n, references.get(n, math.nan))
+            for one, n in budgets
+        ]
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from redrop.analysis.collect import Group
 from redrop.analysis.reported import AVERAGE
-from redrop.analysis.scoring import SCORE, points
+from redrop.analysis.scoring import SCORE, scale
 from redrop.analysis.settings import study_spec
 from redrop.analysis.stats import Interval, mean_of_common, paired_differences, t_interval
 from redrop.errors import ConfigError
@@ -20,7 +20,7 @@ SHARE = "data.train_fraction"
 
 def scores(group: Group, metric: str = SCORE) -> dict[int, float]:
     """Seed -> metric in points of the runs that are done."""
-    return {record.spec.seed: points(record, metric) for record in group.done}
+    return {record.spec.seed: scale(record) * record.value(metric) for record in group.done}
 
 
 def average_scores(groups: Sequence[Group]) -> dict[int, float]:
@@ -56,26 +56,18 @@ def baselines(study: Study, protocol: str, rows: Mapping[str, Sequence[Group]]) 
     for config, spec in specs.items():
         if spec.objective.name == BASELINE and config.startswith(BASELINE):
             plain.setdefault(share(spec), []).append(config)
-    chosen = {of: _the_baseline(study, protocol, configs) for of, configs in plain.items()}
-    return {
-        config: chosen[share(spec)]
-        for config, spec in specs.items()
-        if share(spec) in chosen and config != chosen[share(spec)]
-    }
-
-
-def _the_baseline(study: Study, protocol: str, configs: Sequence[str]) -> str:
-    """Of the plain rows on one share of the training set the one that has the protocol's own settings."""
-    if len(configs) == 1:
-        return configs[0]
-    known = study.protocols.get(protocol)
-    own = [config for config in configs if known and _changes_nothing(known, config)]
-    if len(own) == 1:
-        return own[0]
-    raise ConfigError(
-        f"study {study.name}, protocol {protocol}: {' and '.join(configs)} could each be the plain training "
-        "that gains are taken over; give the protocol's own settings to one of them only, or ask for one only"
-    )
+    for of, configs in plain.items():
+        if len(configs) > 1:  # the one that has the protocol's own settings
+            known = study.protocols.get(protocol)
+            plain[of] = [config for config in configs if known and _changes_nothing(known, config)]
+        if len(plain[of]) != 1:
+            raise ConfigError(
+                f"study {study.name}, protocol {protocol}: {' and '.join(configs)} could each be the plain "
+                "training that gains are taken over; give the protocol's own settings to one of them only, "
+                "or ask for one only"
+            )
+    over = {config: plain[share(spec)][0] for config, spec in specs.items() if share(spec) in plain}
+    return {config: than for config, than in over.items() if config != than}
 
 
 def _changes_nothing(protocol: Protocol, config: str) -> bool:

@@ -76,11 +76,8 @@ def publish(plan: Plan, study: Study, results: Path, target: Path) -> list[Path]
     if "significance" in study.tables:
         from redrop.analysis.tables.significance import store
 
-        store(
-            build.load(results / "runs", set(plan.specs[study.part]), study.name),
-            study,
-            target / "runs",
-        )
+        mine = build.load(results / "runs", set(plan.specs[study.part]), study.name)
+        store(mine, study, target / "runs")
     found = build.collect(target / "runs", None, target / "runs.csv")
     place = target if study.part == study.name else target / study.part
     if study.parts:  # cells of one part never stand in the table of another

@@ -7,42 +7,32 @@ drawn for; see docs/add-a-table.md and docs/add-a-figure.md.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from redrop.analysis.study_results import Protocols, StudyResults
-from redrop.checks import suggest
-from redrop.errors import ConfigError
-from redrop.presented import FIGURES, TABLES, check_presented
+from redrop.presented import check_presented
 from redrop.study import Protocol, Study
 
 if TYPE_CHECKING:
     from redrop.analysis.plotting.drawing import Drawing
     from redrop.analysis.table import Table
 
-STUDY, PROTOCOL, TASK, SWEEP = "study", "protocol", "task", "sweep"
+EACH = STUDY, PROTOCOL, TASK, SWEEP = "study", "protocol", "task", "sweep"
 """What one figure is drawn for; for a sweep means on each task."""
 
 
-def table_module(name: str) -> ModuleType:
-    """The file of a table; raises ``ConfigError`` for an unknown one."""
-    check_names("table", [name], TABLES)
-    return importlib.import_module(f"redrop.analysis.tables.{name.replace('-', '_')}")
-
-
-def figure_module(name: str) -> ModuleType:
-    """The file of a figure; raises ``ConfigError`` for an unknown one."""
-    check_names("figure", [name], FIGURES)
-    return importlib.import_module(f"redrop.analysis.figures.{name.replace('-', '_')}")
+def module_of(kind: str, name: str) -> ModuleType:
+    """The file of a ``table`` or ``figure``."""
+    return importlib.import_module(f"redrop.analysis.{kind}s.{name.replace('-', '_')}")
 
 
 def build_table(name: str, data: StudyResults) -> Table:
-    """Build a table; raises ``ConfigError`` where it is not for studies of that kind."""
-    module = table_module(name)
+    """Build a table; raises ``ConfigError`` where there is none, or it is not for studies of that kind."""
     check_presented(f"study {data.study.name}", "tables", [name], data.study.reads)
-    return module.build(data)
+    return module_of("table", name).build(data)
 
 
 @dataclass(frozen=True)
@@ -59,9 +49,8 @@ class PlannedFigure:
 
     def draw(self, data: StudyResults) -> Drawing:
         """Draw it."""
-        module = figure_module(self.figure)
-        given = {STUDY: (), PROTOCOL: (self.protocol,), TASK: (self.protocol, self.task)}
-        return module.draw(data, *given.get(module.EACH, (self.protocol, self.task, self.sweep)))
+        module = module_of("figure", self.figure)
+        return module.draw(data, *(self.protocol, self.task, self.sweep)[: EACH.index(module.EACH)])
 
 
 def figure_plan(study: Study, protocols: Protocols, *, recorded: bool = True) -> list[PlannedFigure]:
@@ -69,29 +58,20 @@ def figure_plan(study: Study, protocols: Protocols, *, recorded: bool = True) ->
 
     ``recorded``: whether to draw what is made of the authors' records, where they are at hand.
     """
-    modules = {name: figure_module(name) for name in study.figures}
-    check_presented(f"study {study.name}", "figures", modules, study.reads)
+    check_presented(f"study {study.name}", "figures", study.figures, study.reads)
+    modules = {name: module_of("figure", name) for name in study.figures}
     plan = [PlannedFigure(name, name) for name, module in modules.items() if module.EACH == STUDY]
     for name in protocols:
         protocol = study.protocol(name)
-        plan += [
-            PlannedFigure(f"{name}-{figure}", figure, name)
-            for figure, module in modules.items()
-            if module.EACH == PROTOCOL
-        ]
         tasks = list(protocols[name]) if isinstance(protocols, Mapping) else [None]
-        for task in tasks:
-            prefix = f"{name}-{task}" if len(tasks) > 1 else name
+        places = [(name, None, (PROTOCOL,))]
+        places += [(f"{name}-{task}" if len(tasks) > 1 else name, task, (TASK, SWEEP)) for task in tasks]
+        for prefix, task, kinds in places:
             for figure, module in modules.items():
-                if not _is_drawn(module, protocol, task, recorded):
-                    continue
-                if module.EACH == TASK:
-                    plan.append(PlannedFigure(f"{prefix}-{figure}", figure, name, task))
-                elif module.EACH == SWEEP:
-                    plan += [
-                        PlannedFigure(f"{prefix}-{figure}-{sweep}", figure, name, task, sweep)
-                        for sweep in protocol.sweeps
-                    ]
+                if module.EACH in kinds and _is_drawn(module, protocol, task, recorded):
+                    for sweep in protocol.sweeps if module.EACH == SWEEP else (None,):
+                        stem = "-".join(filter(None, (prefix, figure, sweep)))
+                        plan.append(PlannedFigure(stem, figure, name, task, sweep))
     return plan
 
 
@@ -116,16 +96,3 @@ def _is_drawn(module: ModuleType, protocol: Protocol, task: str | None, recorded
     if getattr(module, "RECORDS", False) and not recorded:
         return False
     return module.is_drawn(protocol, task) if hasattr(module, "is_drawn") else True
-
-
-def figure_names(study: Study, protocols: Protocols) -> list[str]:
-    """File stems of a study's figures; pass protocol -> corpora where there may be several."""
-    return [entry.stem for entry in figure_plan(study, protocols)]
-
-
-def check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse a table or figure that does not exist."""
-    known = list(dict.fromkeys(known))
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"{kind}: no {kind} {name!r} (known: {', '.join(known)}){suggest(name, known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from redrop.analysis.author_curves import AUTHORS_CORPUS
 from redrop.analysis.scoring import SHOWN
-from redrop.checks import suggest
+from redrop.checks import check_choice
 from redrop.errors import ConfigError
 from redrop.record import RunRecord
 from redrop.study import Study, task_names
@@ -90,30 +91,19 @@ def comparable(record: RunRecord, changed: dict[str, object]) -> bool:
 def _key(row: dict[str, str], study: Study, where: str) -> tuple[str, str, str, str]:
     if None in row or None in row.values():
         raise ConfigError(f"{where}: it must have {len(COLUMNS)} cells")
-    if row["study"] != study.name:
-        raise ConfigError(f"{where}: study is {row['study']!r}; this file is of {study.name!r}")
     if not row["source"]:
         raise ConfigError(f"{where}: source is empty; say where the figure is from")
-    known = {
-        "protocol": study.protocols,
-        "config": study.protocols[row["protocol"]].rows if row["protocol"] in study.protocols else (),
-        "task": (*task_names(study.reads), AVERAGE),
-        "metric": LOSSES if study.reads == "corpus" else (*SHOWN[study.reads], GAIN),
-    }
-    for column, names in known.items():
-        if row[column] not in names:
-            raise ConfigError(
-                f"{where}: unknown {column} {row[column]!r} (known: {', '.join(names)})"
-                + suggest(row[column], names)
-            )
+    check_choice(f"{where}: study", row["study"], [study.name])
+    check_choice(f"{where}: protocol", row["protocol"], study.protocols)
+    check_choice(f"{where}: config", row["config"], study.protocols[row["protocol"]].rows)
+    check_choice(f"{where}: task", row["task"], (*task_names(study.reads), AVERAGE))
+    metrics = LOSSES if study.reads == "corpus" else (*SHOWN[study.reads], GAIN)
+    check_choice(f"{where}: metric", row["metric"], metrics)
     return row["protocol"], row["config"], row["task"], row["metric"]
 
 
 def _number(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise ConfigError(f"{where}: value {text!r} is not a number") from error
-    if not math.isfinite(value):
-        raise ConfigError(f"{where}: value {text!r} is not finite; leave it empty if not known")
-    return value
+    with contextlib.suppress(ValueError):
+        if math.isfinite(float(text)):
+            return float(text)
+    raise ConfigError(f"{where}: value {text!r} is no finite number; leave it empty if not known")

@@ -31,11 +31,6 @@ def in_order(tasks: Sequence[str]) -> list[str]:
     return known + sorted(set(tasks) - set(known))
 
 
-def points(record: RunRecord, metric: str = SCORE) -> float:
-    """A metric of a run, from 0 to 100."""
-    return scale(record) * record.value(metric)
-
-
 def scale(record: RunRecord) -> float:
     """What the run's scores are multiplied by to be points."""
     return record.spec.kind.points

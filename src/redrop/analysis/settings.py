@@ -31,12 +31,8 @@ def flat(spec: RunSpec) -> dict[str, Any]:
 
 def difference(mine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """The settings that ``mine`` has otherwise than ``other``, or that only one of them has."""
-    keys = [*mine, *(key for key in other if key not in mine)]
-    return {
-        key: mine.get(key, DEFAULT)
-        for key in keys
-        if key not in mine or key not in other or mine[key] != other[key]
-    }
+    pairs = {key: (mine.get(key, DEFAULT), other.get(key, DEFAULT)) for key in mine | other}
+    return {key: own for key, (own, others) in pairs.items() if own != others}
 
 
 def study_spec(study: Study, protocol: str, config: str, task: str, seed: int = 0) -> RunSpec | None:

@@ -16,6 +16,11 @@ def show_number(value: float, form: str, otherwise: str = DASH) -> str:
     return f"{value:{form}}".replace("-", MINUS) if math.isfinite(value) else otherwise
 
 
+def several(count: int, thing: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
 @dataclass(frozen=True)
 class Summary:
     """What a cell of a table is made of."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from redrop.analysis.scoring import first_metric, in_order, score_while_training
 from redrop.analysis.study_results import StudyResults
+from redrop.analysis.summary import several
 from redrop.record import RunRecord
 from redrop.report.folder import ResultsFolder
 from redrop.report.study_views import View
@@ -80,10 +81,8 @@ def _chart(view: View, protocol: str, task: str, rows: list[dict[str, Any]]) -> 
     ]
     seeds = len({row["seed"] for row in rows})
     description = (
-        f"{y}, over the {x.lower()}s, of {len(looks)} "
-        f"configuration{'s' if len(looks) > 1 else ''}, protocol {protocol} on {task}, up to "
-        f"{seeds} seed{'s' if seeds > 1 else ''} each: thin lines are single runs, thick "
-        "lines their means."
+        f"{y}, over the {x.lower()}s, of {several(len(looks), 'configuration')}, protocol {protocol} on "
+        f"{task}, up to {several(seeds, 'seed')} each: thin lines are single runs, thick lines their means."
     )
     description = f"{view.label}. {description}" if view.label else description
     return {

@@ -44,7 +44,7 @@ def shown_figures(folder: ResultsFolder, view: View, *, up_to_date: bool) -> lis
     taken as they lie. What is not there, or was made of other runs, is drawn.
     """
     own = folder.kind == OWN  # what is published shows no records of the authors
-    data = StudyResults(view.results, view.study, find_reported(view.study, None), view.protocols)
+    data = StudyResults(view.results, view.study, find_reported(view.study), view.protocols)
     found, place = [], view.place / "figures"
     with tempfile.TemporaryDirectory() as drawn:
         for entry in plan_of(data, recorded=own):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from redrop.errors import ConfigError
 from redrop.study import Plan, merge_config, resolve
-from redrop.yaml_files import check_schema, read_yaml
+from redrop.yaml_files import read_yaml
 
 UNNAMED = "a config of its own"
 """A config that is no file of the project."""
@@ -36,9 +36,7 @@ def known_plans(project: Path) -> dict[str, Plan]:
     for path in sorted((project / "config").glob("*.yaml")):
         over = {} if path.name == "config.yaml" else read_yaml(path)
         try:
-            config = merge_config(base, over)
-            check_schema(config, "config", project, "config")
-            plans[f"config/{path.name}"] = resolve(config, project)
+            plans[f"config/{path.name}"] = resolve(merge_config(base, over), project)
         except ConfigError:
             continue
     return plans

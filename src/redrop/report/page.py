@@ -5,7 +5,6 @@ Numbers carry where they are from: an element with ``data-source`` names the fil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ from redrop.analysis.summary import DASH, show_number
 from redrop.record import DIVERGED, write_text
 from redrop.report import charts, commands, sentences, verdicts
 from redrop.report.figures import ShownFigure, shown_figures
-from redrop.report.folder import ResultsFolder, read_folder
-from redrop.report.known_configs import known_plans
+from redrop.report.folder import ResultsFolder
 from redrop.report.origins import facts, runs_of, spent
 from redrop.report.papers import papers
 from redrop.report.scales import scales_run
-from redrop.report.study_views import StudyRuns, View, all_studies
+from redrop.report.study_views import StudyRuns, View, read_studies
 from redrop.report.tables import shown_tables
 from redrop.report.verdicts import Judged, judge_all
 from redrop.study import Plan
@@ -35,13 +33,8 @@ def write_page(
 
     ``given``: name -> the one config to go by; None: those of the project that the runs belong to.
     """
-    wanted = None
-    if given is not None:
-        wanted = {run for plan in given.values() for runs in plan.runs.values() for run in runs}
-    folder = read_folder(results, wanted)
-    plans, names = (known_plans(project), []) if given is None else (given, list(given))
-    studies = all_studies(folder, project, plans, given=given is not None)
-    write_text(Path(out), render(folder, studies, names, commands.named(Path(out))))
+    folder, studies = read_studies(results, project, given)
+    write_text(Path(out), render(folder, studies, list(given or ()), commands.named(Path(out))))
     return {
         "found": sum(runs.found for runs in studies),
         "missing": sum(runs.missing for runs in studies),
@@ -68,16 +61,13 @@ def render(folder: ResultsFolder, studies: Sequence[StudyRuns], configs: list[st
             }
         )
     any_charts = any(view["charts"] for book in books for own in book["chapters"] for view in own["views"])
-    return (
-        environment(folder)
-        .get_template("page.html.jinja")
-        .render(
-            folder=folder,
-            name=commands.named(folder.path),
-            books=books,
-            command=commands.page(folder, out, configs),
-            javascript=as_script(charts.javascript()) if any_charts else "",
-        )
+    template = environment(folder).get_template("page.html.jinja")
+    return template.render(
+        folder=folder,
+        name=commands.named(folder.path),
+        books=books,
+        command=commands.page(folder, out, configs),
+        javascript=as_script(charts.javascript()) if any_charts else "",
     )
 
 
@@ -113,6 +103,7 @@ def environment(folder: ResultsFolder) -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    made.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
     made.filters |= {"number": show_number, "slug": slug}
     made.globals |= {
         "SIGNS": verdicts.SIGNS,
@@ -126,7 +117,6 @@ def environment(folder: ResultsFolder) -> jinja2.Environment:
         "unit_of": lambda claim: sentences.words_of(claim.metric)[2],
         "claim_figures": claim_figures,
         "relative": folder.relative,
-        "embedded": embedded,
         "DASH": DASH,
     }
     return made
@@ -154,12 +144,6 @@ def claim_figures(chapter: dict[str, Any], judged: Judged) -> list[ShownFigure]:
 def slug(text: str) -> str:
     """A text as part of an address."""
     return "".join(character if character.isalnum() else "-" for character in text)
-
-
-def embedded(value: Any) -> str:
-    """A value as JSON that cannot end the script element which holds it."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")
 
 
 def as_script(code: str) -> str:

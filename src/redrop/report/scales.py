@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from redrop.analysis.compared import budget, model_size
 from redrop.analysis.scoring import in_order
 from redrop.analysis.study_results import StudyResults
+from redrop.analysis.summary import several
 from redrop.report.study_views import StudyRuns
 
 
@@ -23,9 +24,7 @@ def scales_run(studies: Iterable[StudyRuns]) -> dict[tuple[str, str], list[str]]
                 n = " to ".join(dict.fromkeys(map(str, (min(counts), max(counts)))))
                 budgets = " / ".join(sorted({budget(group) for group in groups}))
                 models = " / ".join(sorted({model_size(one) for group in groups for one in group.records}))
-                text = (
-                    f"{len(groups)} configuration{'s' if len(groups) > 1 else ''} × {n} "
-                    f"seed{'' if n == '1' else 's'}, {budgets}, model {models}"
-                )
+                seeds = f"{n} seed{'' if n == '1' else 's'}"
+                text = f"{several(len(groups), 'configuration')} × {seeds}, {budgets}, model {models}"
                 found.setdefault((protocol, text), []).append(task)
     return found

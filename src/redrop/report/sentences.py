@@ -15,7 +15,7 @@ from redrop.analysis.compared import ComparedPair
 from redrop.analysis.decision.claim import FOR
 from redrop.analysis.decision.comparison import CONTRADICTED, NOT_RUN, UNDECIDED, Comparison
 from redrop.analysis.decision.power import detectable_by, seeds_to_decide
-from redrop.analysis.summary import MINUS
+from redrop.analysis.summary import MINUS, several
 
 WORDS = {
     "val_loss_last": ("ended {} below", "ended {} above", "nats"),
@@ -62,11 +62,6 @@ def signed(value: float, unit: str) -> str:
     return MINUS + text if value < 0 and float(text.replace(",", "")) else text
 
 
-def seeds(n: int) -> str:
-    """``1 seed``, ``5 seeds``."""
-    return f"{n} seed" + ("s" if n != 1 else "")
-
-
 def compared(judgement: Judgement, comparison: ComparedPair) -> str:
     """One comparison without a verdict; empty where it was not run."""
     found = comparison.result
@@ -75,17 +70,17 @@ def compared(judgement: Judgement, comparison: ComparedPair) -> str:
     better, worse, unit = words_of(judgement.claim.metric)
     mean, (low, high) = found.mean, found.interval()
     if not any(found.differences):
-        return f"{comparison.config} and {comparison.than} do not differ in any of {seeds(found.n)}"
+        return f"{comparison.config} and {comparison.than} do not differ in any of {several(found.n, 'seed')}"
     words = (better if mean >= 0 else worse).format(f"{amount(mean, unit)} {unit}".strip())
     if math.isnan(low):
-        evidence = f"{seeds(found.n)}, so no interval"
+        evidence = f"{several(found.n, 'seed')}, so no interval"
     elif low > 0 or high < 0:
         near, far = sorted((low, high), key=abs)
-        evidence = f"95 % interval {amount(near, unit)} to {amount(far, unit)}, {seeds(found.n)}"
+        evidence = f"95 % interval {amount(near, unit)} to {amount(far, unit)}, {several(found.n, 'seed')}"
     else:
         if mean < 0:  # seen in the direction of the words
             low, high = -high, -low
-        evidence = f"95 % interval {signed(low, unit)} to {signed(high, unit)}, {seeds(found.n)}"
+        evidence = f"95 % interval {signed(low, unit)} to {signed(high, unit)}, {several(found.n, 'seed')}"
     return f"{comparison.config} {words} {comparison.than} ({evidence})"
 
 
@@ -117,7 +112,7 @@ def would_decide(comparison: Comparison, metric: str) -> str:
     shown, needed = detectable_by(comparison), seeds_to_decide(comparison.matters, comparison.spread.sd)
     parts = []
     if shown > 0.0:
-        parts.append(f"{seeds(comparison.n)} can show {amount(shown, unit)} {unit}".strip())
+        parts.append(f"{several(comparison.n, 'seed')} can show {amount(shown, unit)} {unit}".strip())
     if needed is not None:
         many = f"{needed:,}" if needed <= MOST_SEEDS else "more than a thousand"
         parts.append(f"{many} would decide" if parts else f"{many} seeds would decide")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from redrop.analysis.build import find_reported
-from redrop.analysis.registry import build_table, table_module
+from redrop.analysis.registry import build_table, module_of
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.table_files import to_csv
 from redrop.report.folder import ResultsFolder
@@ -19,9 +19,10 @@ def shown_tables(folder: ResultsFolder, view: View, command: str) -> list[dict[s
     numbers, from the results folder on; ``is_there``: whether it lies there and holds these numbers;
     ``command``: writes it.
     """
-    data = StudyResults(view.results, view.study, find_reported(view.study, None), view.protocols)
+    data = StudyResults(view.results, view.study, find_reported(view.study), view.protocols)
     found = []
-    for name in sorted(view.study.tables, key=lambda name: table_module(name).ORDER):
+    modules = {name: module_of("table", name) for name in view.study.tables}
+    for name, module in sorted(modules.items(), key=lambda one: one[1].ORDER):
         table, path = build_table(name, data), view.place / "tables" / f"{name}.csv"
         there = path.exists() and path.read_text(encoding="utf-8") == to_csv(table, view.label)
         found.append(
@@ -29,7 +30,7 @@ def shown_tables(folder: ResultsFolder, view: View, command: str) -> list[dict[s
                 "anchor": f"table-{view.study.part}-{name}",
                 "table": table,
                 "label": view.label,
-                "section": getattr(table_module(name), "SECTION", "results"),
+                "section": getattr(module, "SECTION", "results"),
                 "csv": folder.relative(path),
                 "is_there": there,
                 "command": command,

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from redrop.analysis.stats import LEVEL
-from redrop.analysis.summary import DASH, show_number
+from redrop.analysis.summary import DASH, several, show_number
 from redrop.record import write_text
 from redrop.view.compare import EQUAL, NOT_COMPARED, Compared, Difference
-from redrop.view.numbers import several
 from redrop.view.screen import Block, Column, Line, Table
 
 STYLES = {"A better": "green", "B better": "red", NOT_COMPARED: "yellow"}

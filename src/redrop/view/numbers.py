@@ -18,8 +18,3 @@ def size(n_bytes: float) -> str:
     """``579 MB``; below 10, two digits."""
     value, unit = (n_bytes / 1e9, "GB") if n_bytes >= 1e9 else (n_bytes / 1e6, "MB")
     return f"{value:.1f} {unit}" if unit == "GB" or value < 10 else f"{value:.0f} {unit}"
-
-
-def several(count: int, thing: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from redrop.analysis.summary import several
 from redrop.models.sizes import SHAPES
 from redrop.runtime.plan import Estimate, StudyPlan, assumptions
-from redrop.view.numbers import HOUR, duration, several, size
+from redrop.view.numbers import HOUR, duration, size
 from redrop.view.screen import Block, Column, Line, Table
 
 COUNTS = ("runs", "left", "iterations")

@@ -29,9 +29,7 @@ class Column:
     spare: bool = False
     """Whether a terminal leaves it out, and says so, where it has too little room."""
     hide: str | None = None
-    """A terminal leaves the column out where all cells are this; a pipe always has it."""
-    decoration: bool = False
-    """Whether it is for a terminal only."""
+    """The column is left out where all cells are this."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,13 @@ def plain(blocks: Iterable[Block]) -> str:
     sink = io.StringIO()
     console = Console(file=sink, width=ENDLESS, color_system=None, highlight=False)
     for block in blocks:
-        _print(console, block, everything=True)
+        _print(console, block)
     return "".join(f"{line.rstrip()}\n" for line in sink.getvalue().split("\n")[:-1])
 
 
-def _print(console: Console, block: Block, everything: bool = False) -> None:
+def _print(console: Console, block: Block) -> None:
     if isinstance(block, Table):
-        _print_table(console, block, everything)
+        _print_table(console, block)
         return
     text = block.text.removeprefix("\n")
     if text != block.text or not text:
@@ -111,14 +109,10 @@ def _print(console: Console, block: Block, everything: bool = False) -> None:
         console.print(Padding(Text(bare, block.style), (0, 0, 0, len(text) - len(bare)), expand=False))
 
 
-def _print_table(console: Console, table: Table, everything: bool) -> None:
-    """On a terminal without the columns that are not worth their place, the last of them first."""
-    full = [cells for cells, _ in table.rows if len(cells) > 1]
-    shown = [
-        number
-        for number, column in enumerate(table.columns)
-        if not (column.decoration if everything else all(cells[number] == column.hide for cells in full))
-    ]
+def _print_table(console: Console, table: Table) -> None:
+    """Where there is little room, without the columns that are not worth it, the last of them first."""
+    full, columns = [cells for cells, _ in table.rows if len(cells) > 1], enumerate(table.columns)
+    shown = [n for n, column in columns if any(cells[n] != column.hide for cells in full) or not full]
     spare, left_out = [number for number in shown if table.columns[number].spare], []
     endless = console.options.update(width=ENDLESS)
     while spare and Measurement.get(console, endless, table.grid(shown)).minimum > console.width:

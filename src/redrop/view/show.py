@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from redrop.analysis.settings import flat, show, study_spec
+from redrop.analysis.summary import several
 from redrop.errors import ConfigError, RecordError
 from redrop.layout import RUN_SUFFIX
 from redrop.provenance import Provenance, read_provenance
@@ -14,7 +15,7 @@ from redrop.record import CURVE, DIVERGED, METRICS, SPEC, Metric, read_curve, re
 from redrop.spec import RunSpec
 from redrop.study import Setting, load_study, project_folder
 from redrop.view.find import Found, asked_for
-from redrop.view.numbers import duration, several, size
+from redrop.view.numbers import duration, size
 from redrop.view.screen import Block, Column, Line, Table
 from redrop.view.sparkline import sparkline
 from redrop.view.states import STATES
@@ -23,6 +24,10 @@ from redrop.view.status import details, status_of
 HEADING = "bold"
 CHANGED = "config"
 """Where a setting comes from that is not as in the study file."""
+METRIC_COLUMNS = [Column("name"), Column("value", right=True), Column("n", right=True), Column("split")]
+METRIC_COLUMNS += [Column("signature", folds=True, spare=True)]
+SETTING_COLUMNS = [Column("setting"), Column("value"), Column("source")]
+SETTING_COLUMNS += [Column("note", folds=True, spare=True)]
 CURVE_METRICS = ("val_loss", "train_loss")
 
 
@@ -41,10 +46,10 @@ def blocks(found: Found, project: Path | None = None) -> Iterator[Block]:
     yield from _curve(found.folder, {} if record is None else record.metrics)
     if record is not None:
         yield Line("\nMetrics", HEADING)
-        table = Table([Column("name"), Column("value", right=True), Column("n", right=True)])
-        table.columns += [Column("split"), Column("signature", folds=True, spare=True)]
+        table = Table(METRIC_COLUMNS)
         for name, metric in record.metrics.items():
-            table.row(name, _number(metric.value), f"{metric.n:,}", metric.split, metric.signature)
+            value = f"{metric.value:.6g}" if isinstance(metric.value, float) else show(metric.value)
+            table.row(name, value, f"{metric.n:,}", metric.split, metric.signature)
         yield table
     provenance = read_provenance(found.folder)
     if provenance is not None:
@@ -103,12 +108,6 @@ def _curve(folder: Path, metrics: dict[str, Metric]) -> Iterator[Line]:
         yield Line(text + (f" (untrained {start:.4f})" if start is not None else ""))
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return "none"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
-
-
 def _provenance(found: Provenance) -> Iterator[Line]:
     yield Line("\nCost and provenance", HEADING)
     words = [
@@ -151,9 +150,7 @@ def _settings(spec: RunSpec, project: Path | None) -> Iterator[Block]:
     else:
         protocol = study.protocols[spec.protocol]
         sources = protocol.settings | protocol.tasks.get(spec.task, {}) | protocol.rows[spec.config]
-    table = Table(
-        [Column("setting"), Column("value"), Column("source"), Column("note", folds=True, spare=True)]
-    )
+    table = Table(SETTING_COLUMNS)
     own = flat(spec) if row is None else flat(row)
     for key, value in flat(spec).items():
         setting = sources.get(key, Setting(value, "", ""))

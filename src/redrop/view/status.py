@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from redrop.analysis.summary import several
 from redrop.errors import ConfigError
 from redrop.layout import ResultsLayout
 from redrop.spec import RunSpec
 from redrop.study import Plan
-from redrop.view.numbers import duration, several
+from redrop.view.numbers import duration
 from redrop.view.pace import Pace, measure
 from redrop.view.screen import Block, Column, Line, Table
 from redrop.view.states import BEGUN, DAMAGED, DIVERGED, DONE, FAILED, RUNNING, STATES, RunState, run_states
@@ -29,7 +30,7 @@ COLUMNS = [
     Column("runs", right=True),
     *(Column(state, right=True, hide="0") for state in STATES),
     Column("progress", right=True),
-    Column("", decoration=True, spare=True),
+    Column("", spare=True),
     Column("left", right=True),
 ]
 

@@ -29,8 +29,7 @@ def draw(data: StudyResults, protocol: str) -> Drawing:
     groups = data.shown_groups(protocol, tasks)
     baseline = baselines(data.study, protocol, groups) if tasks else {}
     costs = {config: [median_costs(group) for group in row] for config, row in groups.items()}
-    figure = style.new_figure(0.9 * style.DOUBLE, 3.3)
-    figure.suptitle(f"Cost against gain ({protocol})")
+    figure = style.new_figure(0.9 * style.DOUBLE, 3.3, f"Cost against gain ({protocol})")
     panels = dict(zip(COSTS, figure.subplots(1, 2, sharey=True), strict=True))
     panels["ms"].set_ylabel("gain over plain training (points)")
     names = [*tasks, AVERAGE] if len(tasks) > 1 else tasks
@@ -53,18 +52,17 @@ def draw(data: StudyResults, protocol: str) -> Drawing:
         else:
             style.say_empty(axes)
             axes.set_xticks([])
-    named = dict.fromkeys(row["config"] for row in rows)
-    if named:
-        looks = {config: style.look(index) for index, config in enumerate(baseline, 1)}
-        handles = [Line2D([], [], **(looks[config] | {"linestyle": "none"})) for config in named]
-        figure.legend(handles, list(named), loc="outside lower center", ncols=4)
-    every = [group for row in groups.values() for group in row]
-    several = " Large marks are averages over the tasks, small ones single tasks." if len(tasks) > 1 else ""
     if not rows:
         caption = (
             f"Gain over plain training against its cost, protocol {protocol}: no finished runs to compare."
         )
         return Drawing(figure, caption, [])
+    looks = {config: style.look(index) | {"linestyle": "none"} for index, config in enumerate(baseline, 1)}
+    named = list(dict.fromkeys(row["config"] for row in rows))
+    handles = [Line2D([], [], **looks[config]) for config in named]
+    figure.legend(handles, named, loc="outside lower center", ncols=4)
+    every = [group for row in groups.values() for group in row]
+    several = " Large marks are averages over the tasks, small ones single tasks." if len(tasks) > 1 else ""
     caption = (
         f"Gain over plain training in points, paired by seed, against what it costs: medians over the runs, "
         f"as ratios to plain training's; protocol {protocol}, {seeds_text(every)}. Bars are Student's 95 % "

@@ -48,8 +48,7 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
     bands = [band_of(val_curves(results, one.group)) for one in series]
     rows: list[Row] = []
     budget = common_budget(series)
-    figure = style.new_figure(style.DOUBLE, 2.9)
-    figure.suptitle(f"{subject.title} ({protocol}, {task})")
+    figure = style.new_figure(style.DOUBLE, 2.9, f"{subject.title} ({protocol}, {task})")
     whole, half = figure.subplots(1, 2)
     figure.get_layout_engine().set(wspace=0.05)
     whole.set(title="whole run", xlabel="iteration", ylabel=f"validation loss ({style.NATS})")
@@ -66,7 +65,7 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
                 rows += [*band_rows(means, head), *diverged]
         margin = X_MARGIN * (budget - start)
         axes.set_xlim(start - margin, budget + margin)
-        axes.xaxis.set_major_formatter(style.thousands_formatter())
+        axes.xaxis.set_major_formatter(style.thousands)
         if not axes.lines:
             style.say_empty(axes)
     cut = _cut(whole, bands)
@@ -78,7 +77,10 @@ def draw(data: StudyResults, protocol: str, task: str, sweep: str) -> Drawing:
     if handles:
         title = "dropout rate" if subject.rate else "configuration"
         figure.legend(handles, labels, loc="outside right upper", title=title, handlelength=2.8)
-    return Drawing(figure, _caption(subject.title, protocol, task, series, budget, above, cut), rows)
+    what = (
+        f"{subject.title}: validation loss in {style.NATS} over iterations, protocol {protocol} on {task}, "
+    )
+    return Drawing(figure, what + _caption(series, budget, above, cut), rows)
 
 
 def _draw_diverged(
@@ -88,23 +90,14 @@ def _draw_diverged(
     rows: list[Row] = []
     deviation = f"{one.deviation}, " if one.deviation else ""
     label = None if one.group.done else f"{one.short_name} ({deviation}diverged)"
+    thin = {"color": look["color"], "linewidth": 0.6, "marker": "x", "markevery": [-1]}
     for record in one.group.diverged:
-        curve = results.curve(record.run).dropna(subset=["val_loss"])
-        curve = curve[curve["iteration"].between(start, budget)]
+        curve = results.curve(record.run).set_index("iteration")["val_loss"].dropna().loc[start:budget]
         if len(curve):
-            axes.plot(
-                curve["iteration"],
-                curve["val_loss"],
-                color=look["color"],
-                linewidth=0.6,
-                marker="x",
-                markevery=[-1],
-                label=label,
-            )
+            axes.plot(curve, label=label, **thin)
             label = None
         head = {"config": one.config, "name": one.name, "diverged_seed": record.spec.seed}
-        points = zip(curve["iteration"], curve["val_loss"], strict=True)
-        rows += [head | {"iteration": iteration, "val_loss": loss} for iteration, loss in points]
+        rows += [head | {"iteration": iteration, "val_loss": loss} for iteration, loss in curve.items()]
     return rows
 
 
@@ -131,20 +124,10 @@ def _fit(axes: Axes, late: list[tuple[str, pd.DataFrame]]) -> list[str]:
     return above
 
 
-def _caption(
-    title: str,
-    protocol: str,
-    task: str,
-    series: list[Configuration],
-    budget: int,
-    above: list[str],
-    cut: bool,
-) -> str:
+def _caption(series: list[Configuration], budget: int, above: list[str], cut: bool) -> str:
+    """From the budget on."""
     groups = [one.group for one in series]
-    text = (
-        f"{title}: validation loss in {style.NATS} over iterations, protocol {protocol} on {task}, "
-        f"budget {show(budget)} iterations; {seeds_text(groups)}. "
-    )
+    text = f"budget {show(budget)} iterations; {seeds_text(groups)}. "
     if any(len(group.done) > 1 for group in groups):
         text += "Lines are means over the seeds, bands reach from the lowest to the highest seed. "
     text += "Left: the whole run; right: its second half on a scale of its own."

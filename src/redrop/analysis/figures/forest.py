@@ -93,8 +93,8 @@ def draw(data: StudyResults) -> Drawing:
     units = list(dict.fromkeys(line.unit for line in shown))
     panels = {unit: [line for line in shown if line.unit == unit] for unit in units}
     sizes = [len(lines) + len({line.section for line in lines}) + 2 for lines in panels.values()] or [4]
-    figure = style.new_figure(style.DOUBLE, 0.8 + ROW * sum(sizes) + 0.3 * len(sizes))
-    figure.suptitle("Claims: paired differences with 95 % intervals")
+    height = 0.8 + ROW * sum(sizes) + 0.3 * len(sizes)
+    figure = style.new_figure(style.DOUBLE, height, "Claims: paired differences with 95 % intervals")
     grid = figure.subplots(len(sizes), 1, squeeze=False, height_ratios=sizes)[:, 0]
     rows: list[Row] = []
     for axes, (unit, lines) in zip(grid, panels.items(), strict=False):

@@ -19,13 +19,11 @@ def draw(data: StudyResults, protocol: str) -> Drawing:
     tasks = data.tasks_run(protocol)
     rows = data.shown_groups(protocol, tasks)
     baseline = baselines(data.study, protocol, rows) if tasks else {}
-    methods = list(baseline)
-    named: set[str] = set()
+    methods, step = list(baseline), len(baseline) + 1
     numbers: list[Row] = []
     names = [*tasks, AVERAGE] if len(tasks) > 1 else tasks
-    height = 1.2 + 0.16 * max(3, len(names) * (len(methods) + 1))
-    figure = style.new_figure(0.8 * style.DOUBLE, height)
-    figure.suptitle(f"Gain over plain training ({protocol})")
+    height = 1.2 + 0.16 * max(3, len(names) * step)
+    figure = style.new_figure(0.8 * style.DOUBLE, height, f"Gain over plain training ({protocol})")
     axes = figure.subplots()
     axes.set_xlabel("difference to plain training in points, paired by seed")
     if not methods:
@@ -39,40 +37,22 @@ def draw(data: StudyResults, protocol: str) -> Drawing:
             found = gain(of, over)
             if not found.n:
                 continue
-            y = place * (len(methods) + 1) + number
-            look = style.look(number + 1)
-            differences = paired_differences(over, of)
+            y, look = place * step + number, style.look(number + 1)
             head = {"task": name, "config": config, "over": baseline[config]}
+            differences = paired_differences(over, of)
             numbers += [
                 head | {"what": "seed", "seed": seed, "gain": value} for seed, value in differences.items()
             ]
             band = {"low": found.low, "high": found.high}
             numbers.append(head | {"what": "mean", "n": found.n, "gain": found.mean} | band)
-            axes.plot(
-                list(differences.values()),
-                [y] * len(differences),
-                "o",
-                markersize=2.5,
-                color=look["color"],
-                alpha=0.5,
-            )
+            seeds = list(differences.values())
+            axes.plot(seeds, [y] * len(seeds), "o", markersize=2.5, color=look["color"], alpha=0.5)
             error = None if found.n < 2 else [[found.mean - found.low], [found.high - found.mean]]
-            axes.errorbar(
-                [found.mean],
-                [y],
-                xerr=error,
-                fmt=look["marker"],
-                markersize=4.5,
-                color=look["color"],
-                capsize=2.0,
-                label=None if config in named else config,
-            )
-            named.add(config)
-    step = len(methods) + 1
+            look = {"fmt": look["marker"], "color": look["color"], "markersize": 4.5, "capsize": 2.0}
+            axes.errorbar([found.mean], [y], xerr=error, label=config, **look)
     axes.set_yticks([place * step + (len(methods) - 1) / 2 for place in range(len(names))], names)
     axes.set_ylim(len(names) * step - 1.2, -0.8)
-    if named:
-        figure.legend(loc="outside lower center", ncols=4)
+    style.legend(figure, [axes])
     every = [group for groups in rows.values() for group in groups]
     caption = (
         f"Gain over plain training on the same training set, in points, protocol {protocol}; "

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from redrop.analysis.collect import Group, Results
+from redrop.analysis.collect import Results
 from redrop.analysis.plotting import style
 from redrop.analysis.plotting.bands import band_of, band_rows, draw_band
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
@@ -30,15 +30,11 @@ RUN = "snakemake --configfile config/gradients.yaml"
 def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """A panel a configuration, a line a layer: mean and range of the runs that recorded norms."""
     results = data.results
-    norms: dict[str, list[pd.DataFrame]] = {}
-    for group in all_groups(data, protocol, task):
-        frames = [_norms(results, record.run) for record in group.done]
-        norms[group.config] = [frame for frame in frames if len(frame)]
-
-    def has(group: Group) -> bool:
-        return bool(norms[group.config])
-
-    lines = lines_of(data, protocol, task, has)
+    norms = {
+        group.config: [frame for record in group.done if len(frame := _norms(results, record.run))]
+        for group in all_groups(data, protocol, task)
+    }
+    lines = lines_of(data, protocol, task, lambda group: bool(norms[group.config]))
     title = f"Norm of the gradient, a layer ({protocol}, {task})"
     figure, panels = panel_grid(title, lines, f"L2 norm ({style.NATS})", "no run with recorded norms")
     rows: list[Row] = []
@@ -57,13 +53,8 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
 
 def _norms(results: Results, run: str) -> pd.DataFrame:
     """Norms by iteration and place in the model; empty where the run recorded none."""
-    found = {
-        row["iteration"]: {key.removeprefix(PREFIX): row[key] for key in row if key.startswith(PREFIX)}
-        for row in results.rows(run)
-    }
-    return pd.DataFrame.from_dict({at: norms for at, norms in found.items() if norms}, orient="index").astype(
-        float
-    )
+    frame = pd.DataFrame(results.rows(run)).set_index("iteration").filter(regex=f"^{PREFIX}")
+    return frame.rename(columns=lambda name: name.removeprefix(PREFIX)).dropna(how="all").astype(float)
 
 
 def _places(frames: list[pd.DataFrame]) -> list[str]:

@@ -34,7 +34,7 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
         groups |= {one.config: one.group for one in configurations}
         budget = common_budget(configurations)
         axes.set_xlabel("iteration")
-        axes.xaxis.set_major_formatter(style.thousands_formatter())
+        axes.xaxis.set_major_formatter(style.thousands)
         for index, one in enumerate(configurations):
             if not one.group.done:
                 continue

@@ -38,32 +38,24 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     theirs = read_recorded(path)
 
     def fair(group: Group) -> bool:
-        return bool(group.done) and all(
-            comparable(record, overrides(study, record.spec)) for record in group.done
-        )
+        alike = [comparable(record, overrides(study, record.spec)) for record in group.done]
+        return bool(alike) and all(alike)
 
     lines = lines_of(data, protocol, task, fair)
     title = f"Our seeds and the authors' recorded run ({protocol}, {task})"
     figure, panels = panel_grid(title, lines, f"loss ({style.NATS})", "no finished run of the authors' size")
     rows: list[Row] = []
-    labels = {"band": "our lowest to highest seed", "mean": "our mean", "theirs": "the authors' run"}
     for line, places in zip(lines, panels, strict=True):
         for axes, one in zip(places, line.shown, strict=True):
             ours = band_of(val_curves(results, one.group)).loc[: line.budget]
             blue = {"color": style.OURS}
-            axes.fill_between(
-                ours.index, ours["low"], ours["high"], alpha=0.3, linewidth=0, label=labels["band"], **blue
-            )
-            axes.plot(ours.index, ours["mean"], linewidth=1.0, label=labels["mean"], **blue)
+            spread = {"label": "our lowest to highest seed", "alpha": 0.3, "linewidth": 0}
+            axes.fill_between(ours.index, ours["low"], ours["high"], **blue, **spread)
+            axes.plot(ours.index, ours["mean"], linewidth=1.0, label="our mean", **blue)
             points = [point for point in theirs.get(one.config, []) if point[0] <= line.budget]
             if points:
-                axes.plot(
-                    *zip(*points, strict=True),
-                    color=style.THEIRS,
-                    linestyle=(0, (4, 1.5)),
-                    linewidth=0.9,
-                    label=labels["theirs"],
-                )
+                look = {"color": style.THEIRS, "linestyle": (0, (4, 1.5)), "linewidth": 0.9}
+                axes.plot(*zip(*points, strict=True), label="the authors' run", **look)
             head = {"sweep": line.sweep.name, "config": one.config, "n": len(one.group.done)}
             rows += band_rows(ours, head)
         fit_losses(places, line, results)

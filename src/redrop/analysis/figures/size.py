@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-from redrop.analysis.gains import scores
-from redrop.analysis.plotting.drawing import Drawing, Row
-from redrop.analysis.plotting.score_over_setting import Points, finish, plot_lines
-from redrop.analysis.plotting.task_panels import task_panels
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
+
+from redrop.analysis.collect import Group
+from redrop.analysis.plotting.drawing import Drawing
+from redrop.analysis.plotting.score_over_setting import Lines, score_over
 from redrop.analysis.study_results import StudyResults
 
 EACH = "protocol"
 FITS = ("glue",)
+WORDS = "Score by method over the share of the training set, drawn anew for each seed, as many updates each"
 
 
 def draw(data: StudyResults, protocol: str) -> Drawing:
-    """Score over the share of the training set, a line a method."""
-    tasks = data.tasks_run(protocol)
-    rows = data.shown_groups(protocol, tasks) if tasks else {}
-    numbers: list[Row] = []
-    figure, panels = task_panels(f"Training-set size ({protocol})", tasks, "share of train, %", "points")
-    for number, axes in enumerate(panels[: len(tasks)]):
-        axes.set_xscale("log")
-        lines: dict[str, Points] = {}
-        for groups in rows.values():
-            spec = groups[number].spec
-            if spec is not None and groups[number].done and _is_method_itself(spec.config):
-                share = 100 * spec.data.train_fraction
-                found = lines.setdefault(spec.objective.name, [])
-                found.append((share, list(scores(groups[number]).values())))
+    """Of the rows that are a method at some training-set size, no variation of one: ``ce``, ``ce-10pct``."""
+
+    def lines_of(axes: Axes, groups: Mapping[str, Group]) -> Lines:
+        lines: Lines = {}
+        for config, group in groups.items():
+            if "-" not in config or config.endswith("pct"):
+                share = 100 * group.spec.data.train_fraction
+                lines.setdefault(group.spec.objective.name, []).append((share, group))
         shares = sorted({share for points in lines.values() for share, _ in points})
+        axes.set_xscale("log")
         axes.set_xticks(shares, [f"{share:g}" for share in shares])
         axes.set_xticks([], minor=True)
-        numbers += plot_lines(axes, tasks[number], lines)
-    words = (
-        "Score by method over the share of the training set, drawn anew for each seed, as many updates each"
-    )
-    return finish(figure, panels, rows, f"{words}; protocol {protocol}", numbers)
+        return lines
 
-
-def _is_method_itself(config: str) -> bool:
-    """Whether a row is a method at some training-set size, no variation of one: ``ce``, ``ce-10pct``."""
-    return "-" not in config or config.endswith("pct")
+    return score_over(data, protocol, "Training-set size", "share of train, %", WORDS, lines_of)

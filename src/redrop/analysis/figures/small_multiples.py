@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from matplotlib.axes import Axes
-
 from redrop.analysis.plotting import style
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
-from redrop.analysis.plotting.configurations import Configuration, val_curves
+from redrop.analysis.plotting.configurations import val_curves
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.plotting.sweep_panels import CUT_SHARE, all_groups, fit_losses, lines_of, panel_grid
 from redrop.analysis.study_results import StudyResults
@@ -23,26 +21,21 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     title = f"Every seed's validation loss ({protocol}, {task})"
     figure, panels = panel_grid(title, lines, f"loss ({style.NATS})")
     rows: list[Row] = []
-    named: set[str] = set()
-
-    def plot(axes: Axes, one: Configuration, label: str, budget: int, **look: object) -> list[Row]:
-        drawn: list[Row] = []
-        for record, curve in zip(one.group.done, val_curves(data.results, one.group), strict=True):
-            shown = curve.loc[:budget]
-            axes.plot(shown.index, shown, label=None if label in named else label, **look)
-            named.add(label)
-            head = {"config": one.config, "name": one.name, "seed": record.spec.seed}
-            drawn += [head | {"iteration": at, "val_loss": loss} for at, loss in shown.items()]
-        return drawn
-
     for line, places in zip(lines, panels, strict=True):
         for axes, one in zip(places, line.shown, strict=True):
             if line.control is not None and one is not line.control:
                 grey = {"color": style.PALE, "linewidth": 2.2, "zorder": 1}
-                plot(axes, line.control, "the sweep's lowest rate", line.budget, **grey)
+                for curve in val_curves(data.results, line.control.group):
+                    axes.plot(curve.loc[: line.budget], label="the sweep's lowest rate", **grey)
             blue = {"color": style.OURS, "linewidth": 0.8, "zorder": 3}
-            drawn = plot(axes, one, "one seed", line.budget, **blue)
-            rows += [{"sweep": line.sweep.name} | row for row in drawn]
+            curves = val_curves(data.results, one.group)
+            for record, curve in zip(one.group.done, curves, strict=True):
+                axes.plot(curve.loc[: line.budget], label="one seed", **blue)
+                head = {"sweep": line.sweep.name, "config": one.config, "name": one.name}
+                head["seed"] = record.spec.seed
+                rows += [
+                    head | {"iteration": at, "val_loss": y} for at, y in curve.loc[: line.budget].items()
+                ]
         fit_losses(places, line, data.results)
     style.legend(figure, itertools.chain(*panels))
     groups = all_groups(data, protocol, task)

@@ -20,8 +20,8 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     """A line a configuration, from mean training to mean validation loss; seeds are dots."""
     every = data.groups(protocol, task)
     rows = [group for group in every if group.done]
-    figure = style.new_figure(0.75 * style.DOUBLE, 1.1 + ROW_HEIGHT * max(4, len(rows)))
-    figure.suptitle(f"Training and validation loss at the end ({protocol}, {task})")
+    title = f"Training and validation loss at the end ({protocol}, {task})"
+    figure = style.new_figure(0.75 * style.DOUBLE, 1.1 + ROW_HEIGHT * max(4, len(rows)), title)
     axes = figure.subplots()
     axes.set_xlabel(f"loss at the last iteration ({style.NATS})")
     if not rows:
@@ -36,24 +36,12 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
             ("train_loss_last", False, "training"),
             ("val_loss_last", True, "validation"),
         ):
-            axes.plot(
-                [record.value(metric) for record in group.done],
-                [position] * len(group.done),
-                linestyle="none",
-                marker="o",
-                markersize=4.0,
-                markeredgecolor=style.OURS,
-                markerfacecolor=style.OURS if filled else "white",
-                markeredgewidth=0.8,
-                alpha=0.85,
-                label=label if position == 0 else None,
-                zorder=3,
-            )
-            numbers += [
-                {"config": group.config, "what": "seed", "seed": record.spec.seed, "split": label}
-                | {"loss": record.value(metric)}
-                for record in group.done
-            ]
+            losses = {record.spec.seed: record.value(metric) for record in group.done}
+            look = {"markeredgecolor": style.OURS, "markerfacecolor": style.OURS if filled else "white"}
+            look |= {"markersize": 4.0, "markeredgewidth": 0.8, "alpha": 0.85, "zorder": 3}
+            axes.plot(list(losses.values()), [position] * len(losses), "o", label=label, **look)
+            head = {"config": group.config, "what": "seed"}
+            numbers += [head | {"seed": seed, "split": label, "loss": y} for seed, y in losses.items()]
         for label, mean in (("training", train), ("validation", val), ("gap", val - train)):
             numbers.append({"config": group.config, "what": "mean", "split": label, "loss": mean})
         gap = f"{val - train:+.3f}".replace("-", MINUS)
@@ -62,7 +50,7 @@ def draw(data: StudyResults, protocol: str, task: str) -> Drawing:
     axes.text(1.02, 1.0, "mean gap", transform=axes.transAxes, va="bottom", ha="left", fontsize=7)
     axes.set_yticks(range(len(rows)), [group.config for group in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    figure.legend(loc="outside lower center", ncols=2)
+    style.legend(figure, [axes], ncols=2)
     return Drawing(figure, _caption(protocol, task, every), numbers)
 
 

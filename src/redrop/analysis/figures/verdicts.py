@@ -64,8 +64,7 @@ def draw(data: StudyResults) -> Drawing:
             own = [one for one in judged if unit_of(one.claim.metric) == unit]
             panels.append((title, unit, own))
     sizes = [sum(len(one.text) + 0.6 for one in own) + 3.5 for _, _, own in panels] or [4.0]
-    figure = style.new_figure(style.DOUBLE, 0.7 + LINE * sum(sizes))
-    figure.suptitle("What the runs say about each claim")
+    figure = style.new_figure(style.DOUBLE, 0.7 + LINE * sum(sizes), "What the runs say about each claim")
     grid = figure.subplots(len(sizes), 1, squeeze=False, height_ratios=sizes)[:, 0]
     rows: list[Row] = []
     for axes, (title, unit, own) in zip(grid, panels, strict=False):

@@ -22,15 +22,12 @@ def band_of(curves: Sequence[pd.Series]) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(ENDS, ends, strict=True)))
 
 
-def draw_band(
-    axes: Axes, band: pd.DataFrame, n: int, look: Mapping[str, Any], label: str | None, alpha: float = 0.15
-) -> None:
+def draw_band(axes: Axes, band: pd.DataFrame, n: int, look: Mapping[str, Any], label: str) -> None:
     """The mean's line, and of several curves the band."""
     axes.plot(band.index, band["mean"], label=label, **look)
     if n > 1:
-        axes.fill_between(
-            band.index, band["low"], band["high"], color=look["color"], alpha=alpha, linewidth=0
-        )
+        faint = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
+        axes.fill_between(band.index, band["low"], band["high"], **faint)
 
 
 def band_rows(band: pd.DataFrame, head: Row, across: str = "iteration") -> list[Row]:

@@ -13,7 +13,7 @@ import matplotlib
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 SINGLE, DOUBLE = 3.4, 7.0
 """Widths in inches of one and of two columns."""
@@ -88,9 +88,11 @@ def applied() -> Iterator[None]:
         subsetting.setLevel(level)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure with constrained layout."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """An empty figure with constrained layout; inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title)
+    return figure
 
 
 def look(index: int) -> dict[str, Any]:
@@ -100,20 +102,15 @@ def look(index: int) -> dict[str, Any]:
 
 
 def thousands(value: float, _position: int | None = None) -> str:
-    """50000 -> 50k."""
+    """50000 -> 50k, in words and on an axis."""
     return f"{value / 1000:g}k" if abs(value) >= 1000 else f"{value:g}"
-
-
-def thousands_formatter() -> FuncFormatter:
-    """For an axis of iterations."""
-    return FuncFormatter(thousands)
 
 
 def logarithmic(axes: Axes, steps: Sequence[float]) -> None:
     """A logarithmic y axis with plain numbers at these multiples of the powers of ten."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=steps))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
 
 

@@ -68,8 +68,7 @@ def panel_grid(
     columns = min(COLUMNS, max((len(line.shown) for line in lines), default=1))
     heights = [math.ceil(len(line.shown) / columns) for line in lines]
     width = max(style.title_width(title), WIDTH * columns)
-    figure = style.new_figure(width, 0.9 + HEIGHT * max(1, sum(heights)))
-    figure.suptitle(title)
+    figure = style.new_figure(width, 0.9 + HEIGHT * max(1, sum(heights)), title)
     grid = figure.subplots(max(1, sum(heights)), columns, squeeze=False)
     if not lines:
         style.say_empty(grid[0][0], empty)
@@ -88,7 +87,7 @@ def panel_grid(
             axes.set_title(f"{head}{one.name}")
             margin = 0.03 * line.budget
             axes.set_xlim(-margin, line.budget + margin)
-            axes.xaxis.set_major_formatter(style.thousands_formatter())
+            axes.xaxis.set_major_formatter(style.thousands)
             axes.locator_params(axis="x", nbins=4)
             if number % columns == 0:
                 axes.set_ylabel(y)
@@ -114,8 +113,7 @@ def rate_grid(
     sweeps = [sweep for sweep in protocol.sweeps.values() if sweep.rate]
     columns = 2 if len(sweeps) in in_pairs else min(3, len(sweeps))
     lines = math.ceil(len(sweeps) / columns)
-    figure = style.new_figure(style.DOUBLE, head + height * lines)
-    figure.suptitle(title)
+    figure = style.new_figure(style.DOUBLE, head + height * lines, title)
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid[:, 0]:
         axes.set_ylabel(y)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from redrop.analysis.plotting import style
 from redrop.analysis.plotting.bands import band_of, band_rows, draw_band
@@ -30,8 +30,7 @@ def task_panels(title: str, tasks: Sequence[str], x: str, y: str) -> tuple[Figur
     count = max(1, len(tasks))
     columns = min(4, count)
     lines = math.ceil(count / columns)
-    figure = style.new_figure(max(style.SINGLE, PANEL * columns), 0.9 + PANEL * lines)
-    figure.suptitle(title)
+    figure = style.new_figure(max(style.SINGLE, PANEL * columns), 0.9 + PANEL * lines, title)
     panels = list(figure.subplots(lines, columns, squeeze=False).ravel())
     for axes in panels[count:]:
         axes.set_visible(False)
@@ -69,7 +68,6 @@ def curves_by_task(
     labels = x if isinstance(x, Mapping) else dict.fromkeys(kinds, x)
     figure, panels = task_panels(f"{title} ({protocol})", names, "", y)
     every = [group for groups in rows.values() for group in groups]
-    named: set[str] = set()
     numbers: list[Row] = []
     for (kind, number), axes in zip(shown, panels, strict=False):
         if log:
@@ -77,21 +75,19 @@ def curves_by_task(
         axes.set_xlabel(labels[kind])
         if labels[kind] in COUNTED:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if len(kinds) == 1 else 4, integer=True))
-            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axes.xaxis.set_major_formatter("{x:,.0f}")
         for index, (config, groups) in enumerate(rows.items()):
             found = [curve for curve in map(kinds[kind], groups[number].done) if len(curve[0])]
             if not found:
                 continue
             xs = list(map(float, found[0][0]))[: min(len(own) for own, _ in found)]
             band = band_of([pd.Series(ys[: len(xs)], xs, dtype=float) for _, ys in found])
-            draw_band(axes, band, len(found), style.look(index), None if config in named else config)
-            named.add(config)
+            draw_band(axes, band, len(found), style.look(index), config)
             head = {"task": tasks[number], "config": config} | ({"of": kind} if kind else {})
             across = labels[kind].split(",")[0]
             numbers += [
                 head | {across: row[across]} | row for row in band_rows(band, {"n": len(found)}, across)
             ]
-    if named:  # a legend of nothing is a warning
-        figure.legend(loc="outside lower center", ncols=4)
+    style.legend(figure, panels)
     caption = f"{words}; protocol {protocol}, {seeds_text(every)}. Lines are means, bands lowest to highest."
     return Drawing(figure, caption, numbers)

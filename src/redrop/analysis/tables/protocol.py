@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from redrop.analysis.collect import Results
-from redrop.analysis.settings import flat, overrides, show, study_spec
+from redrop.analysis.settings import difference, flat, show, study_spec
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.table import Builder, Table
 from redrop.study import Protocol, Setting, Study
@@ -67,23 +67,22 @@ def build(data: StudyResults) -> Table:
 
 def _lines(protocol: Protocol, key: str) -> list[tuple[Setting, str]]:
     """The setting's values and the rows that have each."""
-    special: dict[Setting, list[str]] = {}
-    for config, settings in protocol.rows.items():
-        if key in settings:
-            special.setdefault(settings[key], []).append(config)
-    named = sum(len(configs) for configs in special.values())
-    by_task: dict[Setting, list[str]] = {}
-    for task, settings in protocol.tasks.items():
-        if key in settings:
-            by_task.setdefault(settings[key], []).append(task)
+
+    def by_value(settings: dict[str, dict[str, Setting]]) -> list[tuple[Setting, list[str]]]:
+        found: dict[Setting, list[str]] = {}
+        for name in (name for name, own in settings.items() if key in own):
+            found.setdefault(settings[name][key], []).append(name)
+        return list(found.items())
+
+    special, by_task = by_value(protocol.rows), by_value(protocol.tasks)
+    lines = [(setting, ", ".join(names)) for setting, names in [*by_task, *special]]
+    named = sum(len(configs) for _, configs in special)
     if by_task:  # a task's setting stands for the protocol's own
-        lines = [(setting, ", ".join(tasks)) for setting, tasks in by_task.items()]
-        return lines + [(setting, ", ".join(configs)) for setting, configs in special.items()]
-    lines = [(setting, ", ".join(configs)) for setting, configs in special.items()]
+        return lines
     if named < len(protocol.rows) and key in protocol.settings:
-        lines.insert(0, (protocol.settings[key], REST if named else ALL))
-    elif named == len(protocol.rows) and len(special) == 1:
-        lines = [(setting, ALL) for setting in special]
+        return [(protocol.settings[key], REST if named else ALL), *lines]
+    if named == len(protocol.rows) and len(special) == 1:
+        return [(special[0][0], ALL)]
     return lines
 
 
@@ -91,8 +90,7 @@ def _overridden(results: Results, study: Study, name: str) -> dict[str, dict[tup
     """Setting -> (the runs' value, the study's as text) -> which runs."""
     found: dict[str, dict[tuple[Any, str], dict[str, None]]] = {}
     configs: set[str] = set()
-    for record in results.records:
-        spec = record.spec
+    for spec in (record.spec for record in results.records):
         if (spec.study, spec.protocol) != (study.name, name):
             continue
         own = study_spec(study, name, spec.config, spec.task, spec.seed)
@@ -100,13 +98,11 @@ def _overridden(results: Results, study: Study, name: str) -> dict[str, dict[tup
             continue
         configs.add(spec.config)
         was = flat(own)
-        for key, value in overrides(study, spec).items():
+        for key, value in difference(flat(spec), was).items():
             place = value, show(was.get(key))
             found.setdefault(key, {}).setdefault(place, {})[spec.config] = None
-    return {
-        key: {
-            place: "all runs" if set(where) == configs else "runs of " + ", ".join(where)
-            for place, where in values.items()
-        }
-        for key, values in found.items()
-    }
+
+    def runs(where: dict[str, None]) -> str:
+        return "all runs" if set(where) == configs else "runs of " + ", ".join(where)
+
+    return {key: {place: runs(where) for place, where in own.items()} for key, own in found.items()}

@@ -35,6 +35,10 @@ WHEN = {
 MISSING = "No run of this configuration is finished on this task."
 
 
+Values = dict[str, dict[int, float]]
+"""Column -> seed -> points."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One metric on one task, or the average over the tasks."""
@@ -69,12 +73,11 @@ def build(data: StudyResults) -> Table:
         values = {config: _values(groups, columns) for config, groups in rows.items()}
         over = baselines(study, protocol, rows)
         for config, groups in rows.items():
-            _add(builder, section, config, groups, columns, values[config])
+            _add(builder, section, groups, columns, values[config])
             others |= _add_reported(builder, section, reported, groups[0], columns, None)
             if config in over:
                 gains = True
-                pair = (config, over[config])
-                _add_gain(builder, section, groups[0], pair, columns, *(values[one] for one in pair))
+                _add_gain(builder, section, groups[0], over[config], columns, values)
                 others |= _add_reported(builder, section, reported, groups[0], columns, over[config])
     used = {r.metrics[SCORE].split for r in data.results.records if SCORE in r.metrics} or {"dev"}
     metrics = f"Score: {metrics_text(study.reads, tasks)}"
@@ -88,8 +91,8 @@ def build(data: StudyResults) -> Table:
     return builder.table("scores", f"{study.title}: scores", caption)
 
 
-def _values(groups: list[Group], columns: list[Column]) -> dict[str, dict[int, float]]:
-    """Column -> seed -> points."""
+def _values(groups: list[Group], columns: list[Column]) -> Values:
+    """Those of a configuration."""
     by_task = {group.task: group for group in groups}
     found = {}
     for column in columns:
@@ -100,14 +103,8 @@ def _values(groups: list[Group], columns: list[Column]) -> dict[str, dict[int, f
     return found
 
 
-def _add(
-    builder: Builder,
-    section: str,
-    config: str,
-    groups: list[Group],
-    columns: list[Column],
-    values: dict[str, dict[int, float]],
-) -> None:
+def _add(builder: Builder, section: str, groups: list[Group], columns: list[Column], values: Values) -> None:
+    config, first = groups[0].config, {column.task: column.name for column in columns if column.is_score}
     counts = sorted({len(group.done) for group in groups})
     cells = {"Configuration": config, "n": "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))}
     raw: dict[str, Any] = {"protocol": groups[0].protocol, "config": config, "what": SCORE}
@@ -116,7 +113,6 @@ def _add(
         cells[name] = summary.show(".2f")
         raw |= {f"{name}_mean": summary.mean, f"{name}_sd": summary.sd, f"{name}_n": summary.n}
         raw[f"{name}_values"] = " ".join(f"{value:.4f}" for value in values.get(name, {}).values())
-    first = {column.task: column.name for column in columns if column.is_score}
     notes = []
     for group in groups:
         if not group.done:
@@ -128,18 +124,12 @@ def _add(
 
 
 def _add_gain(
-    builder: Builder,
-    section: str,
-    group: Group,
-    pair: tuple[str, str],
-    columns: list[Column],
-    values: dict[str, dict[int, float]],
-    baseline: dict[str, dict[int, float]],
+    builder: Builder, section: str, group: Group, over: str, columns: list[Column], values: dict[str, Values]
 ) -> None:
-    cells = {"Configuration": f"{pair[0]} {MINUS} {pair[1]}", "n": ""}
-    raw: dict[str, Any] = {"protocol": group.protocol, "config": pair[0], "over": pair[1], "what": "gain"}
+    cells = {"Configuration": f"{group.config} {MINUS} {over}", "n": ""}
+    raw: dict[str, Any] = {"protocol": group.protocol, "config": group.config, "over": over, "what": "gain"}
     for name in (column.name for column in columns):
-        found = gain(values.get(name, {}), baseline.get(name, {}))
+        found = gain(*(values[config].get(name, {}) for config in (group.config, over)))
         cells[name] = show_gain(found)
         raw |= {f"{name}_mean": found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
         raw[f"{name}_n"] = found.n

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import gzip
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,42 +46,41 @@ NOTHING_HERE = "No pair of runs with their outputs is here."
 def build(data: StudyResults) -> Table:
     """One row a pair of methods, task and seed."""
     builder = Builder(COLUMNS, frozenset({"System", "Baseline"}))
-    for protocol, own in data.tasks().items():
-        for task in in_order(own):
-            for system, baseline in pairs(data, protocol, task):
-                found = compare(system, baseline)
-                if found is None:
-                    continue
-                raw = {
-                    "protocol": protocol,
-                    "task": task,
-                    "system": system.spec.config,
-                    "baseline": baseline.spec.config,
-                    "seed": system.spec.seed,
-                    "n": found["n"],
-                    "system_bleu": found["system"],
-                    "baseline_bleu": found["baseline"],
-                    "difference": found["system"] - found["baseline"],
-                    "p": found["p_value"],
-                    "signature": found["signature"],
-                }
-                builder.add(f"{protocol}, {task}", raw)
+    for system, baseline in pairs(data):
+        found = compare(system, baseline)
+        if found is None:
+            continue
+        spec = system.spec
+        raw = {
+            "protocol": spec.protocol,
+            "task": spec.task,
+            "system": spec.config,
+            "baseline": baseline.spec.config,
+            "seed": spec.seed,
+            "n": found["n"],
+            "system_bleu": found["system"],
+            "baseline_bleu": found["baseline"],
+            "difference": found["system"] - found["baseline"],
+            "p": found["p_value"],
+            "signature": found["signature"],
+        }
+        builder.add(f"{spec.protocol}, {spec.task}", raw)
     if not builder.rows:
         cells = dict.fromkeys(COLUMNS, DASH)
         builder.row("", cells, {}, [("System", NOTHING_HERE)])
     return builder.table("significance", f"{data.study.title}: differences on the same sentences", CAPTION)
 
 
-def pairs(data: StudyResults, protocol: str, task: str) -> Iterator[tuple[RunRecord, RunRecord]]:
-    """System and baseline of the same seed, for every pair of methods."""
-    rows = data.shown_groups(protocol, [task])
-    by_seed = {
-        config: {record.spec.seed: record for record in groups[0].done} for config, groups in rows.items()
-    }
-    for system, baseline in PAIRS:
-        for seed, record in by_seed.get(system, {}).items():
-            if seed in by_seed.get(baseline, {}):
-                yield record, by_seed[baseline][seed]
+def pairs(data: StudyResults) -> Iterator[tuple[RunRecord, RunRecord]]:
+    """System and baseline of the same seed, for every protocol, task and pair of methods."""
+    for protocol, tasks in data.tasks().items():
+        for task in in_order(tasks):
+            rows = data.shown_groups(protocol, [task])
+            done = {config: {one.spec.seed: one for one in own[0].done} for config, own in rows.items()}
+            for system, baseline in PAIRS:
+                for seed, record in done.get(system, {}).items():
+                    if seed in done.get(baseline, {}):
+                        yield record, done[baseline][seed]
 
 
 def compare(system: RunRecord, baseline: RunRecord) -> dict[str, Any] | None:
@@ -101,19 +97,17 @@ def compare(system: RunRecord, baseline: RunRecord) -> dict[str, Any] | None:
 
 def store(results: Results, study: Study, runs: Path) -> None:
     """Keep what the outputs of ``results`` say beside the copies of the runs in ``runs``, which lack them."""
-    data = StudyResults(results, study)
-    for protocol, tasks in results.protocols(study.name).items():
-        for task in tasks:
-            for system, baseline in pairs(data, protocol, task):
-                folder, found = runs / system.run, compare(system, baseline)
-                if found is not None and folder.is_dir():
-                    known = read_json(folder / STORED) if (folder / STORED).exists() else {}
-                    write_json(folder / STORED, known | {baseline.run: found})
+    for system, baseline in pairs(StudyResults(results, study)):
+        folder, found = runs / system.run, compare(system, baseline)
+        if found is not None and folder.is_dir():
+            known = read_json(folder / STORED) if (folder / STORED).exists() else {}
+            write_json(folder / STORED, known | {baseline.run: found})
 
 
 def outputs(record: RunRecord) -> tuple[list[str], list[str]]:
     """Hypotheses and references of the run's main test set, as BLEU is computed on them."""
-    text = gzip.decompress((record.folder / PREDICTIONS).read_bytes()).decode()
-    rows = list(csv.DictReader(io.StringIO(text)))
-    main = [row for row in rows if row["split"] == rows[0]["split"]]
-    return [row["hypothesis"] for row in main], [row["reference"] for row in main]
+    import pandas as pd
+
+    rows = pd.read_csv(record.folder / PREDICTIONS, dtype=str, keep_default_na=False)
+    main = rows[rows["split"] == rows["split"].iloc[0]]
+    return main["hypothesis"].tolist(), main["reference"].tolist()
