@@ -18,10 +18,12 @@ from redrop.analysis.claims import Claim, Judgement
 from redrop.analysis.compared import ComparedPair
 from redrop.analysis.decision.claim import MIXED
 from redrop.analysis.decision.comparison import compare
+from redrop.analysis.registry import PlannedFigure
+from redrop.analysis.study_results import StudyResults
 from redrop.cli import main
 from redrop.errors import ConfigError
 from redrop.layout import EMPTY, ONE_STUDY, OWN, PUBLISHED
-from redrop.report import charts
+from redrop.report import charts, figures
 from redrop.report.folder import read_folder
 from redrop.report.known_configs import known_plans, name_of, recognise
 from redrop.report.page import environment, write_page
@@ -308,6 +310,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charts, "javascript", lambda: "window.vegaEmbed = null;")
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without drawing, for what is not about figures."""
+
+    def written(entry: PlannedFigure, data: StudyResults, folder: Path, *_: object) -> None:
+        for suffix in (".svg", ".txt", ".csv"):
+            (folder / f"{entry.stem}{suffix}").write_text("A figure. ")
+
+    monkeypatch.setattr(figures, "draw_and_write", written)
+
+
 @pytest.mark.usefixtures("quick")
 def test_half_of_the_runs_are_missing_and_the_page_says_so(
     own: Path, small: Plan, project: Path, tmp_path: Path
@@ -337,7 +350,7 @@ def test_half_of_the_runs_are_missing_and_the_page_says_so(
         assert link[1:] in page.ids if link.startswith("#") else link.startswith("https://arxiv.org/"), link
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick", "undrawn")
 def test_without_a_config_the_page_does_not_pretend_to_know_what_was_planned(
     own: Path, project: Path, tmp_path: Path
 ) -> None:
@@ -358,7 +371,7 @@ def test_a_page_of_nothing_says_what_to_do(project: Path, tmp_path: Path) -> Non
     assert "<img" not in out.read_text()
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick", "undrawn")
 def test_a_diverged_run_and_one_without_provenance_are_shown(
     small: Plan, project: Path, tmp_path: Path
 ) -> None:
