@@ -14,6 +14,9 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 100000000000
 export MALLOC_TOP_PAD_ := 67108864
 
+# Where it is set, each of many processes compiles the package anew, and pytest every test file.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test test-long lint bench soak same-bytes report format clean-demo gpu-tree gpu
 
 help:
@@ -48,7 +51,7 @@ demo: setup
 	@echo "                   residual, glue, translation or summarization"
 
 test: setup
-	pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+	OMP_NUM_THREADS=1 pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 test-long: setup
 	pytest -q -m long

@@ -27,6 +27,7 @@ CONFIGS = [
         ("line 1", "holds itself", "write it out"),
     ),
     Case("a list 5,000 deep", lambda p: p.config("only: " + "[" * 5000), ("mine.yaml", "correct it")),
+    Case("a list 200,000 deep", lambda p: p.config("only: " + "- " * 200_000), ("mine.yaml", "correct it")),
     Case("UTF-16", lambda p: p.config("label: x\n".encode("utf-16")), ("mine.yaml", "UTF-8", "correct it")),
     Case("a binary file", lambda p: p.config(bytes(range(256))), ("mine.yaml", "not YAML", "correct it")),
     Case("an empty file", lambda p: p.config(""), ("mine.yaml", "None", "config/README.md")),

@@ -1,23 +1,29 @@
-"""Fixtures that most tests share: small specs, a small corpus, and the real data where it is offered."""
+"""Fixtures that most tests share: small specs, a small corpus, and the real data where it is offered.
+
+The parent of pytest-xdist's test processes reads this as well, before it starts them, so torch waits.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pooch
 import pytest
 import requests
-import torch
 
 import warm
-from bad_input_support import Place, make_place, train_until
 from redrop.cli import main
 from redrop.data import fetch, prepare, sources
 from redrop.data.corpus import Corpus, prepare_corpus
 from redrop.study import Study, load_study
 from support import toy_text
+
+if TYPE_CHECKING:
+    from bad_input_support import Place
 
 PROJECT = Path(__file__).resolve().parents[1]
 os.environ["REDROP_GPUS"] = ""  # `redrop train` runs on the CPU here, whatever the machine has
@@ -35,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -101,8 +109,26 @@ def shakespeare(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpu
 
 
 @pytest.fixture(scope="session")
+def published_page(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of what is published, as it is. It takes long, so one test process writes it for all."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    page = shared / "published.html"
+    with (shared / "published.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not page.exists():
+            from redrop.report.page import write_page
+
+            write_page(project / "results" / "published", page, project)
+    return page
+
+
+@pytest.fixture(scope="session")
 def finished_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a prepared text and a run that was trained on it."""
+    from bad_input_support import make_place
+
     return make_place(tmp_path_factory.mktemp("finished") / "place").root
 
 
@@ -112,6 +138,8 @@ def stopped_place(finished_place: Path, tmp_path_factory: pytest.TempPathFactory
 
     Beside it, in ``straight``, the same run without a stop.
     """
+    from bad_input_support import Place, train_until
+
     root = tmp_path_factory.mktemp("stopped") / "place"
     shutil.copytree(finished_place, root)
     train_until(Place(root), 4)
@@ -123,6 +151,8 @@ def stopped_place(finished_place: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def place(finished_place: Path, tmp_path: Path, offline: None, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A copy of the finished folder, to be spoilt; the current folder is empty."""
+    from bad_input_support import Place
+
     shutil.copytree(finished_place, tmp_path / "place")
     (tmp_path / "current").mkdir()
     monkeypatch.chdir(tmp_path / "current")
@@ -132,6 +162,8 @@ def place(finished_place: Path, tmp_path: Path, offline: None, monkeypatch: pyte
 @pytest.fixture
 def stopped(stopped_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A copy of the stopped folder, likewise."""
+    from bad_input_support import Place
+
     shutil.copytree(stopped_place, tmp_path / "place")
     (tmp_path / "current").mkdir()
     monkeypatch.chdir(tmp_path / "current")

@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import random
+import subprocess
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,14 @@ def small_spec(config: str = "a2r025", protocol: str = "authors", seed: int = 1,
 def values_of(spec: RunSpec) -> dict[str, Any]:
     """The spec as plain values that a test may spoil."""
     return json.loads(spec.to_json())
+
+
+def wait_for(there: Callable[[], bool], process: subprocess.Popen) -> None:
+    """Until it is there, which the process must live to see; looking all the time would slow that down."""
+    while not there():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.01)
+        assert process.returncode is None
 
 
 def make_mirror(root: Path, files: dict[str, bytes]) -> Path:

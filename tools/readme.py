@@ -4,19 +4,21 @@
     whatever was generated last time
     <!-- end NAME -->
 
-``python tools/readme.py`` makes them anew in the README and in docs/. A test compares the documents with what
-this makes, so the two cannot disagree.
+``python tools/readme.py`` makes them anew in the README and in docs/, and with them
+results/published/answers.json. A test compares all of these with what this makes, so they cannot disagree.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import readme_sources
 from readme_answers import rows as answer_rows
@@ -29,7 +31,8 @@ from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import DASH, MINUS
 from redrop.checks import suggest
 from redrop.errors import ConfigError, RecordError, RedropError, naming
-from redrop.record import read_json, write_text
+from redrop.record import read_json, write_json, write_text
+from redrop.report.answers import answers as answers_of
 from redrop.report.origins import runs_of
 from redrop.report.papers import PAPERS
 from redrop.report.verdicts import SIGNS, Judged, counted, judge_all
@@ -50,7 +53,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def replication(published: Path, study: Study) -> str:
-    """Our losses beside the authors', for every published configuration."""
+    """Our losses beside the authors', for every configuration of their notebooks."""
     runs = load(published / study.name / "runs")
     made = build_table("replication", StudyResults(runs, study, find_reported(study)))
     titles = {
@@ -64,7 +67,8 @@ def replication(published: Path, study: Study) -> str:
         "Authors' last": "the authors'",
         "Ours - authors'": "difference",
     }
-    shown = [number for number, section in enumerate(made.sections) if section.startswith("notebook,")]
+    theirs = made.raw["authors_val_loss_last"].notna()
+    shown = [n for n, (where, _) in enumerate(made.rows) if where.startswith("notebook,") and theirs[n]]
     raw = made.raw.loc[shown]
     known = raw.dropna(subset=["authors_contrast", "contrast"])
     inside = known["authors_contrast"].between(known["contrast_low"], known["contrast_high"]).sum()
@@ -297,19 +301,27 @@ def verdicts(published: Path, study: Study) -> str:
 
 def judged(published: Path, names: Iterable[str]) -> list[Judged]:
     """The claims about some studies, judged on their published runs."""
-    found = []
-    for name in names:
-        part, folder = load_part(name, project_folder()), published / name / "runs"
-        results = load(folder) if folder.is_dir() else Results([])
-        found += judge_all(results, part, project_claims(part))
-    return found
+    return [one for name in names for one in judged_in(published, name)]
+
+
+@functools.cache  # several blocks are made of the same runs
+def judged_in(published: Path, name: str) -> list[Judged]:
+    """Those about one study."""
+    part, folder = load_part(name, project_folder()), published / name / "runs"
+    results = load(folder) if folder.is_dir() else Results([])
+    return judge_all(results, part, project_claims(part))
+
+
+def all_answers(published: Path) -> dict[str, Any]:
+    """What ``redrop answers`` says of the published results."""
+    return answers_of(judged(published, [name for paper in PAPERS for name in paper.studies]), None)
 
 
 def answers(published: Path, study: Study) -> str:
     """What was asked, our number, the paper's, the verdict."""
     names = [name for paper in PAPERS for name in paper.studies]
     found = {(one.study.name, one.claim.name): one for one in judged(published, names)}
-    reported = {name: find_reported(load_part(name, project_folder()), None) for name in names}
+    reported = {name: find_reported(load_part(name, project_folder())) for name in names}
     return "\n".join(answer_rows(found, reported)) + "\n"
 
 
@@ -377,6 +389,8 @@ def write(project: Path) -> None:
         made = fill(text, project / "results" / "published", study, path.name)
         if made != text:
             write_text(path, made)
+    published = project / "results" / "published"
+    write_json(published / "answers.json", all_answers(published))
 
 
 def main() -> None:

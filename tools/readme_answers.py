@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from redrop.analysis.decision.comparison import Comparison
 from redrop.analysis.reported import GAIN, Reported
-from redrop.analysis.summary import DASH, MINUS
+from redrop.analysis.summary import DASH, MINUS, several
 from redrop.errors import ConfigError
-from redrop.report.sentences import WORDS, amount, seeds
+from redrop.report.sentences import amount, words_of
 from redrop.report.verdicts import SIGNS, Judged
 
 HEADER = ["| the claim | our number | the paper's | verdict |", "| --- | --- | --- | --- |"]
@@ -84,7 +84,13 @@ ASKED = (
         ("authors", "a2r100_2", "a2r99_4"),
     ),
     Asked("glue", "lrdrop-over-ce", "LR-Drop beats plain fine-tuning on GLUE", "", GAINS),
-    Asked("glue", "lrdrop-over-rdrop", "LR-Drop beats R-Drop on every GLUE task", "", "on all eight"),
+    Asked(
+        "glue",
+        "lrdrop-over-rdrop",
+        "LR-Drop beats R-Drop with the same weight on every GLUE task",
+        "",
+        "on all eight",
+    ),
     Asked("translation", "translation-gain", "LR-Drop translates better than plain training", "", GAINS),
     Asked(
         "translation",
@@ -121,9 +127,7 @@ def ours(one: Judged, asked: Asked) -> str:
             f"tools/readme_answers.py: claim {asked.claim!r} has no comparison {asked.question!r} "
             f"(known: {', '.join(sorted(known))}); correct it"
         )
-    pooled = {each.pair: each.pooled for each in one.found.across}
-    few = {part.pair: part.comparison for part in one.found.parts if part.comparison.n}
-    found = [c for pair, c in (few | pooled).items() if asked.question in ("", pair)]
+    found = [c for pair, c in one.numbers.items() if asked.question in ("", pair)]
     if not found:
         return DASH
     if len(found) > 1:
@@ -150,7 +154,7 @@ def theirs(one: Judged, asked: Asked, reported: Mapping[str, Reported]) -> str:
 
 def _difference(value: float, metric: str, higher: bool) -> str:
     """``value``: positive where the first is better."""
-    unit = WORDS[metric][2]
+    unit = words_of(metric)[2]
     if higher:
         return f"{_signed(value, unit)} {unit}"
     return f"{amount(value, unit)} {'lower' if value >= 0 else 'higher'}"
@@ -159,8 +163,8 @@ def _difference(value: float, metric: str, higher: bool) -> str:
 def _interval(found: Comparison, metric: str, higher: bool) -> str:
     low, high = found.interval()
     if math.isnan(low) or not found.enough:
-        return seeds(found.n)
-    unit = WORDS[metric][2]
+        return several(found.n, "seed")
+    unit = words_of(metric)[2]
     if not higher and found.mean < 0:
         low, high = -high, -low
     ends = [

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from redrop import __version__
 from redrop.errors import FULL, RedropError, storage_error
-from redrop.verbs import look, obtain, present, train
+from redrop.verbs import look, obtain, present, train, use
 
 PLAIN = {"−": "-", "–": "-", "—": "-", "×": "x", "±": "+-", "…": "...", "’": "'"}
 """What stands for a sign where a terminal cannot show it; for any other it is a question mark."""
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(function=function)
         return made.add_argument
 
-    for part in (obtain, train, present, look):
+    for part in (obtain, train, present, look, use):
         part.add(verb)
     return top
 

@@ -3,6 +3,7 @@
     downloads/DATA_SET/      raw files             data/DATA_SET/    prepared ones
     models/MODEL/            released models
     runs/STUDY/RUN/          a run's record        logs/STUDY/RUN.log
+    runs/STUDY/RUN/weights/  its model, if kept
     checkpoints/STUDY/RUN/   until it has ended    benchmarks/STUDY/RUN.tsv
     pool/STUDY/              what jobs share out among themselves
     PART/                    runs.csv, tables/ and figures/ of a study or of a part of one
@@ -32,7 +33,12 @@ from redrop.spec import RunSpec
 
 RUN_SUFFIX = re.compile(r"-s\d+-[0-9a-f]{8}$")
 """What every run's id ends with: its seed and the hash of its settings."""
+HASH = 8
+"""Characters of the hash."""
 
+
+WEIGHTS = "weights"
+"""In a run's folder, where its finished model was kept."""
 
 OWN, PUBLISHED, ONE_STUDY, EMPTY = "own", "published", "one study", "empty"
 
@@ -109,9 +115,7 @@ class RunFolders:
         found = self.path / spec.run
         if found.name in self._names:
             return found
-        earlier = self._by_prefix.get(RUN_SUFFIX.sub("", spec.run), ())
-        seed = f"-s{spec.seed}-"
-        named = (self.path / name for name in earlier if seed in name)
+        named = (self.path / name for name in self._by_prefix.get(spec.run[:-HASH], ()))
         return next((folder for folder in named if self._holds(folder, spec)), found)
 
     def is_finished(self, spec: RunSpec) -> bool:
@@ -126,8 +130,7 @@ class RunFolders:
     def _by_prefix(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for name in sorted(self._names):
-            if RUN_SUFFIX.search(name):
-                found.setdefault(RUN_SUFFIX.sub("", name), []).append(name)
+            found.setdefault(name[:-HASH], []).append(name)
         return found
 
     @staticmethod

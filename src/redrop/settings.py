@@ -63,10 +63,7 @@ class Option:
 
 
 class Limits:
-    """What a setting may be besides null: a number in [low, high], or one of ``choices``.
-
-    It stands in the setting's annotation: ``Annotated[float, Limits(0.0, 1.0)]``.
-    """
+    """What a setting may be, in its annotation: null, a number in [low, high], or one of ``choices``."""
 
     def __init__(self, low: float = 0, high: float = math.inf, choices: Collection[str] = ()) -> None:
         self.low, self.high, self.choices = low, high, choices

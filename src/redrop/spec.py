@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -125,6 +126,20 @@ class RunSpec:
             raise ConfigError(f"model.name: {name!r} is not a str")
         check_choice("model.name", name, KINDS)
         return settings.build(cls, values, choose=KINDS[name].KIND.sections)
+
+    def with_settings(self, changes: Mapping[str, Any]) -> RunSpec:
+        """The run with other settings, written ``section.name`` or, as ``seed``, alone.
+
+        Raises ``ConfigError`` for one that it does not have.
+        """
+        values = self.to_dict()
+        for key, value in changes.items():
+            section, _, name = key.rpartition(".")
+            inside = values.setdefault(section, {}) if section else values
+            if not isinstance(inside, dict):
+                raise ConfigError(f"{key}: {section} is no section; settings are written section.name")
+            inside[name] = value
+        return RunSpec.from_dict(values)
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:

@@ -22,7 +22,7 @@ ATTENTIONS = ("encoder", "decoder", "cross")
 
 def directions() -> Mapping[str, Any]:
     """The directions of translation, by name: which texts there are is found when it is asked."""
-    return resolve("redrop.data.directions:DIRECTIONS")
+    return resolve("redrop.data.tasks:DIRECTIONS")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,6 +134,7 @@ class ObjectiveSpec(ConsistencySpec):
     layers: Reduction = added("mean")
     heads: Reduction = added("mean")
     tokens: Reduction = added("mean")
+    hidden: one_of("block") = added("block")
 
 
 @dataclass(frozen=True, kw_only=True)

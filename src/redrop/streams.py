@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any
 
 import numpy as np
 import torch
 
 WORDS = 65536
+BLOCK = 2**20
+"""Numbers that an accelerator draws at a time, 4 MB: a kernel for many sites, since it counts launches."""
 
 
 def derive_seed(seed: int, purpose: str) -> int:
@@ -44,10 +47,7 @@ class NumpyStream:
 
 
 class GlobalStream:
-    """torch's global generators, lent to one run: within the block they are its stream, after it as before.
-
-    For released models, whose dropout draws from nowhere else.
-    """
+    """torch's global generators, lent to one run within the block: released models draw from nowhere else."""
 
     def __init__(self, seed: int, purpose: str, device: torch.device) -> None:
         self.device = device
@@ -98,21 +98,37 @@ class MaskStream:
         """The generator of an accelerator's stream, which a CUDA graph has to know."""
         if self._numpy is None:
             self.generator = torch.Generator(device).manual_seed(derive_seed(seed, purpose))
+        self._drawn: torch.Tensor | None = None
+        """What is left of the numbers that an accelerator has drawn in this pass; None: no pass has begun."""
+
+    def begin(self) -> None:
+        """A forward pass begins: an accelerator draws for many sites at once, until the next one.
+
+        What is left of the last pass is dropped, so that the generator's position is the stream's and all
+        passes draw alike, as a CUDA graph has to.
+        """
+        self._drawn = torch.empty(0, device=self.device)
+
+    def uniform(self, count: int) -> torch.Tensor:
+        """An accelerator's next numbers, float32 (count,), uniform on [0, 1); not to be written into."""
+        if self._drawn is None:
+            return torch.empty(count, device=self.device).uniform_(generator=self.generator)
+        if len(self._drawn) < count:
+            size = max(count, BLOCK)
+            self._drawn = torch.empty(size, device=self.device).uniform_(generator=self.generator)
+        numbers, self._drawn = self._drawn.split([count, len(self._drawn) - count])
+        return numbers
 
     def mask(self, shape: tuple[int, ...], rate: float, keep_value: float) -> torch.Tensor:
-        """A float32 tensor of ``shape``: ``keep_value`` with probability 1 - ``rate``, else 0.
-
-        ``rate`` is strictly between 0 and 1: the two ends need no random numbers.
-        """
-        mask = torch.empty(shape, device=self.device)
+        """A float32 tensor: ``keep_value`` with probability 1 - ``rate``, which is in (0, 1), else 0."""
+        if self._numpy is None:
+            return (self.uniform(math.prod(shape)).view(shape) >= rate) * keep_value
+        mask = torch.empty(shape)
         self.fill(mask, rate, keep_value)
         return mask
 
     def fill(self, mask: torch.Tensor, rate: float, keep_value: float) -> None:
-        """The same, written into a contiguous float32 tensor."""
-        if self._numpy is None:
-            mask.uniform_(generator=self.generator).ge_(rate).mul_(keep_value)
-            return
+        """The same, written into a contiguous float32 tensor on the CPU."""
         count = mask.numel()
         words = self._numpy.bits.random_raw((count + 3) // 4).view(np.uint16)[:count]
         threshold = np.uint16(min(round((1.0 - rate) * WORDS), WORDS - 1))
@@ -128,6 +144,7 @@ class MaskStream:
         """Continue from a stored position; a position of another kind of device is refused."""
         if ("numpy" in state) != (self._numpy is not None):
             raise ValueError("this checkpoint's dropout stream belongs to another kind of device")
+        self._drawn = None
         if self._numpy is not None:
             self._numpy.restore(state["numpy"])
         else:

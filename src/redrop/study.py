@@ -24,8 +24,9 @@ SOURCES = ("stated", "authors-code", "inferred", "chosen")
 
 
 def project_folder() -> Path:
-    """The folder with config/ and workflow/: the current one, or the checkout that this package is in."""
-    for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
+    """The folder with config/ and workflow/schemas/: the current one, the checkout, or a wheel's copy."""
+    here = Path(__file__).resolve()
+    for folder in (Path.cwd(), here.parents[2], here.with_name("project")):
         if (folder / "config" / "studies").is_dir():
             return folder
     remedy = "run redrop in the project's folder or pass --project"
@@ -113,10 +114,7 @@ def _settings(values: dict[str, dict[str, Any]]) -> dict[str, Setting]:
 
 
 def load_part(name: str, root: Path) -> Study:
-    """The study or part of a study that a config names; raises ``ConfigError`` for an unknown one.
-
-    A part shares the study's file and its runs, and has tables and figures of its own.
-    """
+    """The study that a config names, or a part of it: of the same file and runs, with its own tables."""
     folder = root / "config" / "studies"
     path, part = folder / f"{name}.yaml", None
     if not path.exists():
@@ -216,11 +214,12 @@ def make_spec(
         # Another kind of model: its row says all that there is to say of it.
         settings = {key: value for key, value in settings.items() if not key.startswith("model.")}
     settings |= row
-    retired = tuple(f"{section}." for section in RunSpec.RETIRED)
-    for key in override:
-        if key not in settings and not key.startswith(retired):
-            raise unknown(f"study {study.name}: unknown setting {key!r}", key, settings)
-    settings |= override | {"data.corpus" if study.reads == "corpus" else "data.task": task}
+    names_task = "data.corpus" if study.reads == "corpus" else "data.task"
+    if names_task in override:
+        raise ConfigError(
+            f"study {study.name}: {names_task} is no setting; a selection lists corpora or tasks"
+        )
+    settings |= override | {names_task: task}
     values = {"study": study.name, "protocol": protocol, "config": config, "seed": seed}
     try:
         return RunSpec.from_dict(values | _nested(settings))
@@ -277,7 +276,7 @@ def _tasks(study: Study, selection: dict[str, Any]) -> list[str]:
 def task_names(reads: str) -> list[str]:
     """Names of the corpora, or of the tasks of that kind."""
     from redrop import data
-    from redrop.data.directions import DIRECTIONS
+    from redrop.data.tasks import DIRECTIONS
 
     if reads == "translation":
         return list(DIRECTIONS)
@@ -294,6 +293,8 @@ class Plan:
     studies: dict[str, Study]
     specs: dict[str, dict[str, RunSpec]]
     """Study, or part of a study -> run id -> spec."""
+    keep_weights: bool = False
+    """Whether finished models are kept."""
 
     @property
     def runs(self) -> dict[str, dict[str, RunSpec]]:
@@ -338,7 +339,14 @@ def resolve(config: dict[str, Any], root: Path) -> Plan:
         selections = config["studies"][name]
         studies[name] = load_part(name, root)
         specs[name] = {spec.run: spec for spec in select(studies[name], selections)}
-    return Plan(Path(config["results"]), config["label"], config["mirror"], studies, specs)
+    return Plan(
+        Path(config["results"]),
+        config["label"],
+        config["mirror"],
+        studies,
+        specs,
+        config.get("keep_weights", False),
+    )
 
 
 def merge_config(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -54,10 +54,9 @@ def page(
     request: pytest.FixtureRequest, project: Path, demo_plan: Plan, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The page of what is published, and of a folder like the demo's, half of paper B missing."""
-    out = tmp_path_factory.mktemp(request.param) / "report.html"
     if request.param == "published":
-        write_page(project / "results" / "published", out, project)
-        return out
+        return request.getfixturevalue("published_page")
+    out = tmp_path_factory.mktemp(request.param) / "report.html"
     runs = [spec for specs in demo_plan.specs.values() for spec in specs.values()]
     invent(out.parent / "results" / "runs", [s for s in runs if s.study != "residual" or s.seed == 1])
     write_page(out.parent / "results", out, project, {"demo.yaml": demo_plan})

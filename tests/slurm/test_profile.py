@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+import warm
 
 
 def test_the_profile_gives_training_a_gpu_and_everything_a_size(project: Path, tmp_path: Path) -> None:
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
         pytest.skip("the plugin is not installed: pip install snakemake-executor-plugin-slurm")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--dry-run"]
+    command = [warm.python(), "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--dry-run"]
     command += ["--workflow-profile", str(project / "profiles/slurm")]
     command += ["--configfile", str(project / "config/demo.yaml")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -237,11 +237,10 @@ def test_the_forest_has_a_row_a_comparison_with_the_claims_own_sign(figures: Pat
         (r["claim"], r["config"], r["than"]): (float(r["difference"]), r["n"], r["verdict"]) for r in rows
     }
     control = found["skip1-control", "res1-0", "res1-0.025"]
-    best = found["skip1-0.025-best", "res1-0.025", "res1-0"]
     assert control == (pytest.approx(0.03), "2", "undecided")
-    assert best == (pytest.approx(-0.03), "2", "undecided")
+    assert ("skip1-0.025-best", "res1-0.025", "res1-0") not in found  # a rate that the paper never ran
     assert found["skip1-0.025-best", "res1-0.025", "res1-0.2"] == (pytest.approx(0.2), "1", "undecided")
-    assert not any("res1-0.5" in key for key in found)
+    assert not any("res1-0.5" in key for key in found if key[0].startswith("skip1-"))
     texts_there = texts(figures / "forest.svg")
     assert {"skip1-control", "undecided"} <= set(texts_there)
     assert not {"supported", "contradicted", "equivalent"} & set(texts_there)

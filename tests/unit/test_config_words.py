@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+import warm
 from redrop.errors import ConfigError
 from redrop.spec import RunSpec
 from redrop.study import resolve
@@ -74,7 +74,7 @@ def test_a_key_given_twice_is_refused_by_the_workflow_as_by_the_verbs(project: P
     file.write_text("only: [residual]\nlabel: one\nlabel: two\n")
     with pytest.raises(ConfigError, match=r"line 3: 'label' is given twice"):
         read_yaml(file)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--dry-run"]
+    command = [warm.python(), "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--dry-run"]
     done = subprocess.run(
         [*command, "--configfile", str(file)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -85,7 +85,7 @@ def test_a_key_given_twice_is_refused_by_the_workflow_as_by_the_verbs(project: P
 def test_a_folder_that_cannot_be_worked_in_is_one_line(project: Path, tmp_path: Path) -> None:
     """As a checkout without write permission, or on a read-only disk: here a file stands in the way."""
     (tmp_path / ".snakemake").write_text("")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--dry-run"]
+    command = [warm.python(), "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--dry-run"]
     config = project / "config/notebook.yaml"
     done = subprocess.run(
         [*command, "--configfile", str(config)], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -12,12 +12,13 @@ import torch
 
 from finetune_support import LRDROP, RDROP, glue_spec, tuner
 from redrop.data.corpus import Corpus
+from redrop.spec import RunSpec
 from redrop.training.graphs import WARM_UP, GraphedStep
 from redrop.training.language_model import LanguageModelling
 from redrop.training.loop import drive
 from redrop.training.pack import PackTrainer
 from redrop.training.trainer import train
-from support import small_spec
+from support import small_spec, values_of
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -39,6 +40,22 @@ def test_a_graph_gives_the_numbers_of_the_step_itself(precision: str, toy_corpus
     assert of_graph == pytest.approx(of_step, rel=1e-4, abs=1e-6)
     for one, other in zip(graphed.models, eager.models, strict=True):
         assert one.masks.state()["torch"].equal(other.masks.state()["torch"])
+
+
+@pytest.mark.parametrize("name", ["late", "rising", "v"])
+def test_a_graph_follows_a_dropout_schedule(name: str, toy_corpus: Corpus) -> None:
+    spec = small_spec(
+        "a2r025", "authors", 1, **SETTINGS | {"schedule__iterations": 24, "evaluation__every": 8}
+    )
+    values = values_of(spec)
+    values["model"] |= {"mlp_dropout": 0.3, "attention_dropout": 0.3, "dropout_schedule": name}
+    spec = RunSpec.from_dict(values)
+    alone = train(LanguageModelling(spec, toy_corpus, torch.device("cuda")), progress=False)
+    trainer = PackTrainer([spec], [toy_corpus], torch.device("cuda"))
+    (packed,) = drive(trainer, progress=False)
+    assert trainer._update.graph is not None
+    for ours, theirs in zip(packed.curve, alone.curve, strict=True):
+        assert ours == pytest.approx(theirs, abs=5e-3)
 
 
 def test_a_graphed_pack_goes_on_from_its_state(toy_corpus: Corpus) -> None:

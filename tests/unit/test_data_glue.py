@@ -26,10 +26,10 @@ from redrop import data
 from redrop.data import base, glue
 from redrop.data.glue import hold_out
 from redrop.data.glue_files import make_split, read, read_tsv
-from redrop.data.glue_tasks import TASKS
 from redrop.data.sets.glue import _toy as glue_toy
 from redrop.data.sets.glue.glue_toy_pairs import pairs_truth
 from redrop.data.sets.glue.glue_toy_score import score_truth
+from redrop.data.tasks import TASKS
 from redrop.errors import ConfigError, DataError
 from support import make_mirror
 

@@ -29,16 +29,17 @@ from redrop.data.sets.summarization import toy_summaries as summarization_toy
 from redrop.data.sets.summarization._cnn import REVISION as CNN_REVISION
 from redrop.data.sets.summarization.dialogsum import COMMIT as DIALOGSUM_COMMIT
 from redrop.data.summarization import (
+    SPECIAL_TOKENS,
     SPLITS,
     SummaryData,
     SummarySet,
     SummarySplit,
     clean,
     git_blob,
+    learn_tokenizer,
     part,
 )
 from redrop.data.summarization_files import read_rows
-from redrop.data.summarization_tokenizer import SPECIAL_TOKENS, learn_tokenizer
 from redrop.errors import ConfigError, DataError
 from redrop.evaluation.summarization import SPLITTERS
 from support import make_mirror

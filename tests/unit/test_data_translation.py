@@ -25,8 +25,8 @@ import pytest
 from redrop import data
 from redrop.data import base, of_family
 from redrop.data import translation_steps as steps
-from redrop.data.directions import DIRECTIONS
 from redrop.data.sets.translation import toy_translation as translation_toy
+from redrop.data.tasks import DIRECTIONS
 from redrop.data.translation import ParallelData, ParallelSplit
 from redrop.data.translation_files import read, segments, training_text
 from redrop.errors import ConfigError, DataError

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import warm
 from redrop.analysis.build import build_figures, build_tables, load
 from redrop.errors import ConfigError
 from redrop.study import Study, load_part, load_study
@@ -58,7 +59,7 @@ def follow(page: str, file: str, project: Path, copy: Path) -> Path:
     program, *words = found["console"].removeprefix("$ ").split()
     assert program == "redrop"
     done = subprocess.run(
-        [sys.executable, "-m", "redrop", *words],
+        [warm.python(), "-m", "redrop", *words],
         cwd=copy,
         env=os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

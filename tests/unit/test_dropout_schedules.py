@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoConfig, AutoModel
 
 from finetune_support import glue_spec, tuner
 from generation_support import generation_spec, model_of, small, trainer_of
@@ -160,6 +161,29 @@ def test_a_skips_dropout_and_the_classifiers_are_left_alone(trained: Trained) ->
     without = trained.weights("encoder", 0.0, classifier_dropout=0.0)
     assert same(without, trained.weights("encoder", 0.3, classifier_dropout=0.0, **never))
     assert not same(without, trained.weights("encoder", 0.3, classifier_dropout=0.5, **never))
+
+
+@pytest.mark.parametrize("kind", ["distilbert", "deberta-v2", "xlnet", "modernbert"])
+def test_all_sites_of_an_encoder_are_found(kind: str) -> None:
+    """Of families that are built otherwise than BERT."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    if kind == "xlnet":
+        sizes = {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 32}
+    elif kind == "distilbert":
+        sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32}
+    marks = dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "pad_token_id"), 0)
+    config = AutoConfig.for_model(kind, vocab_size=40, **sizes, **marks)
+    for name in vars(config):
+        if "dropout" in name and name != "classifier_dropout":
+            setattr(config, name, 0.5)
+    model = AutoModel.from_config(config).train()
+    tokens = torch.arange(3, 11)[None]
+    with torch.no_grad():
+        dropped, whole = model(tokens)[0], model.eval()(tokens)[0]
+        assert not torch.equal(dropped, whole)
+        for module, name, _ in dropout_rates(model):
+            setattr(module, name, 0.0)
+        assert torch.equal(model.train()(tokens)[0], whole)
 
 
 @pytest.mark.parametrize("kind", ["bart", "marian"])

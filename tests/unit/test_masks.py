@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from redrop.models.residual_pack import PackMasks
-from redrop.streams import MaskStream
+from redrop.models.residual_gpt import build
+from redrop.models.residual_pack import PackMasks, ResidualPack
+from redrop.streams import BLOCK, MaskStream
+from support import small_spec
 
 CPU = torch.device("cpu")
 RATES = (0.025, 0.2, 0.5, 0.99)
@@ -82,15 +85,20 @@ def test_a_stream_repeated_would_be_found() -> None:
     assert correlation(masks[0].numpy(), masks[1].numpy()) > 0.4
 
 
+def accelerator_like(seed: int) -> MaskStream:
+    """Draws as on an accelerator, from a generator of the CPU."""
+    stream = MaskStream(seed, CPU)
+    stream._numpy, stream.generator = None, torch.Generator().manual_seed(seed)
+    return stream
+
+
+def position(stream: MaskStream) -> list[int]:
+    return stream.state()["torch"].tolist()
+
+
 def test_bulk_masks_are_those_of_each_stream() -> None:
     """An accelerator draws a pack's masks in few kernels, with the numbers that each model alone draws."""
     rates = (0.0, 0.025, 0.5, 1.0, 0.2)
-
-    def accelerator_like(seed: int) -> MaskStream:
-        stream = MaskStream(seed, CPU)
-        stream._numpy, stream.generator = None, torch.Generator().manual_seed(seed)
-        return stream
-
     pack = PackMasks([accelerator_like(seed) for seed in range(5)])
     alone = [accelerator_like(seed) for seed in range(5)]
     for inverted in (True, False):
@@ -100,6 +108,46 @@ def test_bulk_masks_are_those_of_each_stream() -> None:
                 assert mask.equal(stream.mask((7, 9), rate, 1 / (1 - rate) if inverted else 1.0))
             else:
                 assert mask.eq(1.0 - rate).all()
-    assert [one.state()["torch"].tolist() for one in pack.streams] == [
-        one.state()["torch"].tolist() for one in alone
-    ]
+    assert [*map(position, pack.streams)] == [*map(position, alone)]
+
+
+def test_an_accelerator_draws_for_many_sites_at_once() -> None:
+    stream, once = accelerator_like(0), accelerator_like(0)
+    stream.begin()
+    (numbers,) = once.uniform(BLOCK).split(BLOCK)
+    sizes = [BLOCK // 4 - 3, 7, BLOCK // 2]
+    for size, expected in zip(sizes, numbers.split([*sizes, BLOCK - sum(sizes)]), strict=False):
+        assert stream.mask((size,), 0.3, 2.0).equal(expected.ge(0.3) * 2.0)
+    assert position(stream) == position(once)  # one draw
+    stream.uniform(BLOCK)  # more than is left: a second one
+    assert position(stream) != position(once)
+    assert len(stream.uniform(BLOCK + 5)) == BLOCK + 5
+
+
+def test_a_pass_on_an_accelerator_begins_at_the_generators_position() -> None:
+    """So a checkpoint needs no more than that position: what a pass has left over is dropped."""
+    spec, ids = small_spec("a2r2_4").model, torch.zeros(2, 16, dtype=torch.int64)
+    model, stream = build(spec, 5, 1).train(), accelerator_like(0)
+    model(ids, stream)
+    stored = stream.state()
+    expected = model(ids, stream)
+    resumed = accelerator_like(9)
+    resumed.begin()
+    resumed.uniform(3)
+    resumed.restore(stored)
+    assert model(ids, resumed).equal(expected)
+
+
+def test_an_accelerators_pack_draws_what_its_models_draw() -> None:
+    specs = [small_spec("a2r025").model, small_spec("a2r5").model, small_spec("skip1-1", "matched").model]
+    specs = [replace(spec, initialisation_seed="stream") for spec in specs]
+    pack, ids = ResidualPack(specs, 5, [1, 2, 3], CPU), torch.arange(96).view(3, 2, 16) % 5
+    streams = [accelerator_like(seed) for seed in range(3)]
+    for _ in range(2):
+        logits = pack(ids, PackMasks(streams))
+    for lane, spec in enumerate(specs):
+        model, stream = build(spec, 5, lane + 1).train(), accelerator_like(lane)
+        for _ in range(2):
+            expected = model(ids[lane], stream).flatten(0, 1)
+        torch.testing.assert_close(logits[lane], expected, rtol=1e-4, atol=1e-5)
+        assert position(stream) == position(streams[lane])

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import signal
+import types
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bad_input_support import Place
 from finetune_support import glue_spec, tuner
 from generation_support import generation_spec
 from method_support import method_spec, trainer_of
+from redrop.cli import main
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.methods import passes_of
+from redrop.training import loop
 from redrop.training.checkpoint import Checkpoint
 from redrop.training.loop import Stopped, drive
 from redrop.training.pack import why_not_packed
 from redrop.training.run import Outcome
+from redrop.training.trainer import Trainer
 
 Options = dict[str, Any]
 DECODER: dict[str, tuple[Options, Options | None]] = {
@@ -135,3 +144,33 @@ def test_a_pack_refuses_what_acts_on_a_model() -> None:
     assert why_not_packed(method_spec("ce")) is None
     for name in DECODER:
         assert f"a pack minimises ce alone, not {name}" in why_not_packed(method_spec(name))
+
+
+@pytest.mark.parametrize("name", ["gateskip", "data-dropout", "lrdrop"])
+def test_a_run_that_is_killed_is_trained_to_the_same_record(
+    name: str, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command, in a process that is killed after seven updates, and again."""
+    # Where no time goes by, there is a checkpoint at every iteration.
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: 0.0))
+    spec = method_spec(name, options=DECODER[name][0])
+    main(place.train(spec.to_json(), "straight", "--checkpoint-every", "0"))
+    command = place.train(spec.to_json(), "killed", "--checkpoint-every", "0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: they do nothing here
+        child = os.fork()
+    if not child:
+        step = Trainer.step
+        monkeypatch.setattr(
+            Trainer, "step", lambda self: os.kill(os.getpid(), 9) if self.iteration == 7 else step(self)
+        )
+        try:
+            main(command)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    main(command)
+    for file in ("spec.json", "metrics.json", "curve.jsonl"):
+        assert (place.root / "killed" / file).read_bytes() == (place.root / "straight" / file).read_bytes()
+    made = json.loads((place.root / "killed/provenance.json").read_text())["last_process"]["iterations"]
+    assert made == spec.schedule.iterations - 7

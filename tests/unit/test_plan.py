@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from redrop.cli import main
-from redrop.data.lengths import CORPORA
+from redrop.data.tasks import CORPORA
 from redrop.errors import ConfigError
 from redrop.models.sizes import SHAPES
 from redrop.record import read_json
@@ -67,6 +67,8 @@ def test_runs_jobs_and_downloads_are_counted(tmp_path: Path) -> None:
     # Two runs at once, each with three files of weights and two moments.
     assert estimate.disk["checkpoints at their peak"] == 2 * 3 * 3 * weights
     assert estimate.disk["kept weights"] == 0
+    kept = planning.make(plan_of(tmp_path, GLUE, '{"keep_weights": true}'), ["glue"], CORE)
+    assert kept.disk["kept weights"] == 8 * weights
 
 
 def test_sizes_that_nobody_published_are_unknown(tmp_path: Path) -> None:

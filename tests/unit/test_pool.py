@@ -26,7 +26,7 @@ from redrop.runtime import launch
 from redrop.runtime.launch import Workplace, checkpoint_of, run
 from redrop.runtime.pool import Pool
 from redrop.spec import RunSpec
-from support import small_spec, toy_text
+from support import small_spec, toy_text, wait_for
 
 
 def never() -> bool:
@@ -128,6 +128,7 @@ def test_a_run_that_another_process_trains_is_waited_for(pool: Pool, workplace: 
     )
     job.start()
     while not pool.finished(other.run):
+        job.join(timeout=0.01)
         assert job.is_alive()
     assert not pool.finished(mine.run)
     lock.close()
@@ -179,7 +180,7 @@ def test_a_pack_goes_on_where_a_killed_process_left_it(
     pool: Pool, workplace: Workplace, tmp_path: Path
 ) -> None:
     """The first process is killed in the middle; a member's own job then leads the rest of the pack."""
-    specs = sweep_specs(3, schedule__iterations=200)
+    specs = sweep_specs(3, schedule__iterations=200, evaluation__every=50)
     pool.write_wanted(specs)
     undisturbed = Pool(tmp_path / "undisturbed pool", runs=tmp_path / "undisturbed")
     undisturbed.write_wanted(specs)
@@ -193,8 +194,7 @@ def test_a_pack_goes_on_where_a_killed_process_left_it(
         [sys.executable, "-m", "redrop", *words], stderr=subprocess.DEVNULL, env=os.environ
     )
     checkpoints = [checkpoint_of(spec, workplace) for spec in specs]
-    while not all(checkpoint.iteration() for checkpoint in checkpoints):
-        assert process.poll() is None
+    wait_for(lambda: all(checkpoint.iteration() for checkpoint in checkpoints), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     for spec in (specs[2], specs[0], specs[1]):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from readme import documents, fill, write
+from readme import all_answers, documents, fill, write
 from redrop.errors import ConfigError, RecordError, RedropError, StorageError
+from redrop.record import read_json
+from redrop.report.answers import disagreements
 from redrop.study import Study
 from support import PROJECT
 
@@ -22,6 +24,18 @@ def test_the_documents_say_what_is_published(project: Path, residual: Study) -> 
     for page in documents(project):
         text = page.read_text(encoding="utf-8")
         assert fill(text, project / "results/published", residual) == text, "run `python tools/readme.py`"
+
+
+def test_the_answers_are_those_of_the_published_runs(project: Path) -> None:
+    published = project / "results/published"
+    made, kept = all_answers(published), read_json(published / "answers.json")
+    assert disagreements(made, kept) == [], "run `python tools/readme.py`"
+    assert made["claims"].keys() == kept["claims"].keys()
+    for name, claim in kept["claims"].items():
+        for question, numbers in claim["comparisons"].items():
+            same = made["claims"][name]["comparisons"][question]
+            assert same["difference"] == pytest.approx(numbers["difference"], rel=1e-4, abs=1e-9)
+            assert (same["interval"] or []) == pytest.approx(numbers["interval"] or [], rel=1e-4, abs=1e-9)
 
 
 def test_an_unknown_or_open_block_is_refused(project: Path, residual: Study) -> None:

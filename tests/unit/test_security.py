@@ -12,7 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,12 +44,22 @@ ALWAYS = {
 """Call -> what it must say."""
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
+@cache
+def nodes() -> list[tuple[Path, ast.AST]]:
+    """All of the source, read once."""
+    return [
+        (path, node) for path in SOURCES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+
+@cache
+def calls() -> list[tuple[str, str, ast.Call]]:
     """Every call in the source: where, the dotted name as it is written, the call."""
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                yield f"{path.relative_to(PROJECT)}:{node.lineno}", ast.unparse(node.func), node
+    return [
+        (f"{path.relative_to(PROJECT)}:{node.lineno}", ast.unparse(node.func), node)
+        for path, node in nodes()
+        if isinstance(node, ast.Call)
+    ]
 
 
 def test_nothing_runs_what_it_reads() -> None:
@@ -58,11 +68,10 @@ def test_nothing_runs_what_it_reads() -> None:
         for place, name, _ in calls()
         if any(name == end or (("." in end or end in METHODS) and name.endswith(f".{end}")) for end in NEVER)
     ]
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            found += [f"{path}: import {name}" for name in names if name.split(".")[0] in NEVER]
+    for path, node in nodes():
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        found += [f"{path}: import {name}" for name in names if name.split(".")[0] in NEVER]
     assert not found
 
 
@@ -93,7 +102,7 @@ def test_the_strict_loader_is_a_safe_one() -> None:
 
     from redrop.yaml_files import _StrictLoader
 
-    assert issubclass(_StrictLoader, yaml.SafeLoader)
+    assert issubclass(_StrictLoader, (yaml.SafeLoader, yaml.CSafeLoader))
     unsafe = [tag for tag in _StrictLoader.yaml_constructors if tag and "python" in tag]
     assert not unsafe
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from redrop.errors import ConfigError
-from redrop.study import SOURCES, Study, load_study, merge_config, resolve, select
+from redrop.study import SOURCES, Study, load_part, load_study, merge_config, resolve, select
 from redrop.yaml_files import read_yaml
 from support import spec_of
 
@@ -146,7 +146,8 @@ def test_the_same_run_asked_for_twice_is_one_run(residual: Study) -> None:
         ({"seeds": [1, 1]}, ["seeds", "non-unique"]),
         ({"seeds": [-1]}, ["-1"]),
         ({"seed": [1]}, ["seed", "did you mean 'seeds'"]),
-        ({"settings": {"model.n_layr": 2}}, ["model.n_layr", "did you mean 'model.n_layer'"]),
+        ({"settings": {"model.n_layr": 2}}, ["model.n_layr", "did you mean 'n_layer'"]),
+        ({"settings": {"data.corpus": "python_docs"}}, ["data.corpus", "corpora"]),
         ({"settings": {"model.mlp_dropout": 2}}, ["model.mlp_dropout", "2.0", "[0.0, 1.0]"]),
     ],
 )
@@ -204,6 +205,24 @@ def test_yaml_faults_are_named(tmp_path: Path) -> None:
         read_yaml(path)
     with pytest.raises(ConfigError, match="no such file"):
         read_yaml(tmp_path / "none.yaml")
+
+
+def test_what_is_written_out_goes_before_what_is_merged(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    assert read_yaml(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
+    path.write_text("a: &a {x: 1}\nb: {<<: *a, y: 3, y: 4}\n")
+    with pytest.raises(ConfigError, match="line 2: 'y' is given twice"):
+        read_yaml(path)
+
+
+def test_a_part_may_read_other_data_than_its_study(project: Path) -> None:
+    whole, encoder = load_part("methods", project), load_part("methods_encoder", project)
+    assert (whole.reads, encoder.reads, encoder.name) == ("corpus", "glue", "methods")
+    with pytest.raises(ConfigError, match="a selection of it lists tasks, not corpora"):
+        select(encoder, [{"protocols": ["encoder"], "seeds": [1], "corpora": ["tiny_shakespeare_tenth"]}])
+    disputed = whole.protocols["decoder"].rows["send"]["objective.name"]
+    assert "definition disputed" in disputed.note
 
 
 def test_configs_merge_as_snakemake_merges_them() -> None:

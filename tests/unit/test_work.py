@@ -20,8 +20,7 @@ from transformers import (
 )
 
 from redrop import data
-from redrop.data.glue_tasks import TASKS
-from redrop.data.lengths import CORPORA, GLUE, PAIRS
+from redrop.data.tasks import CORPORA, GLUE, PAIRS, TASKS
 from redrop.models.residual_gpt import build
 from redrop.models.sizes import SHAPES, Shape, read_shape, residual_shape
 from redrop.runtime.work import encoder_layer, pair_pass, residual_pass, work_of

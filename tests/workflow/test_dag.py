@@ -22,6 +22,7 @@ import yaml
 import warm
 from redrop.study import resolve
 from redrop.verbs.shared import read_config
+from support import wait_for
 
 TINY = {
     "model.n_layer": 2,
@@ -286,8 +287,7 @@ def test_a_killed_workflow_goes_on_when_it_is_repeated(folder: Path, project: Pa
     with subprocess.Popen(
         command_of(project), cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
-        while not list((folder / ".snakemake/locks").glob("*.lock")):
-            assert process.poll() is None
+        wait_for(lambda: any((folder / ".snakemake/locks").glob("*.lock")), process)
         os.killpg(process.pid, signal.SIGKILL)
     assert list((folder / ".snakemake/locks").glob("*.lock"))
     snakemake(project, folder, config_of(), "--until", "train")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import warm
 from support import make_mirror, toy_text
 
 SOURCES = ("src", "config", "workflow", "profiles")
@@ -28,7 +29,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def follow(project: Path, page: str, copy: Path, mirror: Path) -> tuple[list[str], str]:
+def follow(project: Path, page: str, copy: Path, mirror: Path, python: str) -> tuple[list[str], str]:
     """Do what the page says in a copy of the project; returns the files that this touched, and the output."""
     for name in SOURCES:
         shutil.copytree(project / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -52,7 +53,7 @@ def follow(project: Path, page: str, copy: Path, mirror: Path) -> tuple[list[str
             output += (copy / words[0]).read_text()
             continue
         assert program in ("redrop", "snakemake")
-        command = [sys.executable, "-m", program, *words]
+        command = [python, "-m", program, *words]
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         output += done.stdout
@@ -68,7 +69,8 @@ def runs(copy: Path) -> list[dict]:
 def test_a_data_set_is_one_file(project: Path, tmp_path: Path) -> None:
     text = toy_text(20_000, 1)
     mirror = make_mirror(tmp_path / "mirror", {"my_corpus/text.txt": text.encode()})
-    touched, output = follow(project, "docs/add-a-data-set.md", tmp_path / "copy", mirror)
+    page = "docs/add-a-data-set.md"  # each of its processes starts from nothing, as for a person
+    touched, output = follow(project, page, tmp_path / "copy", mirror, sys.executable)
     assert touched == ["src/redrop/data/sets/corpus/my_corpus.py"]
     assert "1 run on my_corpus" in output
     assert re.search(
@@ -91,7 +93,7 @@ def test_a_glue_like_task_is_one_file(project: Path, tmp_path: Path) -> None:
         rows += [f"{sentence}\tseveral" for sentence in several[True][first:last]]
         files[f"animals/{split}.tsv"] = "\n".join(["sentence\tlabel", *rows, ""]).encode()
     mirror = make_mirror(tmp_path / "mirror", files)
-    touched, table = follow(project, "docs/add-a-glue-task.md", tmp_path / "copy", mirror)
+    touched, table = follow(project, "docs/add-a-glue-task.md", tmp_path / "copy", mirror, warm.python())
     assert touched == ["src/redrop/data/sets/glue/glue_animals.py"]
     assert "TRY-OUT: no result" in table
     assert re.search(r"^\| ce \| 1 \| \d", table, flags=re.MULTILINE)

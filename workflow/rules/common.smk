@@ -170,9 +170,15 @@ def targets_of(part):
     return targets
 
 
+HOW = ("jobs_per_gpu", "keep_weights")
+"""Keys of the config that change no result."""
+# No parameter of the rule: changing it trains nothing again.
+KEEP_WEIGHTS = " --keep-weights" if config.get("keep_weights") else ""
+
+
 def config_text(wildcards=None):
     """The config as JSON, for the verbs that present results: without what does not concern them."""
-    return json.dumps({key: config[key] for key in config if key != "jobs_per_gpu"}, sort_keys=True)
+    return json.dumps({key: config[key] for key in config if key not in HOW}, sort_keys=True)
 
 
 def results_folder(wildcards):

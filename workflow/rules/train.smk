@@ -40,5 +40,6 @@ rule train:
         'python -P -m redrop train --spec {params.spec:q} --out "$(dirname {output.metrics:q})"'
         " --data {params.results:q}/data --models {params.results:q}/models"
         " --checkpoints {params.results:q}/checkpoints/{wildcards.study}"
-        " --pool {params.results:q}/pool/{wildcards.study} --jobs-per-gpu {resources.jobs_per_gpu}"
+        " --pool {params.results:q}/pool/{wildcards.study}{KEEP_WEIGHTS}"
+        " --jobs-per-gpu {resources.jobs_per_gpu}"
         " > {log:q} 2>&1 || {{ status=$?; tail -n 5 {log:q} >&2; exit $status; }}"

@@ -57,8 +57,8 @@ class Measure:
         """Compare two configurations in a place; runs of different budgets are not compared."""
         first, second = place[config], place[than]
         budgets = [budget(group) for group in first]
-        length = passes if self.equal_passes else budget
-        alike = [length(group) for group in first] == [length(group) for group in second]
+        long = passes if self.equal_passes else budget
+        alike = [long(group) for group in first] == [long(group) for group in second]
         a, b = (self.values(results, groups) for groups in (first, second))
         lower, upper = (b, a) if self.higher else (a, b)
         differences = paired_differences(lower, upper) if alike else {}
@@ -134,12 +134,14 @@ def budget(group: Group) -> str:
 
 def passes(group: Group) -> float:
     """How often its runs send a batch through the model, in updates or epochs; 0 without a run."""
-    if group.spec is None:
-        return 0.0
-    schedule = group.spec.schedule
+    return 0.0 if group.spec is None else passes_of(group.spec.objective) * length(group)
+
+
+def length(group: Group) -> float:
+    """How long its runs are, in updates or epochs; 0 without a run."""
+    schedule = group.spec.schedule if group.spec else None
     names = ("epochs", "updates", "last_iteration")
-    length = next(found for name in names if (found := getattr(schedule, name, None)) is not None)
-    return passes_of(group.spec.objective) * length
+    return next((found for name in names if (found := getattr(schedule, name, None)) is not None), 0.0)
 
 
 def _one_device(first: Sequence[Group], second: Sequence[Group], seed: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,7 +48,7 @@ class Table:
 
         return pd.DataFrame([[cell.text for cell in row] for _, row in self.rows], columns=self.columns)
 
-    @property
+    @cached_property
     def wide(self) -> set[str]:
         """Columns of words that wrap."""
         return {

@@ -16,16 +16,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from redrop.atomic import replacing
+from redrop.data import source_record
 from redrop.data.files import Writer, reading, write_json
-from redrop.data.source_record import (
-    FetchedFile,
-    SourceRecord,
-    complete_record,
-    read_source,
-    recorded_file,
-    write_made,
-    write_source,
-)
+from redrop.data.source_record import FetchedFile, SourceRecord
 from redrop.data.sources import RemoteFile, fetch_file, has_all
 from redrop.errors import DataError
 
@@ -133,9 +126,9 @@ class DataSet:
         if self.generate is not None:
             (edition,) = self.editions
             files, by = self.generate(), f"{self.name}, {edition}"
-            return write_made(folder, self.name, edition, files, "generated", by)
+            return source_record.write_made(folder, self.name, edition, files, "generated", by)
         for edition, files in self.editions.items():
-            kept = complete_record(folder, self.name, [file.name for file in files])
+            kept = source_record.complete_record(folder, self.name, [file.name for file in files])
             if kept is not None and kept.edition.startswith(edition) and not self._strangers(kept):
                 return kept
         whole = [edition for edition, files in self.editions.items() if has_all(files, mirror)]
@@ -147,11 +140,12 @@ class DataSet:
                 fetched.append(fetch_file(file, folder, mirror, check))
         except DataError as error:
             raise DataError(" ".join(filter(None, (str(error), self._advice(edition, mirror))))) from error
-        return write_source(folder, SourceRecord(self.name, self._edition(edition, fetched), tuple(fetched)))
+        record = SourceRecord(self.name, self._edition(edition, fetched), tuple(fetched))
+        return source_record.write_source(folder, record)
 
     def read_raw(self, raw_folder: Path, names: Collection[str]) -> SourceRecord:
         """The record of these raw files; raises DataError where one changed, or is not a pinned one."""
-        source = read_source(raw_folder, self.name, list(names))
+        source = source_record.read_source(raw_folder, self.name, list(names))
         if strangers := self._strangers(source):
             path = raw_folder / strangers[0]
             raise self.refusal(f"{path} has none of the checksums that are pinned for {self.name}")
@@ -224,7 +218,7 @@ class DataSet:
         if self.generate is not None:
             return {name: Path(name).stem for name in self.generate()}
         editions = list(self.editions.values())
-        there = (files for files in editions if recorded_file(raw_folder, files[0].name) is not None)
+        there = (files for files in editions if source_record.recorded_file(raw_folder, files[0].name))
         return {file.name: file.split for file in next(there, editions[-1])}
 
     # What a family says of its own.

@@ -220,12 +220,8 @@ def _download(remote: RemoteFile, path: Path, root: Path | None) -> None:
     import pooch
     import requests
 
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(),
-        chunk_size=CHUNK_BYTES,
-        timeout=TIMEOUT_S,
-        hooks={"response": _refuse_plain_http},
-    )
+    options = {"progressbar": sys.stderr.isatty(), "chunk_size": CHUNK_BYTES, "timeout": TIMEOUT_S}
+    downloader = pooch.HTTPDownloader(**options, hooks={"response": _refuse_plain_http})
     limit = remote.size if remote.size is not None else MAX_BYTES
     for pause in (*RETRY_PAUSES_S, None):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from redrop.data.tokens import Tokens, cached_tokens, starts_of
-from redrop.record import Metric
+from redrop.record import Metric, write_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+CODES_FILE, VOCABULARY_FILE = "codes", "vocabulary.txt"
+"""Of a BPE: its merges as subword-nmt writes them, and its symbols, the most frequent first."""
 Score = Callable[[list[str], str], dict[str, Metric]]
 """Hypotheses for all inputs of a split, and the split's name -> metrics, the one that counts first."""
 
@@ -25,7 +28,9 @@ class SymbolCodec:
 
     pad, end, unknown = 0, 1, 2
 
-    def __init__(self, symbols: Sequence[str]) -> None:
+    def __init__(self, symbols: Sequence[str], codes: Path | None = None) -> None:
+        """``codes``: the file with the BPE's merges, which is saved with the symbols."""
+        self.codes = codes
         self.symbols = ("<pad>", "</s>", "<unk>", *symbols)
         self.size = len(self.symbols)
         self._number = {symbol: number for number, symbol in enumerate(self.symbols) if number > self.unknown}
@@ -45,6 +50,13 @@ class SymbolCodec:
         """Symbols joined by spaces; an unknown one is written ``<unk>``."""
         return " ".join(self.symbols[i] for i in ids if i not in (self.pad, self.end))
 
+    def save(self, folder: Path) -> None:
+        """The symbols, one a line, and the merges, named as in a prepared parallel text."""
+        symbols = "".join(f"{symbol}\n" for symbol in self.symbols[self.unknown + 1 :])
+        write_text(folder / VOCABULARY_FILE, symbols)
+        if self.codes is not None:
+            shutil.copyfile(self.codes, folder / CODES_FILE)
+
 
 class TokenizerCodec:
     """A tokenizer of ``transformers``, with marks around each text as it was made."""
@@ -62,6 +74,10 @@ class TokenizerCodec:
     def decode(self, ids: Sequence[int]) -> str:
         """The text, without marks and spaces around it."""
         return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+
+    def save(self, folder: Path) -> None:
+        """The tokenizer in ``transformers``' layout."""
+        self.tokenizer.save_pretrained(folder)
 
 
 Codec = SymbolCodec | TokenizerCodec

@@ -78,14 +78,9 @@ def tokenise(
     tokenizer: PreTrainedTokenizerFast, first: Sequence[str], second: Sequence[str] | None, max_length: int
 ) -> Tokens:
     """Token ids of sentences or pairs; beyond ``max_length`` the longer sentence is cut first."""
-    found = tokenizer(
-        list(first),
-        None if second is None else list(second),
-        truncation=True,
-        max_length=max_length,
-        return_token_type_ids=True,
-        return_attention_mask=False,
-    )
+    pairs = [list(side) for side in (first, second) if side is not None]
+    wanted = {"return_token_type_ids": True, "return_attention_mask": False}
+    found = tokenizer(*pairs, truncation=True, max_length=max_length, **wanted)
     starts = starts_of([len(ids) for ids in found["input_ids"]])
     flat = {
         name: np.fromiter((x for row in found[name] for x in row), kind, starts[-1])

@@ -25,11 +25,10 @@ from redrop.data.base import DataSet, PairLengths, Prepared
 from redrop.data.files import Writer, read_parquet, read_utf8, text_writer
 from redrop.data.source_record import FetchedFile
 from redrop.data.sources import RemoteFile
+from redrop.data.text_pairs import CODES_FILE, VOCABULARY_FILE
 from redrop.data.translation_files import Counts, Pairs, Splits, check, read
 from redrop.errors import DataError
 
-CODES_FILE = "codes"
-VOCABULARY_FILE = "vocabulary.txt"
 FORMS = ("raw", "tokenised", "bpe")
 CLEANING = ("straighten", "lower_case", "limits", "ratio")
 SETTINGS = ("languages", "members", "every", "shares", "merges", *CLEANING)
@@ -148,6 +147,18 @@ class ParallelSet(DataSet):
         content = {"splits": splits, "vocabulary": vocabulary, "counts": meta["counts"]}
         return ParallelData(**self.identity(meta), parallel_set=self, folder=folder, **content)
 
+    def tokens(self, lines: Sequence[str], language: str, *, straighten: bool) -> list[str]:
+        """Tokens of each sentence, separated by spaces; ``straighten``: its apostrophes first."""
+        lines = [steps.straighten(line) for line in lines] if straighten else lines
+        return steps.tokenise(lines, self.tokenisers.get(language, language))
+
+    def as_symbols(self, lines: Sequence[str], language: str, codes: str) -> list[str]:
+        """New sentences as BPE symbols separated by spaces: prepared as the test sets are."""
+        tokenised = self.tokens(lines, language, straighten=self.straighten)
+        if self.lower_case:
+            tokenised = [line.lower() for line in tokenised]
+        return steps.apply_codes(codes, tokenised)
+
     def _check(self, file: RemoteFile, mirror: Path | None, path: Path) -> None:
         check(self, file.name, path)
 
@@ -187,11 +198,12 @@ def _clean(
     splits: dict[str, ParallelSplit] = {}
     counts: dict[str, dict[str, int]] = {}
     for split, raw in released.items():
-        is_train, tokenised = split == "train", {}
-        for language, lines in raw.items():
-            if parallel_set.straighten and not is_train:
-                lines = [steps.straighten(line) for line in lines]
-            tokenised[language] = steps.tokenise(lines, parallel_set.tokenisers.get(language, language))
+        is_train = split == "train"
+        straighten = parallel_set.straighten and not is_train
+        tokenised = {
+            language: parallel_set.tokens(lines, language, straighten=straighten)
+            for language, lines in raw.items()
+        }
         limits, ratio = (parallel_set.limits, parallel_set.ratio) if is_train else (None, None)
         rows, cleaned = steps.clean(*tokenised.values(), limits, ratio)
         n_read = len(rows) + cleaned.total() + sum(dropped[split][rule] for rule in DROPPED)

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from redrop.registry import Registry, options_of
-from redrop.settings import Options, Section, added
+from redrop.settings import SectionWithPart, added
 
 DROPOUT_SCHEDULES = Registry(__name__, "dropout schedule")
 """``model.dropout_schedule`` -> module."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DropoutSchedule(Section):
+class DropoutSchedule(SectionWithPart):
     """The part of a model's section that says how its dropout rates go on."""
 
     SECTION: ClassVar = "model"
@@ -31,8 +31,6 @@ class DropoutSchedule(Section):
 
     dropout_schedule: str = added("constant")
     """How the dropout rates go on in the course of training; see ``redrop.dropout_schedules``."""
-    options: Options = added({})
-    """What the dropout schedule can be set to besides; its file declares it."""
 
 
 def dropout_scale(model: Any, update: int, updates: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from redrop.data.glue_tasks import TASKS
+from redrop.data.tasks import TASKS
 
 METRICS: dict[str, tuple[str, ...]] = {name: task.metrics for name, task in TASKS.items()}
 """Task -> its metrics; the first one is what enters the GLUE average, as in R-Drop's tables."""

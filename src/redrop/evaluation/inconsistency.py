@@ -65,10 +65,8 @@ def measure(model: PreTrainedModel, batches: Iterable[dict[str, torch.Tensor]], 
                 attention.append(term.item())
 
             with listening(hear):
-                output = model(
-                    **{name: torch.cat([values, values]) for name, values in inputs.items()},
-                    output_hidden_states=True,
-                )
+                both = {name: torch.cat([values, values]) for name, values in inputs.items()}
+                output = model(**both, output_hidden_states=True)
             hidden = [hidden_consistency(h, real_BT, "mean").item() for h in output.hidden_states[1:]]
             first, second = output.logits.chunk(2)
             between = _distance(output.logits)

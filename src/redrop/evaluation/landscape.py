@@ -10,10 +10,7 @@ import torch
 
 
 def random_direction(model: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]:
-    """A Gaussian direction whose every row (a filter) has the norm of the weights' row.
-
-    Biases and norms (fewer than two axes) do not move, as in the paper.
-    """
+    """A Gaussian direction, each row (a filter) as long as the weights'; biases and norms rest (Li)."""
     generator = torch.Generator().manual_seed(seed)
     direction = {}
     for name, weights in model.named_parameters():

@@ -9,9 +9,9 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from redrop.data import get
-from redrop.data.directions import DIRECTIONS
 from redrop.data.summarization import SummaryData
-from redrop.data.text_pairs import Pairs, SymbolCodec, TextPairs, TokenizerCodec
+from redrop.data.tasks import DIRECTIONS
+from redrop.data.text_pairs import CODES_FILE, Pairs, SymbolCodec, TextPairs, TokenizerCodec
 from redrop.data.translation import ParallelData
 from redrop.evaluation import summarization, translation
 from redrop.models.pretrained import load_tokenizer
@@ -22,7 +22,8 @@ from redrop.spec import RunSpec
 def translations(spec: RunSpec, data: ParallelData, model: Path | None) -> TextPairs:
     """A direction of a parallel text; training pairs with a longer side are left out."""
     direction = DIRECTIONS[spec.task]
-    codec, lower_cased = SymbolCodec(data.vocabulary), data.parallel_set.lower_case
+    codec = SymbolCodec(data.vocabulary, data.folder / CODES_FILE)
+    lower_cased = data.parallel_set.lower_case
     splits = {}
     for name, split in data.splits.items():
         source, target = (codec.encode(split.bpe[side]) for side in (direction.source, direction.target))

@@ -170,16 +170,8 @@ def paired_bootstrap(
     ((before, after),) = (found for name, found in results.items() if name != "System")
     # sacrebleu counts the larger differences only, so that identical systems would get its smallest p.
     p_value = 1.0 if before.score == after.score else float(after.p_value)
-    return PairedBootstrap(
-        metric=metric,
-        baseline=float(before.score),
-        system=float(after.score),
-        p_value=p_value,
-        mean=float(after.mean),
-        interval=float(after.ci),
-        n=n,
-        signature=f"{signature}{_NOTES[metric]}",
-    )
+    numbers = map(float, (before.score, after.score, p_value, after.mean, after.ci))
+    return PairedBootstrap(metric, *numbers, n, f"{signature}{_NOTES[metric]}")
 
 
 def _scorer(name: str, language: str) -> Scorer:

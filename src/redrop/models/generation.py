@@ -110,7 +110,7 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
             config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
             set_rates(config, spec, RELEASED_RATES)
             model, found = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                folder, config=config, **WEIGHTS, **LOCAL
+                folder, config=config, use_safetensors=True, **WEIGHTS, **LOCAL
             )
             refuse_random(found["missing_keys"])
         model.generation_config = transformers.GenerationConfig()
@@ -119,8 +119,8 @@ def load_generator(spec: GeneratorSpec, folder: Path | None, codec: Codec, seed:
             raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
         start = getattr(model.config, "decoder_start_token_id", codec.end)
         if start != codec.end:
-            said = f"{spec.checkpoint} begins with token {start}, not with its end mark, {codec.end}"
-            raise ConfigError(f"model.checkpoint: {said}; {LIKE_BART}")
+            said = f"starts its outputs with token {start}, not with its end mark, {codec.end}"
+            raise ConfigError(f"model.checkpoint: {spec.checkpoint} {said}; {LIKE_BART}")
         return model
 
 

@@ -24,19 +24,14 @@ RATES = {
     "classifier_dropout": ("classifier_dropout", "summary_last_dropout"),
 }
 """Our names of dropout rates -> what configurations of ``transformers`` call them."""
-TOY_SIZES = {
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 128,
-    "max_position_embeddings": 64,
-}
+TOY_SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+TOY_SIZES["max_position_embeddings"] = 64
 
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """How everything of ``transformers`` is loaded: from the folder alone, and no code that lies in it."""
-WEIGHTS = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
-"""How weights are: no pickles, and as float32 whatever they were released in."""
+WEIGHTS = {"dtype": torch.float32, "output_loading_info": True}
+"""How weights are loaded, too: as float32, whatever they were released in."""
 
 
 @contextlib.contextmanager
@@ -91,6 +86,7 @@ def load_encoder(
                 folder,
                 config=config,
                 ignore_mismatched_sizes=True,  # a head of another size; all heads are drawn anew
+                use_safetensors=True,
                 **WEIGHTS,
                 **LOCAL,
             )

@@ -168,6 +168,8 @@ class ResidualGPT(nn.Module):
         """
         if self.training and masks is None and self._draws():
             raise ValueError("a model in training mode needs its dropout stream: pass masks=...")
+        if masks is not None:
+            masks.begin()
         positions_TC = self.wpe.weight[: tokens_BT.shape[1]]
         h_BTC = self.wte(tokens_BT) + positions_TC
         h_BTC = inverted_dropout(h_BTC, self.spec.embedding_dropout, masks)

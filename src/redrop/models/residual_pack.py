@@ -43,6 +43,11 @@ class PackMasks:
         """What a dropout schedule multiplies the rates of inverted dropout by just now."""
         self._columns: dict[tuple[tuple[float, ...], bool, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
+    def begin(self) -> None:
+        """A forward pass begins; see ``MaskStream.begin``."""
+        for stream in self.streams:
+            stream.begin()
+
     def rescale(self, scale: float) -> bool:
         """Set ``scale``; whether a CUDA graph has to be captured anew, because other sites draw now."""
         if scale == self.scale:
@@ -66,9 +71,9 @@ class PackMasks:
         self, shape: tuple[int, ...], rates: tuple[float, ...], *, inverted: bool, device: torch.device
     ) -> torch.Tensor:
         """A mask (M, *shape): one stream a model; a model with rate 0 or 1 draws nothing."""
-        masks = torch.empty((len(rates), *shape), device=device)
         if self.streams[0].generator is not None:
-            return self._draw_in_bulk(masks, rates, inverted)
+            return self._draw_in_bulk(shape, rates, inverted)
+        masks = torch.empty((len(rates), *shape), device=device)
         for mask, stream, rate in zip(masks, self.streams, self._scaled(rates, inverted), strict=True):
             if 0.0 < rate < 1.0:
                 stream.fill(mask, rate, _keep_value(rate, inverted))
@@ -76,13 +81,18 @@ class PackMasks:
                 mask.fill_(1.0 - rate)
         return masks
 
-    def _draw_in_bulk(self, masks: torch.Tensor, rates: tuple[float, ...], inverted: bool) -> torch.Tensor:
-        """The numbers that ``MaskStream.fill`` gives, with few kernels: an accelerator counts launches."""
-        for mask, stream, rate in zip(masks, self.streams, self._scaled(rates, inverted), strict=True):
-            if 0.0 < rate < 1.0:
-                mask.uniform_(generator=stream.generator)
-            else:
-                mask.zero_()  # at least rate 0, below rate 1
+    def _draw_in_bulk(self, shape: tuple[int, ...], rates: tuple[float, ...], inverted: bool) -> torch.Tensor:
+        """The masks that ``MaskStream.mask`` gives, with as few kernels for all models as for one.
+
+        Each model's numbers come from its own stream, which draws them for many sites at once.
+        """
+        count = math.prod(shape)
+        idle = torch.zeros(count, device=self.streams[0].device)  # at least rate 0, below rate 1
+        numbers = [
+            stream.uniform(count) if 0.0 < rate < 1.0 else idle
+            for stream, rate in zip(self.streams, self._scaled(rates, inverted), strict=True)
+        ]
+        masks = torch.stack(numbers).view(-1, *shape)
         key = (rates, inverted, masks.dim())
         if key not in self._columns:  # kept: a CUDA graph may not copy from the host
             column = (-1, *[1] * (masks.dim() - 1))
@@ -158,6 +168,8 @@ class ResidualPack:
         """Logits (M, N, V) from int64 tokens (M, B, T); without ``masks`` those of evaluation."""
         spec, parameters = self.spec, self.parameters
         M, B, T = tokens_MBT.shape
+        if masks is not None:
+            masks.begin()
         head = "wte.weight" if spec.tied_embedding else "lm_head.weight"
         rows_MN = tokens_MBT.reshape(M, B * T) + self.first_row_M1
         tokens_MNC = F.embedding(rows_MN, parameters["wte.weight"].view(-1, spec.n_embd))

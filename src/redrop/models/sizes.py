@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redrop import data
-from redrop.data.lengths import CORPORA
+from redrop.data.tasks import CORPORA
 from redrop.models.sources import TOY, folder_name
 from redrop.registry import resolve
 from redrop.spec import RunSpec

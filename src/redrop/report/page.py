@@ -16,12 +16,11 @@ from redrop.analysis.summary import DASH, show_number
 from redrop.record import DIVERGED, write_text
 from redrop.report import charts, commands, sentences, verdicts
 from redrop.report.figures import ShownFigure, shown_figures
-from redrop.report.folder import ResultsFolder, read_folder
-from redrop.report.known_configs import known_plans
+from redrop.report.folder import ResultsFolder
 from redrop.report.origins import facts, runs_of, spent
 from redrop.report.papers import papers
 from redrop.report.scales import scales_run
-from redrop.report.study_views import StudyRuns, View, all_studies
+from redrop.report.study_views import StudyRuns, View, read_studies
 from redrop.report.tables import shown_tables
 from redrop.report.verdicts import Judged, judge_all
 from redrop.study import Plan
@@ -34,13 +33,8 @@ def write_page(
 
     ``given``: name -> the one config to go by; None: those of the project that the runs belong to.
     """
-    wanted = None
-    if given is not None:
-        wanted = {run for plan in given.values() for runs in plan.runs.values() for run in runs}
-    folder = read_folder(results, wanted)
-    plans, names = (known_plans(project), []) if given is None else (given, list(given))
-    studies = all_studies(folder, project, plans, given=given is not None)
-    write_text(Path(out), render(folder, studies, names, commands.named(Path(out))))
+    folder, studies = read_studies(results, project, given)
+    write_text(Path(out), render(folder, studies, list(given or ()), commands.named(Path(out))))
     return {
         "found": sum(runs.found for runs in studies),
         "missing": sum(runs.missing for runs in studies),

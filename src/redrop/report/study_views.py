@@ -9,8 +9,8 @@ from pathlib import Path
 from redrop.analysis.collect import Results
 from redrop.analysis.study_results import Protocols
 from redrop.data import is_generated
-from redrop.report.folder import OWN, ResultsFolder
-from redrop.report.known_configs import Asked, recognise
+from redrop.report.folder import OWN, ResultsFolder, read_folder
+from redrop.report.known_configs import Asked, known_plans, recognise
 from redrop.study import Plan, Study, load_part
 
 TOY_LABEL = "TOY DATA: not a result"
@@ -53,6 +53,21 @@ class StudyRuns:
         """How many runs are asked for and not there."""
         found = {record.spec.run for record in self.results.records}
         return len((self.results.wanted or frozenset()) - found)
+
+
+def read_studies(
+    results: Path, project: Path, given: Mapping[str, Plan] | None
+) -> tuple[ResultsFolder, list[StudyRuns]]:
+    """A results folder and every study's runs there.
+
+    ``given``: name -> the one config to go by; None: those of the project that the runs belong to.
+    """
+    wanted = None
+    if given is not None:
+        wanted = {run for plan in given.values() for runs in plan.runs.values() for run in runs}
+    folder = read_folder(results, wanted)
+    plans = known_plans(project) if given is None else given
+    return folder, all_studies(folder, project, plans, given=given is not None)
 
 
 def all_studies(

@@ -26,6 +26,7 @@ from redrop.analysis.decision.comparison import (
     SMALL,
     SUPPORTED,
     UNDECIDED,
+    Comparison,
 )
 from redrop.report.sentences import would_decide
 from redrop.study import Study
@@ -87,6 +88,12 @@ class Judged:
     def here(self) -> str:
         """That verdict in words."""
         return self.found.verdict
+
+    @property
+    def numbers(self) -> dict[str, Comparison]:
+        """Comparison -> its numbers over all places, or those of a place where all have too few seeds."""
+        few = {part.pair: part.comparison for part in self.found.parts if part.comparison.n}
+        return few | {each.pair: each.pooled for each in self.found.across}
 
     @property
     def would_decide(self) -> str:

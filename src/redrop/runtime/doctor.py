@@ -218,11 +218,8 @@ def addresses(downloads: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in downloads:
         if name in RELEASED or "/" in name:
-            model = RELEASED.get(name)
-            repository = name if model is None else model.repository
-            if repository is None:
-                continue  # it comes as a package
-            urls = [f"{hub()}/{repository}"]
+            repository = RELEASED[name].repository if name in RELEASED else name
+            urls = [f"{hub()}/{repository}"] if repository else []  # it may come as a package
         else:
             urls = [file.address for file in get(name).downloads]
         for url in urls:
@@ -250,19 +247,17 @@ def check_network(downloads: Sequence[str], ask: Callable[[str], int] = head) ->
     )
     if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
         return Check("network", WARNING, f"not tried (HF_HUB_OFFLINE), but not here yet: {what}", elsewhere)
-    failed = []
-    for host, url in addresses(downloads).items():
+    hosts, failed = addresses(downloads), []
+    for host, url in hosts.items():
         try:
-            status = ask(url)
+            if (status := ask(url)) >= 400:
+                failed.append(f"{host} (answers {status})")
         except requests.RequestException as error:
             failed.append(f"{host} ({type(error).__name__})")
-            continue
-        if status >= 400:
-            failed.append(f"{host} (answers {status})")
     if failed:
         said = f"cannot reach {', '.join(failed)}; needed for {what}"
         return Check("network", PROBLEM, said, elsewhere)
-    return Check("network", OK, f"reached: {', '.join(addresses(downloads))}")
+    return Check("network", OK, f"reached: {', '.join(hosts)}")
 
 
 def existing(folder: Path) -> Path:

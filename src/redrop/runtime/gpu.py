@@ -55,10 +55,7 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """The GPUs that this process may use, whether or not another one uses them at present.
-
-    Raises ``ConfigError`` where REDROP_GPUS names one that the driver, which lists others, does not know.
-    """
+    """The GPUs that this process may use, in use or not; ``ConfigError`` for a name that the driver lacks."""
     asked, visible = (os.environ.get(variable) for variable in VARIABLES)
     if asked is None and visible is None:
         return driver_devices()
@@ -95,13 +92,9 @@ def driver_devices() -> list[Device]:
     Where the driver's library is missing or fails, as after an upgrade of the driver without a reboot, the
     kernel module still says which GPUs there are: they must not be overlooked in silence.
     """
-    found = driver()
-    if found is None:
-        return _kernel_devices()
-    return [Device(name, gpu.number) for gpu in found.gpus for name in gpu.mig_uuids or (gpu.uuid,)]
-
-
-def _kernel_devices() -> list[Device]:
+    listed = driver()
+    if listed is not None:
+        return [Device(name, gpu.number) for gpu in listed.gpus for name in gpu.mig_uuids or (gpu.uuid,)]
     found = []
     for number, path in enumerate(sorted(PROC.glob("*/information"))):  # by bus address, as nvidia-smi
         uuid = re.search(r"^GPU UUID:\s+(GPU-[0-9a-f-]+)$", path.read_text(), flags=re.MULTILINE)

@@ -11,20 +11,12 @@ from pathlib import Path
 
 import torch
 
+from redrop import record
 from redrop.atomic import check_writable, replacing
 from redrop.errors import ConfigError, RecordError
+from redrop.models.kept import whole_folder
 from redrop.places import Places, is_prepared
 from redrop.provenance import TimeSpent
-from redrop.record import (
-    CURVE,
-    METRICS,
-    PROVENANCE,
-    SPEC,
-    curve_text,
-    metrics_document,
-    read_json,
-    write_json,
-)
 from redrop.runtime import gpu
 from redrop.runtime.environment import provenance
 from redrop.runtime.pool import Pool, RunLock, is_settled
@@ -99,6 +91,8 @@ class Workplace:
     """Most language models that are trained as one batched program; 1: each alone, by the plain trainer."""
     checkpoint_seconds: float = 60.0
     should_stop: Callable[[], bool] = lambda: False
+    weights: Callable[[str], Path] | None = None
+    """Run -> the folder that its finished model is kept in; None: models are not kept."""
     interrupted: Callable[[], bool] = lambda: False
     """The same, asked while something is measured; see ``redrop.training.loop.drive``."""
 
@@ -139,7 +133,7 @@ def run(spec: RunSpec, *, out: Path, workplace: Workplace, pool: Pool | None = N
             for held in (lock, *(held for _, held in along)):
                 held.close()
 
-    while not pool.finished(spec.run) and not (out / METRICS).exists():  # another job of it may have
+    while not pool.finished(spec.run) and not (out / record.METRICS).exists():  # another job of it may have
         lead = pool.lead(spec, suitable, workplace.should_stop)
         if lead is not None:
             attempt(*lead)
@@ -160,7 +154,7 @@ def fits(leader: RunSpec, other: RunSpec, workplace: Workplace) -> bool:
     if not same_shape or not is_prepared(other, workplace.places):
         return False
     folders = [workplace.places.data / spec.data.data_set for spec in (leader, other)]
-    symbols = [read_json(folder / "meta.json")["vocab"] for folder in folders]
+    symbols = [record.read_json(folder / "meta.json")["vocab"] for folder in folders]
     reached = [checkpoint_of(spec, workplace).iteration() for spec in (leader, other)]
     return len(symbols[0]) == len(symbols[1]) and reached[0] == reached[1]
 
@@ -205,7 +199,14 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
     except Stopped as stopped:
         log.warning("%s; run the same command to go on", stopped)
         return False
-    for spec, source, outcome, before in zip(specs, sources, outcomes, earlier, strict=True):
+    for number, (spec, source, outcome, before) in enumerate(
+        zip(specs, sources, outcomes, earlier, strict=True)
+    ):
+        if (
+            workplace.weights is not None and outcome.reason is None
+        ):  # before the record, which says: finished
+            with whole_folder(workplace.weights(spec.run)) as folder:
+                trainer.keep(number, folder)
         write_record(place(spec.run), spec, source, outcome, before, workplace.device, len(specs))
         checkpoint_of(spec, workplace).delete()
     return True
@@ -235,13 +236,14 @@ def write_record(
         "threads": torch.get_num_threads(),
         **outcome.cost,
     }
-    files = {**outcome.files, CURVE: curve_text(outcome.curve).encode()}
+    files = {**outcome.files, record.CURVE: record.curve_text(outcome.curve).encode()}
     for name, content in files.items():
         with replacing(folder / name) as part:
             part.write_bytes(content)
-    write_json(folder / SPEC, json.loads(spec.to_json()))
-    write_json(folder / PROVENANCE, provenance(device.type, source.origin, cost))
-    document = metrics_document(spec, outcome.status, outcome.reason, source.data, outcome.metrics, files)
-    write_json(folder / METRICS, document)
+    record.write_json(folder / record.SPEC, json.loads(spec.to_json()))
+    record.write_json(folder / record.PROVENANCE, provenance(device.type, source.origin, cost))
+    told = (outcome.status, outcome.reason, source.data, outcome.metrics)
+    document = record.metrics_document(spec, *told, files)
+    record.write_json(folder / record.METRICS, document)
     loss = outcome.metrics["val_loss_last"].value
     log.info("%s: validation loss %s", spec.run, "none" if loss is None else f"{loss:.4f}")

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from redrop.data import get
-from redrop.data.glue_tasks import TASKS
-from redrop.data.lengths import PAIRS
+from redrop.data.tasks import PAIRS, TASKS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.layout import ResultsLayout
 from redrop.models.sizes import shape_of
@@ -155,7 +154,7 @@ def make(
         jobs={rule: count for rule, count in jobs.items() if count},
         downloads=downloads,
         here=here,
-        disk=_disk(left, downloads, places, at_once),
+        disk=_disk(left, downloads, places, at_once, plan.keep_weights),
         device=device,
         at_once=at_once,
         profile=profile,
@@ -240,7 +239,11 @@ def _models(specs: list[RunSpec]) -> dict[str, RunSpec]:
 
 
 def _disk(
-    runs: list[RunPlan], downloads: dict[str, int | None], places: Places, at_once: int | None
+    runs: list[RunPlan],
+    downloads: dict[str, int | None],
+    places: Places,
+    at_once: int | None,
+    keep_weights: bool,
 ) -> dict[str, int]:
     """Bytes of what will be written, where they are known."""
     checkpoints, packs = [], []  # bytes of each run's, and of those that are trained with it
@@ -260,7 +263,7 @@ def _disk(
         "checkpoints at their peak": min(sum(packs[:at_once]), sum(checkpoints)),
         "models": sum(FLOAT * shape.parameters for shape in kept),
         "data, raw and prepared": UNPACKED * data,
-        "kept weights": 0,
+        "kept weights": sum(FLOAT * run.work.parameters for run in runs if keep_weights and run.work),
     }
 
 
@@ -312,7 +315,7 @@ def assumptions(estimate: Estimate) -> list[str]:
         return []
     said = [
         "Operations are counted from each run's settings (two-pass methods count twice, backward twice "
-        "forward), with the mean text lengths in redrop.data.lengths, some of which are assumed.",
+        "forward), with the mean text lengths in redrop.data.tasks, some of which are assumed.",
         "Evaluation is counted as forward passes; searches for outputs "
         f"as {DECODING:g} times their passes (assumed).",
     ]

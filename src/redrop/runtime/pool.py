@@ -94,10 +94,7 @@ class Pool:
         return self.folder / run
 
     def collect(self, spec: RunSpec, out: Path) -> bool:
-        """Move the record of ``spec`` from the pool to its own folder; False if it is not there.
-
-        A record of another run, or a damaged or incomplete one, is deleted, so that the run is trained.
-        """
+        """Move the record of ``spec`` from the pool to its own folder; delete one that is not its whole."""
         stored = self.place(spec.run)
         if not (stored / METRICS).exists():
             return False

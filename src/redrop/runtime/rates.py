@@ -171,10 +171,9 @@ def calibrate() -> RatedDevice:
 
 
 def from_table(project: Path, name: str | None = None) -> RatedDevice:
-    """A device by config/devices.csv: the one that ``name`` contains or is, or this machine's.
+    """A device by config/devices.csv: ``name``, or this machine's.
 
-    Raises ``ConfigError`` with the known names. The longest name that fits is taken, so ``NVIDIA H100 PCIe``
-    is not taken for an H100.
+    The longest name in it is taken, so ``NVIDIA H100 PCIe`` is not taken for an H100.
     """
     try:
         with (project / TABLE).open(encoding="utf-8", newline="") as file:

@@ -11,7 +11,7 @@ needs for each token, forward,
 and twice that again backward: 6 operations a weight and token, and the attention. Methods with two passes
 double it. Everything that is no matrix product is left to the utilisation (``rates.py``).
 
-Tokens and lengths are means, from ``redrop.data.lengths``. No torch: the formulas are held against torch's
+Tokens and lengths are means, from ``redrop.data.tasks``. No torch: the formulas are held against torch's
 own counter (``torch.utils.flop_counter``) by a test. To count with it here, on meta tensors, costs 5 s of
 imports and 0.3 to 0.9 s a shape and length, where planning 1,196 runs takes 1.3 s.
 """
@@ -22,8 +22,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from redrop.data.glue_tasks import HELD_OUT, TASKS
-from redrop.data.lengths import CORPORA, GLUE, PAIRS
+from redrop.data.glue import HELD_OUT
+from redrop.data.tasks import CORPORA, GLUE, PAIRS, TASKS
 from redrop.kinds import EXAMPLES, WINDOWS
 from redrop.kinds import PAIRS as TEXT_PAIRS
 from redrop.methods import passes_of
@@ -101,8 +101,7 @@ def pair_pass(shape: Shape, source: float, target: float) -> float:
 def work_of(spec: RunSpec, updates: int, models: Path, pack: int = 1) -> RunWork | None:
     """The work of a run of so many updates; None where ``unknown`` names something.
 
-    ``models``: the folder of fetched models, whose configurations are read. ``pack``: language models that
-    are trained together.
+    ``models``: the folder of fetched ones; ``pack``: language models that are trained together.
     """
     if unknown(spec, models) is not None:
         return None

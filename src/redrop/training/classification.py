@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from redrop.data.tokens import Tokens, cached_tokens
 from redrop.errors import ConfigError
 from redrop.evaluation import inconsistency
 from redrop.evaluation.glue import scores
+from redrop.evaluation.outputs import inputs_of, outputs_of
 from redrop.models.pretrained import load_encoder, load_tokenizer
 from redrop.objectives.cross_entropy import task_losses
 from redrop.objectives.examples import ExampleBatch
@@ -49,9 +51,8 @@ class Classification(ReleasedModelTask):
         self.tokenizer = load_tokenizer(spec.model, model_folder, texts)
 
         def encode(split: Split) -> Tokens:
-            return cached_tokens(
-                cache, self.tokenizer, split.sentence1, split.sentence2, spec.data.max_length
-            )
+            limit = spec.data.max_length
+            return cached_tokens(cache, self.tokenizer, split.sentence1, split.sentence2, limit)
 
         self.train, self.train_labels = encode(train), train.labels
         self.dev = {name: (encode(split), split.labels, split.idx) for name, split in dev.items()}
@@ -63,11 +64,8 @@ class Classification(ReleasedModelTask):
         self._check_length()
         self.validation_size = len(next(iter(self.dev.values()))[1])
         schedule = spec.schedule
-        self._batches = functools.lru_cache(1)(
-            lambda epoch: epoch_batches(
-                self.train.lengths, schedule.batch_size, schedule.bucket_batches, spec.seed, epoch
-            )
-        )
+        sizes = (schedule.batch_size, schedule.bucket_batches)
+        self._batches = functools.lru_cache(1)(partial(epoch_batches, self.train.lengths, *sizes, spec.seed))
         self.start([self.train, *(tokens for tokens, _, _ in self.dev.values())], self._rehearse)
 
     def _rehearse(self) -> None:
@@ -90,8 +88,8 @@ class Classification(ReleasedModelTask):
                 limit -= first + 1  # positions begin after the padding's, as RoBERTa's do
         longest = max(tokens.lengths.max() for tokens in (self.train, *(t for t, _, _ in self.dev.values())))
         if limit is not None and longest > limit:
-            said = f"{self.spec.data.max_length} lets through inputs of {longest}, but the model has {limit}"
-            raise ConfigError(f"data.max_length: {said} positions; give at most {limit}")
+            said = f"lets through inputs of {longest} tokens, but the model has {limit} positions"
+            raise ConfigError(f"data.max_length: {self.spec.data.max_length} {said}; give at most {limit}")
 
     def inputs(self, tokens: Tokens, examples: np.ndarray) -> dict[str, torch.Tensor]:
         """A padded batch on the device, with what this model takes."""
@@ -99,9 +97,7 @@ class Classification(ReleasedModelTask):
         if pad is None:
             said = f"the tokenizer of {self.spec.model.checkpoint} has no padding token"
             raise ConfigError(f"model.checkpoint: {said}; give a model that has one")
-        made = tokens.batch(examples, pad)
-        if getattr(self.model.config, "type_vocab_size", 0) < 2:
-            del made["token_type_ids"]
+        made = inputs_of(self.model, tokens, examples, pad)
         return {name: values.to(self.device, non_blocking=True) for name, values in made.items()}
 
     def labels(self, labels: np.ndarray) -> torch.Tensor:
@@ -120,23 +116,16 @@ class Classification(ReleasedModelTask):
             inputs, labels = self.inputs(self.train, part), self.labels(self.train_labels[part])
             yield ExampleBatch(inputs, labels), len(part) / len(examples)
 
-    @torch.no_grad()
     def predict(self, tokens: Tokens, examples: np.ndarray | None = None) -> np.ndarray:
         """Outputs without dropout, float32 (examples, K), in the order of ``examples`` (default: all)."""
         self.use_attention(training=False)
         self.model.eval()
         examples = np.arange(len(tokens)) if examples is None else examples
-        order = np.argsort(tokens.lengths[examples], kind="stable")
-        found: np.ndarray | None = None
-        size = self.spec.evaluation.batch_size
-        for begin in range(0, len(order), size):
-            self.check()
-            where = order[begin : begin + size]
-            logits = self.model(**self.inputs(tokens, examples[where])).logits.float().cpu().numpy()
-            if found is None:
-                found = np.empty((len(examples), logits.shape[1]), np.float32)
-            found[where] = logits
-        return found
+
+        def forward(some: np.ndarray) -> torch.Tensor:
+            return self.model(**self.inputs(tokens, some)).logits
+
+        return outputs_of(forward, tokens, examples, self.spec.evaluation.batch_size, self.check)
 
     def measure(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Task metrics and loss on the development split(s); the training terms since the last time."""
@@ -151,6 +140,14 @@ class Classification(ReleasedModelTask):
             if math.isfinite(loss):
                 found = scores(self.task.task, logits, labels)
                 row.update({name + suffix: value for name, value in found.items()})
+
+    def keep(self, folder: Path) -> None:
+        """The encoder, its tokenizer, and what its outputs are called."""
+        if labels := self.task.labels:
+            self.model.config.id2label = dict(enumerate(labels))
+            self.model.config.label2id = {label: number for number, label in enumerate(labels)}
+        super().keep(folder)
+        self.tokenizer.save_pretrained(folder)
 
     def validation_loss(self) -> float:
         """Of the main development split, a mean over its examples."""

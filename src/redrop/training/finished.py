@@ -89,14 +89,9 @@ def measure_inconsistency(task: Classification, split: str) -> dict[str, tuple[f
 
     found = inconsistency.measure(task.model, batches(), derive_seed(task.spec.seed, "inconsistency"))
     distance = "symmetric KL, nats" if task.task.labels else "squared difference"
-    between = f"{distance}, between the outputs of"
-    values = {
-        "inconsistency": (found.between_passes, f"{between} two dropout passes"),
-        "inconsistency_to_evaluation": (
-            found.to_evaluation,
-            f"{between} a dropout pass and of the pass without",
-        ),
-    }
+    between, name = f"{distance}, between the outputs of", "inconsistency_to_evaluation"
+    values = {"inconsistency": (found.between_passes, f"{between} two dropout passes")}
+    values[name] = (found.to_evaluation, f"{between} a dropout pass and of the pass without")
     for kind, layers in (("hidden", found.hidden), ("attention", found.attention)):
         for number, value in enumerate(layers, 1):
             how = f"mean squared error between two dropout passes, layer {number}"

@@ -7,6 +7,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +28,8 @@ from redrop.places import Places
 from redrop.record import Metric
 from redrop.registry import resolve
 from redrop.spec import RunSpec
-from redrop.training.released import (
-    PREDICTIONS,
-    ReleasedModelTask,
-    curve_metric,
-    loss_metrics,
-    measured_rows,
-    table_file,
-)
+from redrop.training import released
+from redrop.training.released import PREDICTIONS, ReleasedModelTask
 from redrop.training.run import Run
 from redrop.training.sources import Source, ready_model, source_of
 
@@ -69,9 +64,7 @@ class Generation(ReleasedModelTask):
         self.decoded = min(spec.evaluation.decoded, len(self.valid))
         self._check_length()
         longest, size = self.train.longest, spec.schedule.batch_tokens
-        self._batches = functools.lru_cache(1)(
-            lambda epoch: epoch_token_batches(longest, size, spec.seed, epoch)
-        )
+        self._batches = functools.lru_cache(1)(partial(epoch_token_batches, longest, size, spec.seed))
         batches = len(token_batches(np.sort(longest), size))
         self.updates_an_epoch = math.ceil(batches / spec.schedule.accumulation)
         self.best: dict[str, Any] = {}
@@ -91,20 +84,15 @@ class Generation(ReleasedModelTask):
         limit = positions_of(self.model)
         longest = max(pairs.longest.max() for pairs in self.pairs.splits.values())
         if max(longest, self.spec.evaluation.max_length + 1) > limit:
-            raise ConfigError(
-                f"data.max_source, data.max_target or evaluation.max_length: there are texts of {longest} "
-                f"tokens, and outputs of {self.spec.evaluation.max_length} are allowed, but the model has "
-                f"{limit} positions"
-            )
+            keys = "data.max_source, data.max_target or evaluation.max_length"
+            allowed = f"outputs of {self.spec.evaluation.max_length} are allowed, but the model has {limit}"
+            raise ConfigError(f"{keys}: there are texts of {longest} tokens, and {allowed} positions")
 
     def batch(self, pairs: Pairs, examples: np.ndarray) -> PairBatch:
         """A padded batch on the device."""
         codec = self.pairs.codec
-        source, of_source = pairs.source.padded(examples, codec.pad)
-        target, of_target = pairs.target.padded(examples, codec.pad)
-        moved = (
-            values.to(self.device, non_blocking=True) for values in (source, of_source, target, of_target)
-        )
+        made = (*pairs.source.padded(examples, codec.pad), *pairs.target.padded(examples, codec.pad))
+        moved = (values.to(self.device, non_blocking=True) for values in made)
         return PairBatch(*moved, start=codec.end)
 
     def next_batches(self, update: int) -> list[np.ndarray]:
@@ -140,15 +128,9 @@ class Generation(ReleasedModelTask):
     def hypotheses(self, pairs: Pairs, name: str, store: bool = False) -> list[str]:
         """Decoded outputs, as they are scored."""
         self.use_attention(training=False)
-        found = decode(
-            self.model,
-            self.pairs.codec,
-            pairs.source,
-            self.spec.evaluation,
-            store=self._store(name) if store else None,
-            progress=name if store else None,
-            check=self.check,
-        )
+        codec, search = self.pairs.codec, self.spec.evaluation
+        kept = {"store": self._store(name), "progress": name} if store else {}
+        found = decode(self.model, codec, pairs.source, search, check=self.check, **kept)
         return [self.pairs.finish(text) for text in found]
 
     def score(self, hypotheses: list[str], name: str) -> dict[str, Metric]:
@@ -203,22 +185,27 @@ class Generation(ReleasedModelTask):
             if path is not None:
                 path.unlink(missing_ok=True)
 
+    def keep(self, folder: Path) -> None:
+        """The encoder-decoder, with the weights that its outputs are reported of, and its codec."""
+        super().keep(folder)
+        self.pairs.codec.save(folder)
+
     def metrics(self, run: Run) -> dict[str, Metric]:
         """Validation losses and scores; those of the test sets are measured in ``finish``.
 
         There, ``score`` is the main test set's first metric under a name that all tasks share.
         """
         metric = self.pairs.metrics[0]
-        rows, last = measured_rows(run)
+        rows, last = released.measured_rows(run)
         what = "cross entropy without label smoothing, nats a target token, no dropout"
-        found = loss_metrics(run, self.tokens, "valid", what)
+        found = released.loss_metrics(run, self.tokens, "valid", what)
         name = f"{metric}_valid"
         decoded = [row for row in rows if row.get(name) is not None]
         best = max(decoded, key=lambda row: row[name], default=None)
         for key, row, when in ((name, last, "at the end"), (f"{name}_best", best, "highest")):
             if decoded:
                 how = f"{metric} of the first validation inputs, {when}"
-                found[key] = curve_metric(row, name, self.decoded, "valid", True, how)
+                found[key] = released.curve_metric(row, name, self.decoded, "valid", True, how)
         return found
 
     def state(self) -> dict[str, Any]:
@@ -251,7 +238,7 @@ def predictions_file(outputs: dict[str, list[str]], references: dict[str, list[s
         for name, hypotheses in outputs.items()
         for number, pair in enumerate(zip(hypotheses, references[name], strict=True))
     )
-    return table_file(["split", "number", "hypothesis", "reference"], rows)
+    return released.table_file(["split", "number", "hypothesis", "reference"], rows)
 
 
 def prepare(
@@ -259,8 +246,8 @@ def prepare(
 ) -> tuple[Generation, Source]:
     """The task of a run, with its texts and model in place."""
     loaded = data.ready(spec.data.data_set, places.data)
-    folder, released = ready_model(spec, places)
+    folder, known = ready_model(spec, places)
     pairs = (translations if spec.data.translates else summaries)(spec, loaded, folder)
-    source = source_of(loaded, released, examples={name: len(split) for name, split in pairs.splits.items()})
+    source = source_of(loaded, known, examples={name: len(split) for name, split in pairs.splits.items()})
     model = resolve(spec.kind.build)(spec.model, folder, pairs.codec, spec.seed)
     return Generation(spec, pairs, model, device, scratch), source

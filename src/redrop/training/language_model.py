@@ -21,6 +21,7 @@ from redrop.evaluation.language_model import (
     take,
     windows_a_pass,
 )
+from redrop.models.kept import write_language_model
 from redrop.objectives.windows import WindowBatch
 from redrop.places import Places
 from redrop.record import Metric
@@ -212,6 +213,10 @@ class LanguageModelling(Task):
     def metrics(self, run: Run) -> dict[str, Metric]:
         """Losses at the end and at their best."""
         return self.sampling.evaluation.metrics(run.curve)
+
+    def keep(self, folder: Path) -> None:
+        """The model with its settings and its characters."""
+        write_language_model(folder, self.spec, self.corpus.vocab, self.model)
 
     def finish(self, trainer: Trainer) -> None:
         """What the spec asks for besides."""

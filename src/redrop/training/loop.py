@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -52,6 +53,9 @@ class Training(Protocol):
 
     def finish(self) -> None:
         """Measure what only the finished models show; stopped, it can be done again from a checkpoint."""
+
+    def keep(self, number: int, folder: Path) -> None:
+        """Write one run's finished model into an empty folder."""
 
     def metrics(self) -> list[dict[str, Metric]]:
         """Every run's metrics, from its curve."""

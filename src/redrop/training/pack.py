@@ -8,6 +8,7 @@ as the trainer of one run up to float32 rounding, because both draw the same num
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from redrop import residual_streams
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
 from redrop.evaluation.language_model import take, windows_a_pass
+from redrop.models.kept import write_language_model
 from redrop.models.residual_pack import PackMasks, ResidualPack, architecture, model_losses
 from redrop.optimisers import OPTIMISERS
 from redrop.record import Metric
@@ -125,6 +127,8 @@ class PackTrainer:
             else:
                 group["lr"] = rate
         if self.masks.rescale(self.runs[0].dropout_scale(self.iteration)):
+            for stream in self.masks.streams:
+                stream.restore(stream.state())  # the graph so far keeps its generator
             self._update = self._make_update()
         losses_M = self._update(x_MBT, y_MBT)
         self._updated = True
@@ -229,6 +233,11 @@ class PackTrainer:
             if run.reason is None and run.spec.evaluation.fewer_blocks:
                 single = self.pack.single(number)
                 run.extra.update(finished_metrics(single, model.evaluation, self._check))
+
+    def keep(self, number: int, folder: Path) -> None:
+        """One of the models, as if it had been trained alone."""
+        run, vocabulary = self.runs[number], self.models[number].corpus.vocab
+        write_language_model(folder, run.spec, vocabulary, self.pack.single(number))
 
     def metrics(self) -> list[dict[str, Metric]]:
         """Losses at the end and at their best."""

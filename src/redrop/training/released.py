@@ -7,6 +7,7 @@ import gzip
 import io
 import math
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -148,6 +149,12 @@ class ReleasedModelTask(Task):
                 self.model.set_attn_implementation(wanted)
             except ValueError:  # it has one way only
                 self.model.set_attn_implementation("eager")
+
+    def keep(self, folder: Path) -> None:
+        """The model in ``transformers``' own layout."""
+        self.use_attention(training=False)
+        with quiet():
+            self.model.save_pretrained(folder)
 
     def training_terms(self, trainer: Trainer) -> dict[str, float]:
         """The objective's terms since the last evaluation, as they are called in the curve."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -89,6 +90,10 @@ class Task(ABC):
 
         Where it is stopped it leaves the task's state as it was, or such that it can be done again.
         """
+
+    @abstractmethod
+    def keep(self, folder: Path) -> None:
+        """Write the finished model and all that it is used with into an empty folder."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

@@ -117,6 +117,12 @@ class Trainer:
             if self.regulariser is not None:
                 self.run.extra.update(self.regulariser.finish())
 
+    def keep(self, number: int, folder: Path) -> None:
+        """The task's model."""
+        if self.regulariser is not None:
+            self.regulariser.leave()
+        self.task.keep(folder)
+
     def metrics(self) -> list[dict[str, Metric]]:
         """The task's metrics of the curve."""
         return [self.task.metrics(self.run)]

@@ -96,14 +96,9 @@ def compare(arguments: argparse.Namespace) -> None:
     from redrop.view.screen import display
 
     plan = None if arguments.config is None else shared.read_plan(arguments)
-    compared = comparing.compare(
-        arguments.a,
-        arguments.b,
-        arguments.results,
-        metrics=arguments.metric,
-        task=arguments.task,
-        wanted=None if plan is None else {run for runs in plan.specs.values() for run in runs},
-    )
+    wanted = None if plan is None else {run for runs in plan.specs.values() for run in runs}
+    asked = {"metrics": arguments.metric, "task": arguments.task, "wanted": wanted}
+    compared = comparing.compare(arguments.a, arguments.b, arguments.results, **asked)
     display(list(blocks(compared, arguments.a, arguments.b)))
     if arguments.csv is not None:
         write_csv(arguments.csv, compared.found)
@@ -114,6 +109,7 @@ def add(verb: shared.AddVerb) -> None:
     option = verb("plan", plan)
     option("--names", action="store_true", help="only the names of the studies")
     option("--study", help="only this study")
+    shared.settings_option(option)
     option("--decide", metavar="CLAIM", help="only the seeds that would decide this claim")
     shared.results_option(option)
     option("--profile", type=Path, metavar="FOLDER", help="Snakemake's profile, for the time on the clock")

@@ -137,17 +137,49 @@ def restore(arguments: argparse.Namespace) -> None:
     print(f"{new} runs copied to {ResultsLayout(results).runs(arguments.study).path}")
 
 
-def report(arguments: argparse.Namespace) -> None:
-    """Write one page about all runs in a results folder: verdicts, tables, figures, cost, provenance."""
+def _asked(arguments: argparse.Namespace) -> tuple[Path, Path, dict[str, Plan] | None]:
+    """Results, project and, by its name, the config that the command line names; None: it names none."""
     from redrop.report.known_configs import name_of
-    from redrop.report.page import write_page
     from redrop.study import project_folder
 
     project, plan, given = arguments.project or project_folder(), None, None
     if arguments.config is not None:
         plan = read_plan(arguments)
         given = {name_of(plan, arguments.config, project): plan}
-    counts = write_page(results_folder(arguments, plan).path, arguments.out, project, given)
+    return results_folder(arguments, plan).path, project, given
+
+
+def answers(arguments: argparse.Namespace) -> None:
+    """Write the verdict of every claim as JSON, with its numbers, seeds and budget."""
+    from redrop.analysis.claims import project_claims
+    from redrop.record import read_json, write_json
+    from redrop.report import answers as answering
+    from redrop.report.study_views import read_studies
+    from redrop.report.verdicts import counted, judge_all
+
+    folder, studies = read_studies(*_asked(arguments))
+    judged = [
+        one for runs in studies for one in judge_all(runs.results, runs.study, project_claims(runs.study))
+    ]
+    label = next((runs.label for runs in studies if runs.label and runs.found), None)
+    document = answering.answers(judged, label)
+    write_json(arguments.out, document)
+    for fault in folder.faults:
+        print(f"left out: {fault}", file=sys.stderr)
+    print(f"{arguments.out}: {len(judged)} claims, {counted([one.here for one in judged])}")
+    if arguments.expected is not None:
+        lines = answering.disagreements(document, read_json(arguments.expected))
+        if lines:
+            sys.exit("\n".join([*lines, f"{len(lines)} answers are not those of {arguments.expected}"]))
+        print(f"all as in {arguments.expected}")
+
+
+def report(arguments: argparse.Namespace) -> None:
+    """Write one page about all runs in a results folder: verdicts, tables, figures, cost, provenance."""
+    from redrop.report.page import write_page
+
+    results, project, given = _asked(arguments)
+    counts = write_page(results, arguments.out, project, given)
     missing = f", {counts['missing']} asked for are missing" if counts["missing"] else ""
     diverged = f", {counts['diverged']} diverged" if counts["diverged"] else ""
     damaged = f", {counts['damaged']} damaged ones are left out (see there)" if counts["damaged"] else ""
@@ -187,12 +219,16 @@ def add(verb: AddVerb) -> None:
     option("--published", type=Path, default=Path("results/published"), help="default: %(default)s")
     results_option(option)
 
-    option = verb("report", report)
-    option(
-        "--results",
-        type=Path,
-        metavar="FOLDER",
-        help="of runs: results, results/demo, results/published, ... (default: that of the config)",
-    )
-    option("--out", type=Path, required=True, help="the html file to write")
-    config_options(option, None)
+    for name, function, kind in (("answers", answers, "JSON"), ("report", report, "html")):
+        option = verb(name, function)
+        option(
+            "--results",
+            type=Path,
+            metavar="FOLDER",
+            help="of runs: results, results/demo, results/published, ... (default: that of the config)",
+        )
+        option("--out", type=Path, required=True, help=f"the {kind} file to write")
+        config_options(option, None)
+        if function is answers:
+            said = "answers to compare with; fails if they differ"
+            option("--expected", type=Path, metavar="FILE", help=said)

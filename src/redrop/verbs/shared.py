@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from redrop.layout import ResultsLayout
 if TYPE_CHECKING:
     from redrop.study import Plan
 
+FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 AddOption = Callable[..., object]
 """``add_argument`` of a verb's parser."""
 AddVerb = Callable[[str, Callable[[argparse.Namespace], None]], AddOption]
@@ -36,23 +38,57 @@ def read_config(texts: list[str], project: Path) -> dict[str, Any]:
     return check_config(config, project)
 
 
+def read_settings(texts: list[str]) -> dict[str, Any]:
+    """Setting -> value of each ``KEY=VALUE``, the value as YAML has it.
+
+    YAML 1.1, which the library reads, takes 3e-4 for a text; here it is a number, as in YAML 1.2.
+    """
+    import yaml
+
+    found = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not key or not equals:
+            raise ConfigError(f"--set: {text!r} is no KEY=VALUE, such as schedule.learning_rate=3e-4")
+        try:
+            found[key] = float(value) if FLOAT.fullmatch(value) else yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            told = " ".join(str(error).split())
+            raise ConfigError(f"--set {key}: {value!r} is no value in YAML ({told}); correct it") from error
+    return found
+
+
+def settings_option(option: AddOption) -> None:
+    """--set of a verb that is given runs."""
+    option(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="any setting of a run, such as schedule.learning_rate=3e-4, over what is given; may be repeated",
+    )
+
+
 def read_plan(arguments: argparse.Namespace) -> Plan:
     """The config that the command line names, resolved into runs."""
     from redrop.study import project_folder, resolve
 
-    project = arguments.project or project_folder()
-    plan = resolve(read_config(arguments.config, project), project)
-    study = getattr(arguments, "study", None)
+    project, study = arguments.project or project_folder(), getattr(arguments, "study", None)
+    config = read_config(arguments.config, project)
+    changes = read_settings(getattr(arguments, "settings", []))
+    for name, selections in config["studies"].items() if changes else ():
+        if study in (None, name):
+            for one in selections:
+                one["settings"] = one.get("settings", {}) | changes
+    plan = resolve(config, project)
     if study is not None and study not in plan.studies:
         raise ConfigError(f"--study: {study!r} is not in the config (known: {', '.join(plan.studies)})")
     return plan
 
 
 def results_folder(arguments: argparse.Namespace, plan: Plan | None = None) -> ResultsLayout:
-    """--results, else the folder of the config; raises ``ConfigError`` where it is not there.
-
-    A folder without runs is a beginning, but one that is not there is a mistake.
-    """
+    """--results, else the folder of the config, where there may be no runs; ``ConfigError`` for no folder."""
     folder = arguments.results
     if folder is None:
         folder = Path("results") if plan is None else plan.results

@@ -10,11 +10,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from redrop.errors import ConfigError, storage_error
+from redrop.layout import WEIGHTS
 from redrop.places import Places, is_prepared
 from redrop.runtime import gpu
 from redrop.runtime.pool import PACK_ON_ACCELERATOR, Pool, is_settled
 from redrop.spec import RunSpec
-from redrop.verbs.shared import AddVerb, positive, seconds
+from redrop.verbs.shared import AddVerb, positive, read_settings, seconds, settings_option
 
 EXIT_STOPPED = 143
 """A run that was asked to stop (SIGTERM) and left a checkpoint: what a scheduler calls requeue-able."""
@@ -30,12 +31,15 @@ def train(arguments: argparse.Namespace) -> None:
             raise ConfigError(f"--spec: {storage_error(error)}") from error
         except ValueError as error:
             raise ConfigError(f"--spec: {text!r} is no text file in UTF-8; give a run's spec.json") from error
-    spec = RunSpec.from_json(text)
+    spec = RunSpec.from_json(text).with_settings(read_settings(arguments.settings))
     out = arguments.out
     pool = None if arguments.pool is None else Pool(arguments.pool, runs=out.parent)
     checkpoints = arguments.checkpoints or out / "checkpoints"
     is_done = functools.partial(is_settled, spec, out, checkpoints, pool)
+    weights = (lambda run: out.parent / run / WEIGHTS) if pool else (lambda run: out / WEIGHTS)
     if is_done():
+        if arguments.keep_weights and not weights(out.name).is_dir():
+            print(f"{out}: is finished and has no weights; train it again in another folder", file=sys.stderr)
         return  # before torch is imported: this is what most jobs of a sweep do
 
     stop = {"asked": False}
@@ -62,6 +66,7 @@ def train(arguments: argparse.Namespace) -> None:
             device=device,
             pack=arguments.pack or (1 if device.type == "cpu" else PACK_ON_ACCELERATOR),
             checkpoint_seconds=arguments.checkpoint_every,
+            weights=weights if arguments.keep_weights else None,
             should_stop=lambda: stop["asked"],
             interrupted=lambda: stop["asked"],
         )
@@ -73,6 +78,7 @@ def add(verb: AddVerb) -> None:
     """The verbs of this file and their options."""
     option = verb("train", train)
     option("--spec", required=True, help="a spec.json, or its text")
+    settings_option(option)
     option("--out", type=Path, required=True, help="the run's folder")
     option(
         "--data",
@@ -99,6 +105,8 @@ def add(verb: AddVerb) -> None:
         help="with --pool, train up to N small language models of one shape together"
         " (default: 20 on a GPU, each alone on a CPU)",
     )
+    said = f"keep the finished model in OUT/{WEIGHTS} (safetensors)"
+    option("--keep-weights", action="store_true", help=said)
     option("--checkpoint-every", type=seconds, default=60.0, metavar="SECONDS", help="default: %(default)s")
     option(
         "--device",

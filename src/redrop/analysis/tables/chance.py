@@ -10,7 +10,7 @@ from redrop.analysis.scoring import SCORE, first_metric, in_order
 from redrop.analysis.study_results import StudyResults
 from redrop.analysis.summary import summarise
 from redrop.analysis.table import Builder, Table
-from redrop.data.glue_tasks import TASKS
+from redrop.data.tasks import TASKS
 
 ORDER = 30
 FITS = ("glue",)

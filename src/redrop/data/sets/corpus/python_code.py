@@ -29,22 +29,18 @@ def _sources() -> tuple[str, str]:
         if length >= ENOUGH_CHARACTERS:
             break
         if path.stem in sys.stdlib_module_names:
-            texts.append(_read_source_file(path))
+            try:
+                # Honours a file's own coding line, and gives plain newlines on every system.
+                with tokenize.open(path) as stream:
+                    texts.append(stream.read())
+            except (OSError, SyntaxError, UnicodeDecodeError) as error:
+                raise DataError(f"{path} cannot be read as Python source ({error}).") from error
             used.append(path.name)
             length += len(texts[-1])
     if length < ENOUGH_CHARACTERS:
         said = f"{folder} holds only {length} characters of Python source, {ENOUGH_CHARACTERS} are needed"
         raise DataError(f"{said}: run `redrop fetch python_code` with a Python that has its sources.")
     return "\n".join(texts), f"standard library, {len(used)} files, {used[0]} to {used[-1]}"
-
-
-def _read_source_file(path: Path) -> str:
-    try:
-        # Honours a file's own coding line, and gives plain newlines on every system.
-        with tokenize.open(path) as stream:
-            return stream.read()
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as Python source ({error}).") from error
 
 
 DATA_SET = InterpreterCorpus(
