@@ -68,7 +68,7 @@ def replication(published: Path, study: Study) -> str:
         "Ours - authors'": "difference",
     }
     theirs = made.raw["authors_val_loss_last"].notna()
-    shown = [n for n, section in enumerate(made.sections) if section.startswith("notebook,") and theirs[n]]
+    shown = [n for n, (where, _) in enumerate(made.rows) if where.startswith("notebook,") and theirs[n]]
     raw = made.raw.loc[shown]
     known = raw.dropna(subset=["authors_contrast", "contrast"])
     inside = known["authors_contrast"].between(known["contrast_low"], known["contrast_high"]).sum()
@@ -321,7 +321,7 @@ def answers(published: Path, study: Study) -> str:
     """What was asked, our number, the paper's, the verdict."""
     names = [name for paper in PAPERS for name in paper.studies]
     found = {(one.study.name, one.claim.name): one for one in judged(published, names)}
-    reported = {name: find_reported(load_part(name, project_folder()), None) for name in names}
+    reported = {name: find_reported(load_part(name, project_folder())) for name in names}
     return "\n".join(answer_rows(found, reported)) + "\n"
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from redrop.analysis.decision.comparison import Comparison
 from redrop.analysis.reported import GAIN, Reported
-from redrop.analysis.summary import DASH, MINUS
+from redrop.analysis.summary import DASH, MINUS, several
 from redrop.errors import ConfigError
-from redrop.report.sentences import WORDS, amount, seeds
+from redrop.report.sentences import amount, words_of
 from redrop.report.verdicts import SIGNS, Judged
 
 HEADER = ["| the claim | our number | the paper's | verdict |", "| --- | --- | --- | --- |"]
@@ -154,7 +154,7 @@ def theirs(one: Judged, asked: Asked, reported: Mapping[str, Reported]) -> str:
 
 def _difference(value: float, metric: str, higher: bool) -> str:
     """``value``: positive where the first is better."""
-    unit = WORDS[metric][2]
+    unit = words_of(metric)[2]
     if higher:
         return f"{_signed(value, unit)} {unit}"
     return f"{amount(value, unit)} {'lower' if value >= 0 else 'higher'}"
@@ -163,8 +163,8 @@ def _difference(value: float, metric: str, higher: bool) -> str:
 def _interval(found: Comparison, metric: str, higher: bool) -> str:
     low, high = found.interval()
     if math.isnan(low) or not found.enough:
-        return seeds(found.n)
-    unit = WORDS[metric][2]
+        return several(found.n, "seed")
+    unit = words_of(metric)[2]
     if not higher and found.mean < 0:
         low, high = -high, -low
     ends = [

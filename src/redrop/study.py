@@ -24,8 +24,9 @@ SOURCES = ("stated", "authors-code", "inferred", "chosen")
 
 
 def project_folder() -> Path:
-    """The folder with config/ and workflow/: the current one, or the checkout that this package is in."""
-    for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
+    """The folder with config/ and workflow/schemas/: the current one, the checkout, or a wheel's copy."""
+    here = Path(__file__).resolve()
+    for folder in (Path.cwd(), here.parents[2], here.with_name("project")):
         if (folder / "config" / "studies").is_dir():
             return folder
     remedy = "run redrop in the project's folder or pass --project"

@@ -16,7 +16,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from redrop.runtime.doctor import locked
 from redrop.study import make_spec
 from support import PROJECT, SMALL, STUDY
 
@@ -44,6 +43,13 @@ def versions(file: str) -> dict[str, str]:
             name, _, version = line.split("::")[-1].partition("=")
             found[canonicalize_name(ON_PYPI.get(name, name))] = version.lstrip("=")
     return found
+
+
+@cache
+def locked(path: Path) -> dict[str, str]:
+    """Package -> version of a lock file."""
+    found = map(Requirement, (line for line in path.read_text().splitlines() if "==" in line.split("#")[0]))
+    return {canonicalize_name(one.name): str(one.specifier).removeprefix("==") for one in found}
 
 
 def project() -> dict:
@@ -88,8 +94,8 @@ def project_extra(name: str) -> list[str]:
 def test_the_environment_has_what_pyproject_asks_for() -> None:
     needed = {canonicalize_name(requirement.name) for requirement in requirements()}
     assert needed <= versions(WHOLE).keys()
-    # Rules need no Snakemake and no screen: both are outside of their environments.
-    assert needed - {"snakemake", "rich"} <= versions(TRAIN).keys() | versions(REPORT).keys()
+    # Rules need no Snakemake, no screen and no doctor: these are outside of their environments.
+    assert needed - {"snakemake", "rich", "packaging"} <= versions(TRAIN).keys() | versions(REPORT).keys()
     assert versions(TRAIN).keys() | versions(REPORT).keys() <= versions(WHOLE).keys() | {"tabulate"}
 
 

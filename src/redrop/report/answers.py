@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from redrop.analysis.decision.comparison import Comparison
-from redrop.report.sentences import OTHER, WORDS
+from redrop.report.sentences import words_of
 from redrop.report.verdicts import Judged
 
 DIGITS = 6
@@ -37,7 +37,7 @@ def _answer(one: Judged) -> dict[str, Any]:
         "verdict_as_published": one.as_published,
         "budget": one.scales,
         "metric": one.claim.metric,
-        "unit": WORDS.get(one.claim.metric, OTHER)[2],
+        "unit": words_of(one.claim.metric)[2],
         "comparisons": {
             pair: _numbers(found) | {"places": places.count(pair)} for pair, found in one.numbers.items()
         },
