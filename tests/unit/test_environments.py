@@ -36,6 +36,13 @@ TOOLS = {"python", "pip"}
 
 
 @cache
+def locked(path: Path) -> dict[str, str]:
+    """Package -> version of a lock file."""
+    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.split("==") for line in lines if "==" in line)
+    return {canonicalize_name(name): version.strip() for name, version in pairs}
+
+
 def versions(file: str) -> dict[str, str]:
     """Package, as PyPI calls it -> version, of the conda and of the pip part; empty where none is given."""
     found = {}
