@@ -97,7 +97,7 @@ def test_thirds_by_frequency_give_the_loss_when_they_are_weighted() -> None:
 
 
 def test_the_temperature_makes_confidence_what_is_right() -> None:
-    """Logits (3, 0), right in 3 of 4: sigmoid(3 / T) = 3/4, so T = 3 / log 3; the error was sigmoid(3) - 3/4."""
+    """Logits (3, 0), right in 3 of 4: sigmoid(3 / T) is 3/4, T is 3 / log 3; the error was sigmoid(3) - 3/4."""
     logits = np.tile([3.0, 0.0], (80, 1))
     labels = np.tile([0, 0, 0, 1], 20)
     assert fit_temperature(logits, labels) == pytest.approx(3 / math.log(3), rel=1e-4)
@@ -225,7 +225,7 @@ def test_a_run_without_the_setting_has_the_id_that_it_had() -> None:
 
 
 def test_what_a_run_leaves(finished, toy_corpus: Corpus) -> None:
-    outcome, model = finished
+    outcome, _ = finished
     document = json.loads(outcome.files[mechanisms.MECHANISMS])
     starts = split_windows(len(toy_corpus.val), 16)
     assert document["windows"] == len(starts) < mechanisms.WINDOWS
@@ -307,21 +307,14 @@ def test_it_can_be_stopped_before_any_pass(finished, toy_corpus: Corpus, monkeyp
     """And leaves no hook, no changed skip, and the mode as it was."""
     monkeypatch.setattr(mechanisms, "WINDOWS", 1)
     model = finished[1]
-    calls = 0
+    calls: list[int] = []
+    measured(model, toy_corpus, lambda: calls.append(0))
+    assert len(calls) > 15
+    for passes in range(len(calls)):
+        left = iter([None] * passes)
 
-    def count() -> None:
-        nonlocal calls
-        calls += 1
-
-    measured(model, toy_corpus, count)
-    everything = calls
-    assert everything > 15
-    for stop_at in range(1, everything + 1):
-        calls = 0
-
-        def check(stop_at: int = stop_at) -> None:
-            count()
-            if calls == stop_at:
+        def check(left=left) -> None:
+            if next(left, Stopped) is Stopped:
                 raise Stopped
 
         with pytest.raises(Stopped):

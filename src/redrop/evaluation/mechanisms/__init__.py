@@ -1,7 +1,7 @@
 """Analyses of a finished decoder (docs/mechanisms.md): what its dropout and its skips do inside, a file each.
 
-They read the first ``WINDOWS`` windows of the validation split, but for the loss by frequency, which is of the
-whole split. Masks are drawn from streams of their own, at the rates of the settings, whatever a dropout
+They read the first ``WINDOWS`` windows of the validation split, but for the loss by frequency, which is of
+the whole split. Masks are drawn from streams of their own, at the rates of the settings, whatever a dropout
 schedule made of them at the end. What a method does to an update (LayerDrop, DropHead) does not act here.
 """
 
@@ -95,7 +95,7 @@ class Finished:
         return torch.cat(passes, dim=1).mean(1).tolist()
 
     def calibration(self) -> dict[str, Metric]:
-        """The temperature is fitted on every other window, from the first one on, and judged on the others."""
+        """The temperature is fitted on every other window, from the first one on; the others judge it."""
         both = [(self.model(x_BT), y_BT) for x_BT, y_BT in self.batches()]
         logits_WTV, labels_WT = (torch.cat(parts).cpu().numpy() for parts in zip(*both, strict=True))
         W, T, V = logits_WTV.shape

@@ -6,7 +6,7 @@
     turn      1 - cos(h, h + f(h)): by how much it turns the stream at all
 
 Total and direct are what the loss rises by. After Hydra (McGrath et al., arXiv 2307.15771), simplified: zeros
-in the place of other inputs' outputs; the turn after LLM-Drop (He et al., arXiv 2406.15786); both from memory.
+in the place of other inputs' outputs; the turn after LLM-Drop (arXiv 2406.15786); both from memory.
 Skips with a rate, a norm on them, or longer ones are a part of the sum, as they are in evaluation.
 """
 

@@ -1,6 +1,6 @@
 """Calibration before and after one temperature (Guo et al., arXiv 1706.04599).
 
-The expected calibration error is that of ``redrop.evaluation.glue``: 15 equal bins of the highest probability.
+The expected calibration error is that of ``redrop.evaluation.glue``: 15 equal bins of the top probability.
 The temperature T of softmax(z / T) is the one with the least cross entropy on other examples.
 """
 

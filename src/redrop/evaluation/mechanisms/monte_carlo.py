@@ -1,7 +1,7 @@
 """Monte-Carlo dropout (Gal and Ghahramani, arXiv 1506.02142): predictions are means over passes with masks.
 
-Their cross entropy, which is at most the mean of the passes' own; and the mutual information of prediction and
-masks, the entropy of the mean minus the mean of the entropies: how much the passes disagree, at least 0.
+Their cross entropy, which is at most the mean of the passes' own; and the mutual information of prediction
+and masks, the entropy of the mean minus the mean of the entropies: how much the passes disagree, at least 0.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How far the representations of a window's tokens are from being one and the same, rank 1.
 
 R = X - mean over the tokens; ||R|| / ||X|| with ||.|| = sqrt(||.||_1 ||.||_inf) (after Dong et al., arXiv
-2103.03404; the mean is from memory). 0: all tokens alike, as they become with depth where nothing but attention
-acts.
+2103.03404; the mean is from memory). 0: all tokens alike, as they become with depth where nothing but
+attention acts.
 """
 
 from __future__ import annotations
