@@ -53,13 +53,6 @@ def versions(file: str) -> dict[str, str]:
     return found
 
 
-@cache
-def locked(path: Path) -> dict[str, str]:
-    """Package -> version of a lock file."""
-    found = map(Requirement, (line for line in path.read_text().splitlines() if "==" in line.split("#")[0]))
-    return {canonicalize_name(one.name): str(one.specifier).removeprefix("==") for one in found}
-
-
 def project() -> dict:
     """The [project] table of pyproject.toml."""
     return tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
