@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -153,7 +154,9 @@ def test_the_report_environment_is_enough_to_report(tmp_path: Path) -> None:
     assert "torch" in absent
     assert "numpy" not in absent
     results = str(PROJECT / "results" / "published" / "residual")
-    short = ["--study", "residual", "--results", results, "--all-runs"]
+    for run in Path(results, "runs").glob("notebook-res1-*"):
+        shutil.copytree(run, tmp_path / "few/runs/residual" / run.name)
+    short = ["--study", "residual", "--results", str(tmp_path / "few"), "--all-runs"]
     run_without(
         absent,
         ["collect", "--results", results, "--out", str(tmp_path / "runs.csv")],
