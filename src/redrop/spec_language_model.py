@@ -180,3 +180,5 @@ class EvaluationSpec(Section):
     """Random batches of each split that are scored besides the whole split, as the authors do; 0: none."""
     fewer_blocks: bool = added(False)
     """Whether the finished model's validation loss is also measured with fewer of its blocks."""
+    mechanisms: bool = added(False)
+    """Whether the finished model is also looked into; see docs/mechanisms.md."""

@@ -319,10 +319,12 @@ def check_config(config: dict[str, Any], root: Path) -> dict[str, Any]:
     """A config whose form is right; raises ``ConfigError`` naming what is not.
 
     Snakemake hands ``--config mirror=null`` on as a text: whoever writes null means none, not a folder of
-    that name (which is ./null).
+    that name (which is ./null). So it does with ``keep_weights=true``.
     """
     none = {key: None for key in MAY_BE_NULL if config.get(key) in ("null", "Null", "NULL", "~", "")}
     config = config | none
+    if config.get("keep_weights") in ("true", "false"):
+        config["keep_weights"] = config["keep_weights"] == "true"
     check_schema(config, "config", root, "config")
     return config
 

@@ -63,7 +63,7 @@ def test_runs_csv_is_made_of_the_published_runs(project: Path, tmp_path: Path) -
         load(study.parent / "runs").write_runs_csv(tmp_path / "runs.csv")
         assert (tmp_path / "runs.csv").read_bytes() == study.read_bytes()
         files = {path.name for path in (study.parent / "runs").glob("*/*")}
-        assert files - {"landscape.json", "bootstrap.json"} == {
+        assert files - {"landscape.json", "bootstrap.json", "mechanisms.json"} == {
             METRICS,
             CURVE,
             "spec.json",

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 FILES = (SPEC, CURVE, PROVENANCE, METRICS)
 """What of a run is published; the metrics last, because they say that all is there."""
-IF_THERE = ("landscape.json", "bootstrap.json")
+IF_THERE = ("landscape.json", "bootstrap.json", "mechanisms.json")
 """Published where a run has it: a figure or table is made from it."""
 
 

@@ -11,7 +11,7 @@ import torch
 
 from redrop.data.corpus import Corpus
 from redrop.errors import DataError
-from redrop.evaluation import fewer_blocks
+from redrop.evaluation import fewer_blocks, mechanisms
 from redrop.evaluation.language_model import (
     batches,
     draw_windows,
@@ -108,18 +108,19 @@ class Evaluation:
         return metrics
 
 
-def finished_metrics(
-    model: ResidualGPT, evaluation: Evaluation, check: Callable[[], None]
-) -> dict[str, Metric]:
-    """What is measured once, on the finished model."""
-    starts = evaluation.val_starts
-    if not evaluation.spec.evaluation.fewer_blocks:
-        return {}
+def measure_finished(model: ResidualGPT, evaluation: Evaluation, run: Run, check: Callable[[], None]) -> None:
+    """Leave in the run what is measured once, on the finished model."""
+    starts, asked, corpus = evaluation.val_starts, run.spec.evaluation, evaluation.corpus
 
     def loss() -> float:
-        return mean_loss(model, evaluation.corpus.val, starts, check)
+        return mean_loss(model, corpus.val, starts, check)
 
-    return fewer_blocks.losses(model.blocks, loss, len(starts))
+    if asked.fewer_blocks:
+        run.extra.update(fewer_blocks.losses(model.blocks, loss, len(starts)))
+    if asked.mechanisms:
+        metrics, files = mechanisms.measure(model, corpus, starts, run.spec.seed, check)
+        run.extra.update(metrics)
+        run.files.update(files)
 
 
 class Sampling:
@@ -220,7 +221,7 @@ class LanguageModelling(Task):
 
     def finish(self, trainer: Trainer) -> None:
         """What the spec asks for besides."""
-        trainer.run.extra.update(finished_metrics(self.model, self.sampling.evaluation, self.check))
+        measure_finished(self.model, self.sampling.evaluation, trainer.run, self.check)
 
     def state(self) -> dict[str, Any]:
         """The streams' positions."""

@@ -27,7 +27,7 @@ from redrop.registry import options_of
 from redrop.spec import RunSpec
 from redrop.training.gradients import norms
 from redrop.training.graphs import GraphedStep
-from redrop.training.language_model import Sampling, finished_metrics
+from redrop.training.language_model import Sampling, measure_finished
 from redrop.training.run import Run, Stopped
 
 
@@ -230,9 +230,9 @@ class PackTrainer:
     def finish(self) -> None:
         """What the specs ask for besides, of every run that did not diverge."""
         for number, (run, model) in enumerate(zip(self.runs, self.models, strict=True)):
-            if run.reason is None and run.spec.evaluation.fewer_blocks:
-                single = self.pack.single(number)
-                run.extra.update(finished_metrics(single, model.evaluation, self._check))
+            asked = run.spec.evaluation
+            if run.reason is None and (asked.fewer_blocks or asked.mechanisms):
+                measure_finished(self.pack.single(number), model.evaluation, run, self._check)
 
     def keep(self, number: int, folder: Path) -> None:
         """One of the models, as if it had been trained alone."""
