@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from redrop.data.tokens import Tokens, cached_tokens, starts_of
+from redrop.data.translation import CODES_FILE, VOCABULARY_FILE
 from redrop.record import Metric, write_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-CODES_FILE, VOCABULARY_FILE = "codes", "vocabulary.txt"
-"""Of a BPE: its merges as subword-nmt writes them, and its symbols, the most frequent first."""
 Score = Callable[[list[str], str], dict[str, Metric]]
 """Hypotheses for all inputs of a split, and the split's name -> metrics, the one that counts first."""
 

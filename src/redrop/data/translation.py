@@ -25,10 +25,11 @@ from redrop.data.base import DataSet, PairLengths, Prepared
 from redrop.data.files import Writer, read_parquet, read_utf8, text_writer
 from redrop.data.source_record import FetchedFile
 from redrop.data.sources import RemoteFile
-from redrop.data.text_pairs import CODES_FILE, VOCABULARY_FILE
 from redrop.data.translation_files import Counts, Pairs, Splits, check, read
 from redrop.errors import DataError
 
+CODES_FILE, VOCABULARY_FILE = "codes", "vocabulary.txt"
+"""Of the BPE: its merges as subword-nmt writes them, and its symbols, the most frequent first."""
 FORMS = ("raw", "tokenised", "bpe")
 CLEANING = ("straighten", "lower_case", "limits", "ratio")
 SETTINGS = ("languages", "members", "every", "shares", "merges", *CLEANING)

@@ -13,8 +13,9 @@ import torch
 from redrop import data
 from redrop.data.files import read_utf8
 from redrop.data.tasks import DIRECTIONS, TASKS
-from redrop.data.text_pairs import CODES_FILE, VOCABULARY_FILE, SymbolCodec, TokenizerCodec
+from redrop.data.text_pairs import SymbolCodec, TokenizerCodec
 from redrop.data.tokens import tokenise
+from redrop.data.translation import CODES_FILE, VOCABULARY_FILE
 from redrop.evaluation.decoding import decode
 from redrop.evaluation.outputs import inputs_of, outputs_of
 from redrop.evaluation.translation import detokenise, join_bpe

@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast
 from redrop.data import get
 from redrop.data.summarization import SummaryData
 from redrop.data.tasks import DIRECTIONS
-from redrop.data.text_pairs import CODES_FILE, Pairs, SymbolCodec, TextPairs, TokenizerCodec
-from redrop.data.translation import ParallelData
+from redrop.data.text_pairs import Pairs, SymbolCodec, TextPairs, TokenizerCodec
+from redrop.data.translation import CODES_FILE, ParallelData
 from redrop.evaluation import summarization, translation
 from redrop.models.pretrained import load_tokenizer
 from redrop.record import Metric
