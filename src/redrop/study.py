@@ -24,8 +24,9 @@ SOURCES = ("stated", "authors-code", "inferred", "chosen")
 
 
 def project_folder() -> Path:
-    """The folder with config/ and workflow/: the current one, or the checkout that this package is in."""
-    for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
+    """The folder with config/ and workflow/schemas/: the current one, the checkout, or a wheel's copy."""
+    here = Path(__file__).resolve()
+    for folder in (Path.cwd(), here.parents[2], here.with_name("project")):
         if (folder / "config" / "studies").is_dir():
             return folder
     remedy = "run redrop in the project's folder or pass --project"
@@ -318,10 +319,12 @@ def check_config(config: dict[str, Any], root: Path) -> dict[str, Any]:
     """A config whose form is right; raises ``ConfigError`` naming what is not.
 
     Snakemake hands ``--config mirror=null`` on as a text: whoever writes null means none, not a folder of
-    that name (which is ./null).
+    that name (which is ./null). So it does with ``keep_weights=true``.
     """
     none = {key: None for key in MAY_BE_NULL if config.get(key) in ("null", "Null", "NULL", "~", "")}
     config = config | none
+    if config.get("keep_weights") in ("true", "false"):
+        config["keep_weights"] = config["keep_weights"] == "true"
     check_schema(config, "config", root, "config")
     return config
 

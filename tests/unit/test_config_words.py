@@ -30,6 +30,17 @@ def test_none_in_words_is_none(key: str, word: str | None, project: Path) -> Non
         assert getattr(plan, key) is None
 
 
+@pytest.mark.parametrize(("word", "kept"), [("true", True), ("false", False), (True, True), (None, None)])
+def test_weights_are_kept_in_words(word: str | bool | None, kept: bool | None, project: Path) -> None:
+    """As `snakemake --config keep_weights=true` hands it on; null is refused."""
+    config = read_config(['{"only": ["translation"]}'], project) | {"keep_weights": word}
+    if kept is None:
+        with pytest.raises(ConfigError, match="keep_weights"):
+            resolve(config, project)
+    else:
+        assert resolve(config, project).keep_weights is kept
+
+
 @pytest.mark.parametrize("word", ["./null", "nil", "none", "nullable"])
 def test_other_words_are_folders(word: str, project: Path) -> None:
     config = read_config(['{"only": ["residual"]}'], project)

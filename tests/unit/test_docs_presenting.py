@@ -149,13 +149,13 @@ def test_names_are_known_without_what_draws_and_results_are_read_without_torch(p
     tables = (
         "from pathlib import Path\n"
         "from redrop.analysis import build\n"
-        "from redrop.analysis.registry import build_table, figure_module\n"
+        "from redrop.analysis.registry import build_table, module_of\n"
         "from redrop.analysis.study_results import StudyResults\n"
         "from redrop.presented import FIGURES\n"
         "from redrop.study import load_part\n"
         f"data = StudyResults(build.load(Path({str(published / 'runs')!r})), "
         f"load_part('glue', Path({str(project)!r})))\n"
         "for name in data.study.tables: build_table(name, data)\n"
-        "for name in FIGURES: figure_module(name)\n"
+        "for name in FIGURES: module_of('figure', name)\n"
     )
     assert not {"torch", "transformers"} & set(imported(tables))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import warm
 from redrop import __version__
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results/published"
 
 
-def redrop(*words: str, python: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+def redrop(
+    *words: str, python: tuple[str, ...] = (sys.executable,), **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     return subprocess.run(
-        [sys.executable, *python, "-m", "redrop", *words],
+        [*python, "-m", "redrop", *words],
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -34,15 +38,24 @@ def test_figures_are_drawn_whatever_the_backend_variable_says(backend: str, tmp_
     assert (tmp_path / "small-gain.png").stat().st_size > 1000
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with some of paper B's published runs."""
+    folder = tmp_path_factory.mktemp("few")
+    for run in (PUBLISHED / "residual/runs").glob("notebook-res1-*"):
+        shutil.copytree(run, folder / "runs/residual" / run.name)
+    return folder
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "utf-8"])
-def test_any_terminal_shows_numbers(encoding: str) -> None:
+def test_any_terminal_shows_numbers(encoding: str, few: Path) -> None:
     """A minus sign and the blocks of a curve are not in every encoding."""
     run = next((PUBLISHED / "residual/runs").glob("notebook-res1-0-*"))
-    done = redrop("show", str(run), PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    warmed = {"python": (warm.python(),), "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = redrop("show", str(run), **warmed)
     assert done.returncode == 0, done.stderr
     assert "val_loss_last" in done.stdout
-    words = ["claims", "--study", "residual", "--results", str(PUBLISHED / "residual"), "--all-runs"]
-    done = redrop(*words, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    done = redrop("claims", "--study", "residual", "--results", str(few), "--all-runs", **warmed)
     assert done.returncode == 0, done.stderr
     assert "as published" in done.stdout
 
@@ -65,7 +78,7 @@ def test_a_reader_that_stops_reading_ends_it_quietly(verb: list[str]) -> None:
 @pytest.mark.parametrize("flag", ["-O", "-OO"])
 def test_help_needs_no_docstrings(flag: str) -> None:
     for words in (["--help"], ["train", "--help"]):
-        done = redrop(*words, python=(flag,))
+        done = redrop(*words, python=(sys.executable, flag))
         assert done.returncode == 0, done.stderr
         assert "usage: redrop" in done.stdout
 

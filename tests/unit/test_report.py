@@ -353,7 +353,7 @@ def test_a_page_of_nothing_says_what_to_do(project: Path, tmp_path: Path) -> Non
     assert write_page(tmp_path, out, project) == {"found": 0, "missing": 0, "diverged": 0, "damaged": 0}
     text = words(out.read_text())
     assert "nothing is decided" in text
-    assert "11 – not run as published" in text
+    assert "18 – not run as published" in text
     assert "redrop report --results results/published" in text
     assert "<img" not in out.read_text()
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -53,3 +57,21 @@ def test_a_page_is_made_anywhere(other: Path, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(SystemExit) as end:
         main(["report", "--results", "mine", "--out", "page.html"])
     assert "pass --project" in str(end.value.code)
+
+
+def test_a_wheel_has_what_verbs_read_of_the_project(project: Path, tmp_path: Path) -> None:
+    """Unpacked, with no checkout around it, it knows the studies; and it is the wheel that answers."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=project, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = (
+        "import redrop.study, sys; from redrop.cli import main; main(); print(redrop.study.project_folder())"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    command = [sys.executable, "-P", "-c", code, "plan", "--names"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    *studies, place = done.stdout.split()
+    assert {"residual", "glue", "translation", "summarization"} <= set(studies)
+    assert Path(place) == tmp_path / "site/redrop/project"
+    assert (Path(place) / "config/claims.yaml").read_bytes() == (project / "config/claims.yaml").read_bytes()

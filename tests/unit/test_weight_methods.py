@@ -19,6 +19,7 @@ from generation_support import trainer_of as generation_trainer
 from method_support import CPU, method_spec, trainer_of
 from redrop.data.corpus import Corpus
 from redrop.errors import ConfigError
+from redrop.models.kept import read_encoder, read_language_model
 from redrop.models.reparametrised import Lora, Mixout, Sigma, linear_layers
 from redrop.objectives.terms import terms_of
 from redrop.optimisers import decay_groups
@@ -231,10 +232,31 @@ def test_lora_trains_thin_matrices_and_the_head_and_merges(toy_corpus: Corpus, r
     }
     assert len({n for n in moved if n.endswith("b_OR")}) == 2 * 6  # six matrices a layer
     unmerged = trainer.task.predict(tokens)
-    for layer in list(trainer.model.modules()):
-        if parametrize.is_parametrized(layer):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    trainer.regulariser.leave()
+    assert not any(parametrize.is_parametrized(layer) for layer in trainer.model.modules())
     np.testing.assert_allclose(trainer.task.predict(tokens), unmerged, rtol=1e-5, atol=1e-6)
+
+
+def test_a_kept_model_is_one_of_its_kind(toy_corpus: Corpus, root: Path, tmp_path: Path) -> None:
+    """Without a method, it computes what was measured."""
+    folders = [tmp_path / name for name in ("sigma", "lora", "mixout")]
+    for folder in folders:
+        folder.mkdir()
+    trainer = made("decoder", "sigma-reparam", toy_corpus, root)
+    weights(trainer, 2)
+    x = torch.arange(8)[None] % toy_corpus.vocab_size
+    computed = trainer.model.eval()(x).detach()
+    trainer.keep(0, folders[0])
+    torch.testing.assert_close(read_language_model(folders[0])[0](x), computed)
+    for name, folder in zip(("lora", "mixout"), folders[1:], strict=True):
+        trainer = made("encoder", name, toy_corpus, root, **SETTINGS[name])
+        weights(trainer, 2)
+        some = np.arange(8)
+        predicted = trainer.task.predict(trainer.task.train, some)
+        trainer.keep(0, folder)
+        with torch.no_grad():
+            logits = read_encoder(folder)(**trainer.task.inputs(trainer.task.train, some)).logits
+        np.testing.assert_allclose(logits.numpy(), predicted, rtol=1e-4, atol=1e-5)
 
 
 def test_lora_on_query_and_value(toy_corpus: Corpus, root: Path) -> None:

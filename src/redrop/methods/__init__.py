@@ -97,6 +97,9 @@ class Regulariser:
         """Metrics of the finished model, by name; it does not draw from ``stream``."""
         return {}
 
+    def leave(self) -> None:
+        """Turn the finished model, which is kept, into one that computes the same without the method."""
+
     def state(self) -> dict[str, Any]:
         """What the rest of the run depends on, besides the model's parameters."""
         return {"stream": self.stream.state()}

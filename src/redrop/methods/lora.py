@@ -28,3 +28,7 @@ class Method(Regulariser):
         own = self.options
         options = (own["rank"], own["lora_alpha"], own["matrices"] == "query-value")
         resolve("redrop.models.reparametrised:add_lora")(self.site("released"), self.stream, *options)
+
+    def leave(self) -> None:
+        """Linear layers as any other."""
+        resolve("redrop.models.reparametrised:merge")(self.model)

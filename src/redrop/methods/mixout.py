@@ -37,3 +37,7 @@ class Method(Regulariser):
         """Which inputs have the trained weights."""
         for layer in self.layers:
             layer.draw(self.stream)
+
+    def leave(self) -> None:
+        """Linear layers as any other."""
+        resolve("redrop.models.reparametrised:merge")(self.model)

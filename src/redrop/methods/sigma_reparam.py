@@ -28,3 +28,7 @@ class Method(Regulariser):
         """One power iteration."""
         for sigma, weight in self.layers:
             sigma.iterate(weight)
+
+    def leave(self) -> None:
+        """Linear layers as any other."""
+        resolve("redrop.models.reparametrised:merge")(self.model)

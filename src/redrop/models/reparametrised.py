@@ -128,6 +128,13 @@ def add_mixout(parts: Iterable[nn.Module], rate: float, acting: Callable[[], boo
     return [_register(layer, Mixout(layer.weight, rate, acting)) for layer in _layers_of(parts).values()]
 
 
+def merge(model: nn.Module) -> None:
+    """Every layer has the weight that it computes with as its own."""
+    for layer in list(model.modules()):
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+
+
 def _layers_of(parts: Iterable[nn.Module]) -> dict[str, nn.Linear]:
     found = (linear_layers(part).items() for part in parts)
     return {f"{number}.{name}": layer for number, of_part in enumerate(found) for name, layer in of_part}

@@ -119,6 +119,8 @@ class Trainer:
 
     def keep(self, number: int, folder: Path) -> None:
         """The task's model."""
+        if self.regulariser is not None:
+            self.regulariser.leave()
         self.task.keep(folder)
 
     def metrics(self) -> list[dict[str, Metric]]:

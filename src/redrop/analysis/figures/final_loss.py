@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from redrop.analysis.plotting import style
 from redrop.analysis.plotting.captions import absent_text, budget_text, seeds_text
-from redrop.analysis.plotting.configurations import Configuration, fit, sweep_configurations
+from redrop.analysis.plotting.configurations import Configuration, reach, sweep_configurations
 from redrop.analysis.plotting.drawing import Drawing, Row
 from redrop.analysis.plotting.sweep_panels import has_rate, rate_grid
 from redrop.analysis.reported import AUTHORS_CORPUS, Reported, comparable
@@ -117,8 +117,11 @@ def _fit(axes: Axes, ours: dict[int, list[float]], theirs: dict[int, float]) -> 
     """Fit the y axis to what lies together; returns the positions that lie above it."""
     values = {position: [*seeds, theirs.get(position, seeds[0])] for position, seeds in ours.items()}
     ranges = {position: (min(both), max(both)) for position, both in values.items()}
-    high = fit([axes], list(ranges.values()), 0.07)
+    low, high = min(lowest for lowest, _ in ranges.values()), reach(list(ranges.values()))
+    margin = 0.07 * (high - low) or 0.01
     off = {position for position, (lowest, _) in ranges.items() if lowest > high}
+    high = max(highest for position, (_, highest) in ranges.items() if position not in off)
+    axes.set_ylim(low - margin, high + margin)
     return off
 
 
