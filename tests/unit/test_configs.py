@@ -23,6 +23,7 @@ def plan_of(project: Path, name: str) -> Plan:
         ("notebook.yaml", 60),
         ("gradients.yaml", 12),
         ("short.yaml", 50 + 24),
+        ("mechanisms.yaml", 5),
         ("minilm.yaml", 36 + 21 + 13),
         ("generation.yaml", 4 + 6 + 3),
         ("paper-a-more.yaml", 25 + 96 + 40 + 4 + 25 + 9),

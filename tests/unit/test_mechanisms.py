@@ -97,7 +97,7 @@ def test_thirds_by_frequency_give_the_loss_when_they_are_weighted() -> None:
 
 
 def test_the_temperature_makes_confidence_what_is_right() -> None:
-    """Logits (3, 0), right in 3 of 4: sigmoid(3 / T) is 3/4, T is 3 / log 3; the error was sigmoid(3) - 3/4."""
+    """Logits (3, 0), right in 3 of 4: sigmoid(3 / T) is 3/4, T is 3 / log 3; the error sigmoid(3) - 3/4."""
     logits = np.tile([3.0, 0.0], (80, 1))
     labels = np.tile([0, 0, 0, 1], 20)
     assert fit_temperature(logits, labels) == pytest.approx(3 / math.log(3), rel=1e-4)

@@ -76,13 +76,19 @@ def figure_plan(study: Study, protocols: Protocols, *, recorded: bool = True) ->
 
 
 def plan_of(data: StudyResults, *, recorded: bool = True, empty: bool = False) -> list[PlannedFigure]:
-    """Every figure of what is shown of a study's runs; ``empty``: also of sweeps of which nothing was run."""
+    """Every figure of what is shown of a study's runs.
+
+    ``empty``: also of sweeps of which nothing was run, and of what was not measured.
+    """
     shown = {name: tasks for name, tasks in data.tasks().items() if name in data.study.protocols}
     plan = figure_plan(data.study, shown, recorded=recorded)
     return plan if empty else [entry for entry in plan if _was_run(data, entry)]
 
 
 def _was_run(data: StudyResults, entry: PlannedFigure) -> bool:
+    module = module_of("figure", entry.figure)
+    if hasattr(module, "is_measured") and not module.is_measured(data, entry.protocol, entry.task):
+        return False
     if entry.sweep is None or not data.results.records:
         return True
     study, protocol = data.study, entry.protocol

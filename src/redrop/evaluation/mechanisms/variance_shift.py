@@ -2,7 +2,7 @@
 
 Var with masks / Var without, a layer (Li et al., arXiv 1801.05134). Inverted dropout of numbers with mean c
 and variance v multiplies their variance by ((c^2 + v) / q - c^2) / v, which is 1/q where c = 0. An unscaled
-mask, as on a skip, is compared with the factor q of evaluation, which has the same mean: the ratio is the same.
+mask, as on a skip, is compared with the factor q of evaluation, of the same mean: the ratio is the same.
 """
 
 from __future__ import annotations
