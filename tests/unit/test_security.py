@@ -199,10 +199,10 @@ def test_a_models_folder_is_one_plain_name(checkpoint: str) -> None:
 
 
 def test_rules_quote_what_they_hand_to_the_shell() -> None:
-    """Names and numbers that are validated (a study, a run, a data set) and words that are quoted already
-    need none."""
+    """Names and numbers that are validated (a study, a run, a data set), words that are quoted already, and an
+    option that is there or not, need none."""
     plain = {"wildcards.dataset", "wildcards.study", "wildcards.part", "params.mirror", "params.model"}
-    plain |= {"resources.jobs_per_gpu"}
+    plain |= {"resources.jobs_per_gpu", "KEEP_WEIGHTS"}
     used = set()
     for path in RULES:
         text = path.read_text()
