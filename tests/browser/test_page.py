@@ -107,7 +107,7 @@ def test_every_table_and_figure_is_there_and_seen(browser: Browser, page: Path, 
             for entry in figure_plan(study, demo_plan.tasks(part))
         ]
         missing = browser.run("document.querySelector('#figures').textContent")
-        assert all(stem in figures or stem in missing for stem in expected)
+        assert not [stem for stem in expected if stem not in figures and stem not in missing]
     assert len(figures) > 5
     unseen = """[...document.querySelectorAll('[data-table] table, .drawn img, .chart svg.marks')]
         .filter((one) => !one.checkVisibility({visibilityProperty: true})
@@ -128,7 +128,7 @@ def test_the_first_screen_answers(browser: Browser, page: Path) -> None:
     for word in ("As published", "At the scale", "not run as published", "iterations"):
         assert word in text
     if "published" in str(page):
-        assert all(word in text for word in ("What held", "What did not", "Not decided yet", "would decide"))
+        assert all(word in text for word in ("What held", "What did not", "Not decided yet"))
     unfolded = browser.run("document.documentElement.scrollHeight")
     assert browser.folded < min(LONGEST, unfolded / 3)
     labels = browser.run("[...document.querySelectorAll('#verdicts > .label')].map((one) => one.textContent)")

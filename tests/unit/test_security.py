@@ -199,8 +199,8 @@ def test_a_models_folder_is_one_plain_name(checkpoint: str) -> None:
 
 
 def test_rules_quote_what_they_hand_to_the_shell() -> None:
-    """Names and numbers that are validated (a study, a run, a data set), words that are quoted already, and an
-    option that is there or not, need none."""
+    """None is needed by validated names and numbers (a study, a run, a data set), by words that are quoted
+    already, and by an option that is there or not."""
     plain = {"wildcards.dataset", "wildcards.study", "wildcards.part", "params.mirror", "params.model"}
     plain |= {"resources.jobs_per_gpu", "KEEP_WEIGHTS"}
     used = set()

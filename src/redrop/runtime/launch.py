@@ -49,7 +49,9 @@ def choose_device(name: str, leased: gpu.Device | None = None) -> torch.device:
         torch.ones(1, device=device).item()
     except Exception as error:  # torch knows many devices by name, and each fails in its own way
         said = f"this torch ({torch.__version__}) on this machine ({type(error).__name__})"
-        raise ConfigError(f"--device: {name!r} cannot be used by {said}; use --device cpu, or auto") from error
+        raise ConfigError(
+            f"--device: {name!r} cannot be used by {said}; use --device cpu, or auto"
+        ) from error
     return device
 
 
