@@ -53,6 +53,13 @@ def test_the_kept_language_model_has_the_loss_that_was_measured(kept: Path, plac
     assert [path.name for path in kept.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_model_with_parts_of_its_own_is_not_kept(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    main(place.train(None, "out", "--keep-weights", "--set", "objective.name=gateskip"))
+    assert read_record(place.root / "out").spec.objective.name == "gateskip"
+    assert not (place.root / "out" / WEIGHTS).exists()
+    assert "a model of gateskip has parts of its own" in caplog.text
+
+
 def test_it_continues_a_text(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, vocabulary = read_language_model(kept / WEIGHTS)
     words = ["sample", str(kept), "--prompt", "the cat", "--length", "40"]

@@ -199,10 +199,9 @@ def test_a_models_folder_is_one_plain_name(checkpoint: str) -> None:
 
 
 def test_rules_quote_what_they_hand_to_the_shell() -> None:
-    """None is needed by validated names and numbers (a study, a run, a data set), by words that are quoted
-    already, and by an option that is there or not."""
+    """Validated names and numbers (a study, a run, a data set) and quoted words need no more."""
     plain = {"wildcards.dataset", "wildcards.study", "wildcards.part", "params.mirror", "params.model"}
-    plain |= {"resources.jobs_per_gpu", "KEEP_WEIGHTS"}
+    plain |= {"resources.jobs_per_gpu", "resources.keep_weights"}
     used = set()
     for path in RULES:
         text = path.read_text()

@@ -172,8 +172,6 @@ def targets_of(part):
 
 HOW = ("jobs_per_gpu", "keep_weights")
 """Keys of the config that change no result."""
-# No parameter of the rule: changing it trains nothing again.
-KEEP_WEIGHTS = " --keep-weights" if PLAN.keep_weights else ""
 
 
 def config_text(wildcards=None):

@@ -31,6 +31,7 @@ rule train:
         runtime=lambda wildcards, attempt: 720 * attempt,
         gpu=gpus,
         jobs_per_gpu=config["jobs_per_gpu"],
+        keep_weights=int(PLAN.keep_weights),  # no parameter: to change it trains nothing again
     params:
         spec=run_spec,
         results=results_folder,
@@ -40,6 +41,6 @@ rule train:
         'python -P -m redrop train --spec {params.spec:q} --out "$(dirname {output.metrics:q})"'
         " --data {params.results:q}/data --models {params.results:q}/models"
         " --checkpoints {params.results:q}/checkpoints/{wildcards.study}"
-        " --pool {params.results:q}/pool/{wildcards.study}{KEEP_WEIGHTS}"
+        " --pool {params.results:q}/pool/{wildcards.study} --keep-weights {resources.keep_weights}"
         " --jobs-per-gpu {resources.jobs_per_gpu}"
         " > {log:q} 2>&1 || {{ status=$?; tail -n 5 {log:q} >&2; exit $status; }}"

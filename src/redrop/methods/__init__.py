@@ -11,6 +11,7 @@ A file may have
     OPTIONS      what it can be set to besides (``redrop.settings``)
     LISTENS      True if its ``Method`` hears the attention (``redrop.models.listening``)
     NEEDS        the sites of a model that it acts on (``SITES``); a kind of model without them is refused
+    KEPT         False if the finished model has parts of its own, so that its weights cannot be loaded again
     READS        what its batches have to be made of (``Kind.reads``); without it anything
     Method       a ``Regulariser``: what it does to model and loss while the model is trained
 

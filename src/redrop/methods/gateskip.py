@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 NEEDS = ("sublayers",)
+KEPT = False
 OPTIONS = {"penalty": Option(0.01, 0.0), "bias": Option(5.0)}
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
 SAMPLE = 0.1

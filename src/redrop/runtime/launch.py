@@ -14,6 +14,7 @@ import torch
 from redrop import record
 from redrop.atomic import check_writable, replacing
 from redrop.errors import ConfigError, RecordError
+from redrop.methods import METHODS
 from redrop.models.kept import whole_folder
 from redrop.places import Places, is_prepared
 from redrop.provenance import TimeSpent
@@ -204,11 +205,13 @@ def train_together(specs: list[RunSpec], workplace: Workplace, place: Callable[[
     for number, (spec, source, outcome, before) in enumerate(
         zip(specs, sources, outcomes, earlier, strict=True)
     ):
-        if (
-            workplace.weights is not None and outcome.reason is None
-        ):  # before the record, which says: finished
-            with whole_folder(workplace.weights(spec.run)) as folder:
-                trainer.keep(number, folder)
+        if workplace.weights is not None and outcome.reason is None:
+            if getattr(METHODS[spec.objective.name], "KEPT", True):
+                with whole_folder(workplace.weights(spec.run)) as folder:  # the record comes last
+                    trainer.keep(number, folder)
+            else:
+                name = spec.objective.name
+                log.warning("%s: not kept, because a model of %s has parts of its own", spec.run, name)
         write_record(place(spec.run), spec, source, outcome, before, workplace.device, len(specs))
         checkpoint_of(spec, workplace).delete()
     return True

@@ -105,8 +105,8 @@ def add(verb: AddVerb) -> None:
         help="with --pool, train up to N small language models of one shape together"
         " (default: 20 on a GPU, each alone on a CPU)",
     )
-    said = f"keep the finished model in OUT/{WEIGHTS} (safetensors)"
-    option("--keep-weights", action="store_true", help=said)
+    said = f"keep the finished model in OUT/{WEIGHTS} (safetensors); 0: do not"
+    option("--keep-weights", nargs="?", const=1, default=0, type=int, choices=(0, 1), help=said)
     option("--checkpoint-every", type=seconds, default=60.0, metavar="SECONDS", help="default: %(default)s")
     option(
         "--device",
