@@ -166,7 +166,7 @@ def build(cls: type, values: Any, prefix: str = "", choose: Mapping[str, type] |
                 options[key] = value
         elif key not in fields and key not in retired:
             names = ", ".join(prefix + name for name in (*fields, *known))
-            hint = suggest(prefix + key, [prefix + name for name in (*fields, *known)])
+            hint = suggest(key, [*fields, *known])
             raise ConfigError(f"{prefix}{key}: unknown setting (known: {names}){hint}")
     for key, field in fields.items():
         if key not in values:

@@ -327,7 +327,7 @@ def test_the_door_in_workflow_leads_to_the_same_jobs(project: Path, tmp_path: Pa
 
 
 def test_a_refused_config_is_one_clear_line(project: Path, tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match=r"model\.n_layr.*did you mean 'model\.n_layer'"):
+    with pytest.raises(AssertionError, match=r"model\.n_layr.*did you mean 'n_layer'"):
         jobs(project, tmp_path, config_of(settings={"model.n_layr": 2}))
 
 

@@ -50,7 +50,12 @@ def blocks(text: str) -> list[tuple[str, str]]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of the project's parts."""
-    files = (path for part in PARTS for path in (folder / part).rglob("*") if path.is_file())
+    files = (
+        path
+        for part in PARTS
+        for path in (folder / part).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.suffix != ".pyc"}
 
 

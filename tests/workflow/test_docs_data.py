@@ -25,7 +25,12 @@ def blocks(text: str) -> list[tuple[str, str]]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every source file of a copy of the project, by its path."""
-    files = [path for name in SOURCES for path in (folder / name).rglob("*") if path.is_file()]
+    files = [
+        path
+        for name in SOURCES
+        for path in (folder / name).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
