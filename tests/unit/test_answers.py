@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from redrop.cli import main
-from redrop.record import read_json
+from redrop.record import read_json, write_json
 from redrop.report.answers import disagreements, without_numbers
 from report_support import invent, plan_of
 
@@ -34,13 +34,20 @@ def test_the_demos_answers_do_not_depend_on_its_numbers(
 ) -> None:
     """Two seeds decide nothing: the runs here have invented numbers, and the expected answers fit them.
 
-    Where claims have changed: python tests/golden/renew_demo_answers.py
+    But for what the invented curves do not hold. Where claims have changed: make demo, then
+    python tests/golden/renew_demo_answers.py
     """
+    expected = read_json(project / EXPECTED)
+    of_curves = ("iterations_to_", "gradient_flow")
+    claims = expected["claims"].items()
+    expected["claims"] = {name: one for name, one in claims if not one["metric"].startswith(of_curves)}
+    assert len(expected["claims"]) > 40
+    write_json(tmp_path / "expected.json", expected)
     plan = plan_of(project, str(project / "config/demo.yaml"))
     invent(tmp_path / "runs", [spec for specs in plan.specs.values() for spec in specs.values()])
     out = tmp_path / "answers.json"
     words = ["answers", "--results", str(tmp_path), "--config", str(project / "config/demo.yaml")]
-    main([*words, "--out", str(out), "--expected", str(project / EXPECTED)])
+    main([*words, "--out", str(out), "--expected", str(tmp_path / "expected.json")])
     assert "all as in" in capsys.readouterr().out
     made = read_json(out)
     assert made["label"] == "DEMO: toy size, not a result"
